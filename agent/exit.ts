@@ -1,0 +1,34 @@
+/**
+ * Exit codes, after sysexits(3) where it has one.
+ * `process.exitCode` is set to `bug` before anything else runs and only a finished command lowers it,
+ * so a promise that never settles cannot end in a green 0.
+ */
+export const Exit = {
+  /** The work is done, or the pass was deliberately deferred. */
+  ok: 0,
+  /** The pass ran under disk pressure and the disk is still above the high watermark. */
+  pressureRemains: 10,
+  /** The command line could not be understood (EX_USAGE). */
+  usage: 64,
+  /** The engine could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
+  unavailable: 69,
+  /** A bug in this program (EX_SOFTWARE). */
+  bug: 70,
+  /** Something that was planned could not be removed, or the pass was told to stop first (EX_TEMPFAIL). */
+  incomplete: 75,
+  /** The settings are not valid (EX_CONFIG). */
+  settings: 78,
+} as const;
+
+export type ExitCode = (typeof Exit)[keyof typeof Exit];
+
+/** What each code means, for `--help`. */
+export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
+  [Exit.ok, "done, or deliberately deferred"],
+  [Exit.pressureRemains, "the pass ran, the disk is still above the high watermark"],
+  [Exit.usage, "wrong usage"],
+  [Exit.unavailable, "engine unreachable, or a fact could not be read"],
+  [Exit.bug, "a bug in this program"],
+  [Exit.incomplete, "something planned could not be removed, or the pass was stopped by a signal"],
+  [Exit.settings, "the settings are not valid"],
+];

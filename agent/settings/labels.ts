@@ -1,0 +1,9 @@
+import type { LabelRule } from "./settings.ts";
+
+/** `"ci.run"` or `"ci.run=yes"` -> LabelRule; `undefined` for a text that names no key. */
+export function parseLabelRule(raw: string): LabelRule | undefined {
+  const at = raw.indexOf("=");
+  const key = at === -1 ? raw : raw.slice(0, at);
+  if (key.trim() === "" || key !== key.trim()) return undefined;
+  return { key, value: at === -1 ? undefined : raw.slice(at + 1), text: raw };
+}
