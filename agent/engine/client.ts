@@ -1,0 +1,196 @@
+import type { IncomingMessage } from "node:http";
+import Docker from "dockerode";
+import { assertAllowed, ForbiddenRequest } from "./envelope.ts";
+import { EngineError, kindOfStatus } from "./errors.ts";
+
+/**
+ * The only importer of dockerode, and the only door to the engine. Each request is checked against the envelope
+ * where docker-modem hands it to node:http; each answer is read here, to its end, or is an EngineError.
+ *
+ * Why the answers are read here (docker-modem 5.0, measured): a socket that dies in mid-body leaves the modem's own
+ * promise unsettled for ever, and a body that is not JSON comes back as a Buffer instead of an error.
+ */
+export interface EngineClient {
+  /** Sends one request; resolves to the parsed JSON body (`undefined` when empty). Throws EngineError. */
+  call(request: EngineRequest): Promise<unknown>;
+  /** Requests sent so far. */
+  readonly requests: number;
+}
+
+export interface EngineRequest {
+  readonly method: "GET" | "DELETE" | "POST";
+  /** Without version prefix: `"/containers/json"`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Seconds until the answer must be complete; the client's own default when absent. */
+  readonly deadline?: number;
+  /** `false`: sent without a version prefix, to ask for the version. */
+  readonly versioned?: boolean;
+}
+
+export interface ClientOptions {
+  readonly socketPath: string;
+  /** Seconds. */
+  readonly timeout: number;
+  /** Seconds: `prune.until`, which no prune request may undercut. */
+  readonly ageLimit: number;
+  /** Aborts what is in flight: we have waited long enough after being told to stop. */
+  readonly giveUp?: AbortSignal;
+}
+
+interface OutgoingRequest {
+  method: string;
+  path: string;
+  socketPath?: string;
+  hostname?: string;
+  maxRedirects?: number;
+}
+
+type BuildRequest = (
+  options: OutgoingRequest,
+  context: unknown,
+  data: unknown,
+  callback: (error: unknown) => void,
+) => void;
+
+/** docker-modem reads these even when socketPath is given: DOCKER_HOST=tcp://… would win over it. */
+const ENGINE_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_PATH_PREFIX"];
+
+/** Accept every status: the modem's tables know only some, we tell them apart ourselves. */
+const ANY_STATUS = new Proxy<Record<string, true>>({}, { get: () => true });
+
+export class DockerodeClient implements EngineClient {
+  #requests = 0;
+  readonly #modem: Docker["modem"];
+  readonly #options: ClientOptions;
+  #apiVersion: string | undefined;
+
+  constructor(options: ClientOptions) {
+    for (const name of ENGINE_VARIABLES) delete process.env[name];
+    this.#options = options;
+    const modem = new Docker({ socketPath: options.socketPath }).modem as Docker["modem"];
+    // Private in the types, but the last step before node:http, which every request of the modem takes.
+    const door = modem as unknown as { buildRequest: BuildRequest };
+    const send = door.buildRequest.bind(modem);
+    door.buildRequest = (outgoing, context, data, callback) => {
+      try {
+        assertAllowed(outgoing.method, outgoing.path, options.ageLimit);
+        if (outgoing.socketPath !== options.socketPath || outgoing.hostname !== undefined)
+          throw new ForbiddenRequest("refused before sending: not to the engine's socket");
+        if (data !== undefined) throw new ForbiddenRequest("refused before sending: a body");
+      } catch (error) {
+        // Called back, not thrown: the modem is inside a promise of its own here.
+        callback(error);
+        return;
+      }
+      this.#requests++;
+      // The modem follows redirects of a GET to any host. No engine sends one.
+      send({ ...outgoing, maxRedirects: 0 }, context, data, callback);
+    };
+    this.#modem = modem;
+  }
+
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** From here on, requests carry this API version (`"1.41"`). */
+  useApiVersion(version: string): void {
+    this.#apiVersion = version;
+  }
+
+  async call(request: EngineRequest): Promise<unknown> {
+    const seconds = request.deadline ?? this.#options.timeout;
+    const { giveUp } = this.#options;
+    // Not AbortSignal.timeout/any: their timers do not keep the process alive, and may be collected unfired.
+    const controller = new AbortController();
+    const { signal } = controller;
+    let late = false;
+    const timer = setTimeout(
+      () => {
+        late = true;
+        controller.abort();
+      },
+      Math.ceil(seconds * 1000),
+    );
+    const onGiveUp = () => controller.abort();
+    giveUp?.addEventListener("abort", onGiveUp, { once: true });
+    if (giveUp?.aborted) controller.abort();
+    const what = `${request.method} ${request.path}`;
+    try {
+      const response = await this.#dial(request, signal);
+      const body = await readBody(response, signal);
+      const status = response.statusCode ?? 0;
+      if (status < 200 || status > 299) {
+        throw new EngineError(kindOfStatus(status), `${what}: ${status} ${messageOf(body)}`.trim(), status);
+      }
+      if (body === "") return undefined;
+      try {
+        return JSON.parse(body);
+      } catch {
+        throw new EngineError("malformed", `${what}: the answer is not JSON`, status);
+      }
+    } catch (error) {
+      if (error instanceof EngineError || error instanceof ForbiddenRequest) throw error;
+      if (giveUp?.aborted) throw new EngineError("stopped", `${what}: given up, told to stop`);
+      if (late) throw new EngineError("timeout", `${what}: no complete answer within ${seconds} s`);
+      const { code = "", syscall } = error as NodeJS.ErrnoException;
+      if (syscall === "connect") throw new EngineError("unreachable", `${what}: ${(error as Error).message}`);
+      throw new EngineError("cut-off", `${what}: the answer broke off (${code || (error as Error).message})`);
+    } finally {
+      clearTimeout(timer);
+      giveUp?.removeEventListener("abort", onGiveUp);
+    }
+  }
+
+  #dial(request: EngineRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const prefix =
+      request.versioned === false || this.#apiVersion === undefined ? "" : `/v${this.#apiVersion}`;
+    const query = request.query ?? {};
+    const bare = Object.keys(query).length === 0;
+    return new Promise((resolve, reject) => {
+      this.#modem.dial(
+        {
+          // Without the trailing "?" the modem drops the query; with it and no options it cuts the last character.
+          path: `${prefix}${request.path}${bare ? "" : "?"}`,
+          method: request.method,
+          ...(bare ? {} : { options: { _query: query, _body: {} } as object }),
+          abortSignal: signal,
+          isStream: true,
+          statusCodes: ANY_STATUS as never,
+        },
+        (error, response) => {
+          if (error !== null && error !== undefined) reject(error);
+          else resolve(response as IncomingMessage);
+        },
+      );
+    });
+  }
+}
+
+/** The whole body as text; rejects when the connection ends first, or `signal` fires. */
+async function readBody(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+  const onAbort = () => response.destroy(new Error("aborted"));
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    if (!response.complete) throw new Error("incomplete");
+    return Buffer.concat(chunks).toString("utf8").trim();
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** The engine's own words, from `{"message": …}` or the text, shortened. */
+function messageOf(body: string): string {
+  let text = body;
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed === "object" && parsed !== null && "message" in parsed) text = String(parsed.message);
+  } catch {
+    // Not JSON: the text itself.
+  }
+  return text.length > 300 ? `${text.slice(0, 297)}...` : text;
+}

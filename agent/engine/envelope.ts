@@ -1,0 +1,117 @@
+/**
+ * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
+ * request at the last point before node:http, so no caller can go round it.
+ *
+ * Not here, and never to be: volumes, /system/prune, /images/prune, /containers/prune, force, v, image deletes
+ * without noprune=true, /build/prune without exactly one age limit.
+ */
+
+const HEX64 = "[0-9a-f]{64}";
+
+interface Allowed {
+  readonly method: "GET" | "DELETE" | "POST";
+  /** Of the path after the API version. */
+  readonly path: RegExp;
+  /** Query keys that may be present, each with what its value may be. */
+  readonly query?: Readonly<Record<string, (value: string, ageLimitSeconds: number) => boolean>>;
+  /** Query keys that must be present. */
+  readonly required?: readonly string[];
+}
+
+const equals = (wanted: string) => (value: string) => value === wanted;
+
+/** A filter document whose keys are all known and whose lists are all non-empty. `dangling: []` deletes tagged images on 20.10. */
+const filters =
+  (...keys: readonly string[]) =>
+  (value: string): boolean => {
+    const document = parseObject(value);
+    // Canonical text only: a key that stands twice would be read one way here and perhaps another way there.
+    if (document === undefined || JSON.stringify(document) !== value) return false;
+    return Object.entries(document).every(
+      ([key, list]) =>
+        keys.includes(key) &&
+        Array.isArray(list) &&
+        list.length > 0 &&
+        list.every((item) => typeof item === "string" && item !== ""),
+    );
+  };
+
+/** `{"until":["86400s"]}` and nothing else: whole seconds, no fewer than the age limit in force. */
+function untilOnly(value: string, ageLimitSeconds: number): boolean {
+  const match = /^\{"until":\["([1-9]\d{0,10})s"\]\}$/.exec(value);
+  return match !== null && Number(match[1]) >= ageLimitSeconds;
+}
+
+export const ALLOWED: readonly Allowed[] = [
+  { method: "GET", path: /^\/version$/ },
+  { method: "GET", path: /^\/info$/ },
+  { method: "GET", path: /^\/services$/, query: { status: equals("true") } },
+  { method: "GET", path: /^\/tasks$/, query: { filters: filters("service", "desired-state") } },
+  {
+    method: "GET",
+    path: /^\/containers\/json$/,
+    query: { all: equals("true"), filters: filters("status", "health") },
+  },
+  { method: "GET", path: new RegExp(`^/containers/${HEX64}/json$`), query: { size: equals("true") } },
+  {
+    method: "GET",
+    path: /^\/images\/json$/,
+    query: { all: equals("true"), filters: filters("dangling") },
+  },
+  { method: "GET", path: new RegExp(`^/images/sha256:${HEX64}/json$`) },
+  { method: "GET", path: /^\/system\/df$/, query: { type: equals("build-cache") } },
+  { method: "DELETE", path: new RegExp(`^/containers/${HEX64}$`) },
+  {
+    method: "DELETE",
+    path: new RegExp(`^/images/sha256:${HEX64}$`),
+    query: { noprune: equals("true") },
+    required: ["noprune"],
+  },
+  { method: "POST", path: /^\/build\/prune$/, query: { filters: untilOnly }, required: ["filters"] },
+];
+
+/** Thrown for a request that is not on the list: a bug in this program, never an engine's fault. */
+export class ForbiddenRequest extends Error {
+  override readonly name = "ForbiddenRequest";
+}
+
+/**
+ * Throws {@link ForbiddenRequest} unless this very request is on the list.
+ * @param method upper case, as sent
+ * @param target path and query, as sent
+ * @param ageLimitSeconds `prune.until`: no prune request may name a younger age
+ */
+export function assertAllowed(method: string, target: string, ageLimitSeconds: number): void {
+  const refuse = (why: string): never => {
+    throw new ForbiddenRequest(`refused before sending: ${method} ${JSON.stringify(target)}: ${why}`);
+  };
+  const [rawPath = "", rawQuery, ...more] = target.split("?");
+  if (more.length > 0) refuse("more than one question mark");
+  // Nothing we send needs escaping in its path; an escape would be read differently here and there.
+  if (!/^[\w./:-]*$/.test(rawPath) || rawPath.includes("..") || rawPath.includes("//")) refuse("odd path");
+  const path = rawPath.replace(/^\/v\d+\.\d+(?=\/)/, "");
+  const rules = ALLOWED.filter((rule) => rule.method === method && rule.path.test(path));
+  if (rules.length === 0) refuse("no such request is allowed");
+  const query = [...new URLSearchParams(rawQuery ?? "")];
+  const keys = query.map(([key]) => key);
+  if (new Set(keys).size !== keys.length) refuse("a query key stands twice");
+  const fits = rules.some(
+    (rule) =>
+      query.every(
+        ([key, value]) =>
+          Object.hasOwn(rule.query ?? {}, key) && rule.query?.[key]?.(value, ageLimitSeconds) === true,
+      ) && (rule.required ?? []).every((key) => keys.includes(key)),
+  );
+  if (!fits) refuse("this query is not allowed");
+}
+
+function parseObject(value: string): Record<string, unknown> | undefined {
+  try {
+    const document: unknown = JSON.parse(value);
+    return typeof document === "object" && document !== null && !Array.isArray(document)
+      ? (document as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,136 @@
+import type { DockerodeClient } from "./client.ts";
+import type {
+  CacheRecord,
+  ContainerDetail,
+  ContainerSummary,
+  DiskUsage,
+  EngineInfo,
+  EngineVersion,
+  ImageDetail,
+  ImageSummary,
+  Service,
+  Task,
+} from "./types.ts";
+import {
+  toBuildCache,
+  toContainer,
+  toContainers,
+  toDiskUsage,
+  toImage,
+  toImages,
+  toInfo,
+  toServices,
+  toTasks,
+  toVersion,
+} from "./wire.ts";
+
+/** What can be asked of the engine. Every method throws EngineError. */
+export interface EngineReader {
+  /** Asks once and fixes the API version of all later requests. */
+  version(): Promise<EngineVersion>;
+  info(): Promise<EngineInfo>;
+  services(): Promise<Service[]>;
+  /** Tasks of these services at these desired states. */
+  tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]>;
+  /** Containers in one of these states. */
+  containers(states: readonly string[]): Promise<ContainerSummary[]>;
+  /** Containers whose health check has not spoken yet. */
+  startingContainers(): Promise<ContainerSummary[]>;
+  /** @param size also measure the writable layer, which walks it */
+  container(id: string, size: boolean): Promise<ContainerDetail>;
+  /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
+  danglingImages(): Promise<ImageSummary[]>;
+  /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
+  allImages(): Promise<ImageSummary[]>;
+  image(id: string): Promise<ImageDetail>;
+  /** `null`: this engine cannot list its cache without walking everything else (API < 1.42). */
+  buildCache(): Promise<CacheRecord[] | null>;
+  /** As dear as all lists together: for reports only, never for a decision. */
+  diskUsage(): Promise<DiskUsage>;
+}
+
+/** Containers that run or are about to. */
+export const LIVE_STATES = ["created", "restarting", "running", "removing", "paused"] as const;
+/** Containers that may be left behind. */
+export const STOPPED_STATES = ["created", "exited", "dead"] as const;
+
+/** The newest API version this program was tested with (engine 28.5). */
+const NEWEST_API = "1.51";
+
+/** Compares "1.9" and "1.41" as numbers, part by part. */
+export function apiAtLeast(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split(".").map(Number);
+  return major !== wantedMajor ? major > wantedMajor : minor >= wantedMinor;
+}
+
+export class Reader implements EngineReader {
+  readonly #client: DockerodeClient;
+  #apiVersion = NEWEST_API;
+
+  constructor(client: DockerodeClient) {
+    this.#client = client;
+  }
+
+  #get(path: string, query?: Readonly<Record<string, string>>): Promise<unknown> {
+    return this.#client.call({ method: "GET", path, ...(query === undefined ? {} : { query }) });
+  }
+
+  async version(): Promise<EngineVersion> {
+    const { version, apiVersion } = toVersion(
+      await this.#client.call({ method: "GET", path: "/version", versioned: false }),
+    );
+    this.#apiVersion = apiAtLeast(apiVersion, NEWEST_API) ? NEWEST_API : apiVersion;
+    this.#client.useApiVersion(this.#apiVersion);
+    return { version, apiVersion: this.#apiVersion };
+  }
+
+  async info(): Promise<EngineInfo> {
+    return toInfo(await this.#get("/info"));
+  }
+
+  async services(): Promise<Service[]> {
+    return toServices(await this.#get("/services", { status: "true" }));
+  }
+
+  async tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]> {
+    if (serviceIds.length === 0) return [];
+    const filters = JSON.stringify({ service: serviceIds, "desired-state": desiredStates });
+    return toTasks(await this.#get("/tasks", { filters }));
+  }
+
+  async containers(states: readonly string[]): Promise<ContainerSummary[]> {
+    return toContainers(await this.#get("/containers/json", { filters: JSON.stringify({ status: states }) }));
+  }
+
+  async startingContainers(): Promise<ContainerSummary[]> {
+    return toContainers(
+      await this.#get("/containers/json", { filters: JSON.stringify({ health: ["starting"] }) }),
+    );
+  }
+
+  async container(id: string, size: boolean): Promise<ContainerDetail> {
+    return toContainer(await this.#get(`/containers/${id}/json`, size ? { size: "true" } : undefined));
+  }
+
+  async danglingImages(): Promise<ImageSummary[]> {
+    return toImages(await this.#get("/images/json", { filters: JSON.stringify({ dangling: ["true"] }) }));
+  }
+
+  async allImages(): Promise<ImageSummary[]> {
+    return toImages(await this.#get("/images/json", { all: "true" }));
+  }
+
+  async image(id: string): Promise<ImageDetail> {
+    return toImage(await this.#get(`/images/${id}/json`));
+  }
+
+  async buildCache(): Promise<CacheRecord[] | null> {
+    if (!apiAtLeast(this.#apiVersion, "1.42")) return null;
+    return toBuildCache(await this.#get("/system/df", { type: "build-cache" }));
+  }
+
+  async diskUsage(): Promise<DiskUsage> {
+    return toDiskUsage(await this.#get("/system/df"));
+  }
+}

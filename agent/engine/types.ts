@@ -1,0 +1,111 @@
+import type { Bytes } from "../units.ts";
+
+/** The engine's objects as this program sees them. Times are milliseconds since the epoch; `null`: not told. */
+
+export interface EngineVersion {
+  readonly version: string;
+  /** The API version in use: the engine's, or the newest this program was tested with. */
+  readonly apiVersion: string;
+}
+
+export interface EngineInfo {
+  readonly rootDir: string;
+  /** `"containerd"` when the containerd image store is in use. */
+  readonly imageStore: "classic" | "containerd";
+  readonly swarm: SwarmState;
+}
+
+export type SwarmState =
+  | { readonly role: "none" }
+  | { readonly role: "manager" }
+  | { readonly role: "worker" }
+  /** Locked, pending, in error, without a quorum: nothing can be said of its services. */
+  | { readonly role: "unclear"; readonly why: string };
+
+export type ServiceMode = "replicated" | "global" | "replicated-job" | "global-job";
+
+export interface Service {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly mode: ServiceMode;
+  /** Replicated services: how many tasks were asked for. */
+  readonly replicas: number;
+  /** Replicated jobs: how many completions make it done. */
+  readonly totalCompletions: number;
+  /** `null`: the engine did not say. */
+  readonly status: { readonly running: number; readonly desired: number; readonly completed: number } | null;
+  /** `"none"` when no update was ever made or asked for. */
+  readonly updateState: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface Task {
+  readonly serviceId: string;
+  /** `"running"`, `"failed"`, `"rejected"` … */
+  readonly state: string;
+  readonly desiredState: string;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface ContainerSummary {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly imageId: string;
+  readonly state: string;
+  readonly createdAt: number;
+  readonly labels: Labels;
+  readonly networks: readonly string[];
+}
+
+export interface ContainerDetail {
+  readonly id: string;
+  readonly state: string;
+  readonly createdAt: number | null;
+  /** `null`: it never started. */
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly sizeBytes: Bytes | null;
+}
+
+export interface ImageSummary {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  readonly parentId: string;
+  readonly sizeBytes: Bytes;
+  readonly labels: Labels;
+}
+
+export interface ImageDetail extends ImageSummary {
+  /** `null`: absent or the zero time. */
+  readonly createdAt: number | null;
+  readonly lastTaggedAt: number | null;
+}
+
+export interface CacheRecord {
+  readonly id: string;
+  /** `"regular"`, `"source.local"`, `"internal"`, `"frontend"` … */
+  readonly type: string;
+  readonly description: string;
+  readonly sizeBytes: Bytes;
+  readonly lastUsedAt: number | null;
+  readonly inUse: boolean;
+  readonly shared: boolean;
+}
+
+/** What a build cache prune reports. */
+export interface CachePruned {
+  readonly ids: readonly string[];
+  readonly claimedBytes: Bytes;
+}
+
+/** Where the engine's bytes are, from /system/df. */
+export interface DiskUsage {
+  readonly images: { readonly count: number; readonly tagged: number; readonly bytes: Bytes };
+  readonly containers: { readonly count: number; readonly running: number; readonly bytes: Bytes };
+  readonly volumes: { readonly count: number; readonly bytes: Bytes };
+  readonly buildCache: { readonly count: number; readonly bytes: Bytes };
+}

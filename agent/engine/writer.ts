@@ -1,0 +1,47 @@
+import type { DockerodeClient } from "./client.ts";
+import type { CachePruned } from "./types.ts";
+import { toCachePruned } from "./wire.ts";
+
+/** What can be done to the engine: nothing else deletes. Every method throws EngineError. */
+export interface EngineWriter {
+  /** Never with force, never with volumes: the engine refuses a running one (409). */
+  removeContainer(id: string): Promise<void>;
+  /** By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409). */
+  removeImage(id: string): Promise<void>;
+  /** Records not used for that long, and not shared with an image. The engine has no request for a single one. */
+  pruneBuildCache(unusedForSeconds: number): Promise<CachePruned>;
+}
+
+/**
+ * A client that goes away cancels a prune half-way and loses its report, so this one call may take long.
+ * systemd's TimeoutStartSec bounds the whole pass.
+ */
+const BUILD_PRUNE_DEADLINE = 3600;
+
+export class Writer implements EngineWriter {
+  readonly #client: DockerodeClient;
+
+  constructor(client: DockerodeClient) {
+    this.#client = client;
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    await this.#client.call({ method: "DELETE", path: `/containers/${id}` });
+  }
+
+  async removeImage(id: string): Promise<void> {
+    await this.#client.call({ method: "DELETE", path: `/images/${id}`, query: { noprune: "true" } });
+  }
+
+  async pruneBuildCache(unusedForSeconds: number): Promise<CachePruned> {
+    const filters = JSON.stringify({ until: [`${Math.ceil(unusedForSeconds)}s`] });
+    return toCachePruned(
+      await this.#client.call({
+        method: "POST",
+        path: "/build/prune",
+        query: { filters },
+        deadline: BUILD_PRUNE_DEADLINE,
+      }),
+    );
+  }
+}
