@@ -1,0 +1,137 @@
+import type { Service } from "../engine/types.ts";
+import { type Observation, SERVICE_NAME_LABEL } from "../observation.ts";
+import type { Settings } from "../settings/settings.ts";
+import { formatDuration } from "../units.ts";
+import type { Verdict } from "./verdict.ts";
+
+export interface BusyService {
+  readonly id: string;
+  readonly service: string;
+  readonly why: string;
+  /** Since an earlier pass or this one first saw it busy, without a change of the service in between. */
+  readonly busySeconds: number;
+}
+
+const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
+const SHOWN = 10;
+
+/**
+ * Why this service counts as converging; `null` when it is settled. The table this comes from, with the states that
+ * look settled and are not, is in docs/engine-notes.md.
+ */
+export function busyWhy(service: Service, failingGlobal: boolean): string | null {
+  const { status, mode } = service;
+  if (status === null) return "the engine does not say how many tasks it has";
+  if (UNSETTLED_UPDATES.includes(service.updateState))
+    return `update ${service.updateState.replace("_", " ")}`;
+  const { running, desired, completed } = status;
+  switch (mode) {
+    case "replicated-job":
+      return completed < service.totalCompletions
+        ? `${completed} of ${service.totalCompletions} completions`
+        : null;
+    case "global-job":
+      return desired > 0 ? `${desired} tasks to complete` : null;
+    case "global":
+      if (desired === 0 && failingGlobal) return "its tasks fail or are rejected";
+      break;
+  }
+  return running !== desired ? `${running} of ${desired} tasks run` : null;
+}
+
+/**
+ * Closed while a service converges: a deploy, an update or a pull is in flight.
+ * @param busySince milliseconds by service id: when it was first seen busy (audit/state.ts keeps it over passes)
+ * @param now milliseconds
+ */
+export function converging(
+  settings: Settings["convergence"],
+  observation: Observation,
+  busySince: Readonly<Record<string, number>>,
+  now: number,
+): Verdict {
+  const gate = "converging";
+  const unknown = (reason: string): Verdict => ({ gate, verdict: "unknown", reason, facts: {} });
+  const { swarm, services, failingGlobals } = observation;
+  if (!swarm.known) return unknown(`${swarm.what}: ${swarm.reason}`);
+  switch (swarm.value.role) {
+    case "none":
+      return { gate, verdict: "open", reason: "this engine is not part of a swarm", facts: {} };
+    case "unclear":
+      return unknown(`the swarm cannot be asked: ${swarm.value.why}`);
+    case "worker":
+      return settings.onWorker === "local-tasks"
+        ? localTasks(observation)
+        : unknown(
+            'a worker cannot see the services of its swarm (convergence.onWorker: "local-tasks" judges by its own)',
+          );
+  }
+  if (!services.known) return unknown(`${services.what}: ${services.reason}`);
+  if (!failingGlobals.known) return unknown(`${failingGlobals.what}: ${failingGlobals.reason}`);
+  const busy = busyServices(services.value, failingGlobals.value, busySince, now);
+  const limit = settings.ignoreStuckAfter;
+  const blocking = busy.filter(({ busySeconds }) => limit === null || busySeconds <= limit);
+  const ignored = busy.filter((service) => !blocking.includes(service));
+  const facts = {
+    services: services.value.length,
+    busy: blocking.slice(0, SHOWN),
+    busyCount: blocking.length,
+    ignored,
+  };
+  const [first] = blocking;
+  if (first === undefined) {
+    return { gate, verdict: "open", reason: "no service is converging", facts };
+  }
+  const more = blocking.length === 1 ? "" : ` and ${blocking.length - 1} more`;
+  const since = first.busySeconds > 0 ? `, for ${formatDuration(first.busySeconds)}` : "";
+  return {
+    gate,
+    verdict: "closed",
+    reason: `a service is converging: ${first.service} (${first.why}${since})${more}`,
+    facts,
+  };
+}
+
+export function busyServices(
+  services: readonly Service[],
+  failingGlobals: ReadonlySet<string>,
+  busySince: Readonly<Record<string, number>>,
+  now: number,
+): BusyService[] {
+  return services.flatMap((service) => {
+    const why = busyWhy(service, failingGlobals.has(service.id));
+    if (why === null) return [];
+    // A change of the service starts its clock anew: what is stuck now is not what was stuck then.
+    const since = Math.max(busySince[service.id] ?? now, service.updatedAt);
+    return [
+      {
+        id: service.id,
+        service: service.name,
+        why,
+        busySeconds: Math.max(0, Math.round((now - since) / 1000)),
+      },
+    ];
+  });
+}
+
+/** A worker that judges by what it has: a task container that is about to run, restarts, or is not healthy yet. */
+function localTasks({ live, starting }: Observation): Verdict {
+  const gate = "converging";
+  const unread = [live, starting].flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`]));
+  if (!live.known || !starting.known)
+    return { gate, verdict: "unknown", reason: unread.join("; "), facts: {} };
+  const unsettled = new Map(
+    [...live.value.filter(({ state }) => state !== "running" && state !== "paused"), ...starting.value]
+      .filter(({ labels }) => SERVICE_NAME_LABEL in labels)
+      .map((container) => [container.id, container.labels[SERVICE_NAME_LABEL] ?? ""]),
+  );
+  const names = [...new Set(unsettled.values())];
+  return names.length === 0
+    ? { gate, verdict: "open", reason: "no task on this worker is starting", facts: {} }
+    : {
+        gate,
+        verdict: "closed",
+        reason: `a task on this worker is starting: ${names[0]}`,
+        facts: { services: names },
+      };
+}

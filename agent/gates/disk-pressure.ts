@@ -1,0 +1,68 @@
+import type { Fact } from "../facts.ts";
+import type { Filesystem } from "../host/disk.ts";
+import type { Settings } from "../settings/settings.ts";
+import { formatBytes, formatWatermark, type Watermark } from "../units.ts";
+import type { Verdict } from "./verdict.ts";
+
+type DiskSettings = Settings["disk"];
+
+/** Inodes have no bytes: against a mark in bytes they are judged by this percentage. */
+const INODE_PERCENT = 80;
+
+/** Open under pressure: a pass is worth its while. Closed below the high watermark on all: the cache stays as it is. */
+export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<Filesystem>[]): Verdict {
+  const readable = filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
+  const facts = {
+    highWatermark: formatWatermark(settings.highWatermark),
+    filesystems: readable,
+  };
+  const unreadable = filesystems.flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`]));
+  if (readable.length === 0 && unreadable.length === 0) unreadable.push("none of the watched paths exists");
+  if (unreadable.length > 0) {
+    return { gate: "disk-pressure", verdict: "unknown", reason: unreadable.join("; "), facts };
+  }
+  const over = readable.flatMap((filesystem) =>
+    crossings(filesystem, settings.highWatermark, settings.inodes),
+  );
+  return over.length > 0
+    ? { gate: "disk-pressure", verdict: "open", reason: `under pressure: ${over.join("; ")}`, facts }
+    : {
+        gate: "disk-pressure",
+        verdict: "closed",
+        reason: `below the high watermark of ${facts.highWatermark}: the cache stays as it is`,
+        facts,
+      };
+}
+
+/** In words, what of this filesystem has reached the mark; empty when nothing has. */
+export function crossings(filesystem: Filesystem, mark: Watermark, inodes: boolean): string[] {
+  const where = filesystem.paths[0] ?? "?";
+  const found: string[] = [];
+  if (mark.kind === "used-percent" && filesystem.usedPercent >= mark.percent) {
+    found.push(`${where} is ${filesystem.usedPercent}% full, the mark is ${mark.percent}%`);
+  }
+  if (mark.kind === "free-bytes" && filesystem.availableBytes < mark.bytes) {
+    found.push(
+      `${where} has ${formatBytes(filesystem.availableBytes)} left, the mark is ${formatBytes(mark.bytes)}`,
+    );
+  }
+  const inodeMark = mark.kind === "used-percent" ? mark.percent : INODE_PERCENT;
+  if (inodes && filesystem.inodesUsedPercent !== null && filesystem.inodesUsedPercent >= inodeMark) {
+    found.push(
+      `${where} has ${filesystem.inodesUsedPercent}% of its inodes in use, the mark is ${inodeMark}%`,
+    );
+  }
+  return found;
+}
+
+/** Every filesystem is known and below the mark. */
+export function belowEverywhere(
+  filesystems: readonly Fact<Filesystem>[],
+  mark: Watermark,
+  inodes: boolean,
+): boolean {
+  return (
+    filesystems.length > 0 &&
+    filesystems.every((fact) => fact.known && crossings(fact.value, mark, inodes).length === 0)
+  );
+}

@@ -1,0 +1,57 @@
+import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
+import type { Settings } from "../settings/settings.ts";
+import { isPast, youngest } from "./age.ts";
+import type { Judged, Rule } from "./plan.ts";
+import { keptByLabels } from "./selection.ts";
+
+/** A container that the engine lists as stopped, and its detail where it was worth asking. */
+export interface ContainerFacts {
+  readonly summary: ContainerSummary;
+  /** `null`: created too recently to be past any limit, so not asked; or it went before it could be asked. */
+  readonly detail: ContainerDetail | null;
+}
+
+const STOPPED = ["exited", "dead"];
+
+/** A container can only be past the limit when it was created before it: the others need no inspection. */
+export function worthInspecting(summary: ContainerSummary, until: number, now: number): boolean {
+  return now - summary.createdAt > until * 1000;
+}
+
+/**
+ * Goes: exited or dead for longer than the limit since it *finished*; or created for longer than the limit and never
+ * started. (The engine's own prune counts from Created: a long job's container would go a second after its exit.)
+ * @param now milliseconds
+ */
+export function judgeContainer(
+  { summary, detail }: ContainerFacts,
+  prune: Settings["prune"],
+  now: number,
+): Judged {
+  const state = detail?.state ?? summary.state;
+  const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
+  const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
+  // Without detail there is only Created, and that is young already.
+  const finished = { at: detail?.finishedAt ?? null, basis: "finished" as const };
+  const age = youngest(neverStarted || finished.at === null ? [created] : [finished], now);
+  const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
+    kind: "container",
+    id: summary.id,
+    names: summary.names,
+    sizeBytes: detail?.sizeBytes ?? null,
+    ageSeconds: age.seconds,
+    ageBasis: age.basis,
+    action,
+    rule,
+    reason,
+  });
+  if (!STOPPED.includes(state) && state !== "created") return judge("keep", "in-use", `it is ${state}`);
+  const byLabel = keptByLabels(summary.labels, prune);
+  if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
+  if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
+    return judge("keep", "undatable", "the engine does not say when it finished");
+  if (detail === null || !isPast(age, prune.until)) return judge("keep", "young", "younger than prune.until");
+  return neverStarted
+    ? judge("remove", "expired", "created longer ago than prune.until and never started")
+    : judge("remove", "expired", `${state} for longer than prune.until`);
+}

@@ -1,0 +1,99 @@
+import type { ImageDetail, ImageSummary } from "../engine/types.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type Age, isPast, youngest } from "./age.ts";
+import type { Judged, Rule } from "./plan.ts";
+import { keptByLabels } from "./selection.ts";
+
+/** An image the engine lists as dangling, and its detail where that was needed and could be had. */
+export interface ImageFacts {
+  readonly summary: ImageSummary;
+  /** `null`: not asked, because the summary alone keeps it; or it went before it could be asked. */
+  readonly detail: ImageDetail | null;
+}
+
+export interface ImageContext {
+  /** Ids of images that a container uses which will still be there when images are removed. */
+  readonly used: ReadonlySet<string>;
+  /** Ids of images that another image was built on. */
+  readonly parents: ReadonlySet<string>;
+  /** Milliseconds by id: when our own state first saw this image dangling. */
+  readonly firstSeen: Readonly<Record<string, number>>;
+}
+
+/** Reproducible builds and Nix write a Created of 1970 or 1980: before this it says nothing. 2000-01-01. */
+const MEANINGFUL_SINCE = 946_684_800_000;
+
+/** Nothing an inspection could say would let this image go. */
+export function keptUnseen(summary: ImageSummary): boolean {
+  return summary.tags.length > 0 || summary.digests.length > 0;
+}
+
+/**
+ * Goes: no tag, no digest, no user, no child, and older than the limit by the *youngest* thing that dates it. (The
+ * engine's own prune counts from the config's Created alone, and on classic stores takes digest-only images for
+ * dangling: the warm cache of every Swarm stack that is scaled down.)
+ * @param now milliseconds
+ */
+export function judgeImage(
+  { summary, detail }: ImageFacts,
+  context: ImageContext,
+  prune: Settings["prune"],
+  now: number,
+): Judged {
+  const { id } = summary;
+  const image = detail ?? summary;
+  const age = detail === null ? UNASKED : imageAge(detail, context.firstSeen[id] ?? null, now);
+  const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
+    kind: "image",
+    id,
+    names: image.tags.length > 0 ? image.tags : image.digests,
+    sizeBytes: image.sizeBytes,
+    ageSeconds: age.seconds,
+    ageBasis: age.basis,
+    action,
+    rule,
+    reason,
+  });
+  if (image.tags.length > 0) return judge("keep", "tagged", "it has a tag: tagged images are the cache");
+  if (image.digests.length > 0)
+    return judge("keep", "has-digest", "it was pulled by digest: such images are the cache of services");
+  if (detail === null) return judge("keep", "unreadable", "it could not be inspected");
+  if (context.used.has(id)) return judge("keep", "in-use", "a container uses it");
+  if (context.parents.has(id)) return judge("keep", "parent", "another image was built on it");
+  const byLabel = keptByLabels({ ...summary.labels, ...detail.labels }, prune);
+  if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
+  if (isPast(age, prune.until)) return judge("remove", "expired", "dangling and older than prune.until");
+  return isDated(detail)
+    ? judge("keep", "young", "younger than prune.until")
+    : judge(
+        "keep",
+        "undatable",
+        "its Created says nothing: it stays until it was seen dangling for prune.until",
+      );
+}
+
+const UNASKED: Age = { seconds: null, basis: "none" };
+
+function isDated(detail: ImageDetail): boolean {
+  return detail.createdAt !== null && detail.createdAt >= MEANINGFUL_SINCE;
+}
+
+/** By the youngest of Created and LastTagTime; where Created says nothing, by our own first sight of it as well. */
+function imageAge(detail: ImageDetail, firstSeen: number | null, now: number): Age {
+  const tagged = { at: detail.lastTaggedAt, basis: "last-tagged" as const };
+  if (isDated(detail)) return youngest([{ at: detail.createdAt, basis: "created" }, tagged], now);
+  if (firstSeen === null) return UNASKED;
+  return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
+}
+
+/** Those that an earlier pass already saw dangling come first: the longer unseen by a builder, the safer. */
+export function inOrderOfSafety(
+  images: readonly Judged[],
+  firstSeen: Readonly<Record<string, number>>,
+): Judged[] {
+  const seen = ({ id }: Judged) => firstSeen[id] ?? Number.POSITIVE_INFINITY;
+  return [...images].sort((a, b) => {
+    const [first, second] = [seen(a), seen(b)];
+    return first === second ? (b.ageSeconds ?? 0) - (a.ageSeconds ?? 0) : first - second;
+  });
+}
