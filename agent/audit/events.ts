@@ -1,0 +1,146 @@
+import type { Verdict } from "../gates/verdict.ts";
+import type { Filesystem } from "../host/disk.ts";
+import type { Judged, ObjectKind, Plan } from "../plan/plan.ts";
+import type { Bytes, Seconds } from "../units.ts";
+import type { Outcome } from "./outcome.ts";
+
+/**
+ * What the log can say. An event's name and message never change and never hold variable text; the facts are fields:
+ * sizes in bytes, ages in seconds. Scripts rely on the names: add to them, do not rename them.
+ */
+export type Level = "info" | "warn" | "error";
+
+export interface AuditEvent {
+  readonly event: keyof typeof MESSAGES;
+  readonly level: Level;
+  readonly msg: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export const MESSAGES = {
+  "pass.started": "a pass starts",
+  "gate.verdict": "a gate was asked",
+  "fact.unknown": "a fact could not be read",
+  "service.ignored": "a service is stuck for so long that it no longer blocks",
+  "prune.planned": "this is what the pass will remove",
+  "object.removed": "removed",
+  "object.kept": "kept",
+  "object.gone": "was gone already",
+  "object.failed": "could not be removed",
+  "step.finished": "a step is done",
+  "pass.ended-early": "the pass ends before its plan is done",
+  "pass.ineffective": "the pass did not achieve what it is for",
+  "pass.finished": "the pass is done",
+  "state.damaged": "the state file was damaged and set aside",
+  "state.unwritable": "the state could not be written",
+} as const;
+
+function event(
+  name: AuditEvent["event"],
+  level: Level,
+  fields: Readonly<Record<string, unknown>>,
+): AuditEvent {
+  return { event: name, level, msg: MESSAGES[name], fields };
+}
+
+export const passStarted = (fields: {
+  readonly version: string;
+  readonly dryRun: boolean;
+  readonly withoutPressure: boolean;
+  readonly filesystems: readonly NamedFilesystem[];
+}) => event("pass.started", "info", fields);
+
+/** A filesystem with the name people know it by, where that could be told. */
+export interface NamedFilesystem extends Filesystem {
+  readonly mount?: { readonly device: string; readonly type: string; readonly mountPoint: string };
+}
+
+export const gateVerdict = ({ gate, verdict, reason, facts }: Verdict) =>
+  event("gate.verdict", verdict === "unknown" ? "warn" : "info", { gate, verdict, reason, ...facts });
+
+export const factUnknown = (what: string, reason: string) => event("fact.unknown", "error", { what, reason });
+
+export const serviceIgnored = (fields: {
+  readonly service: string;
+  readonly why: string;
+  readonly busySeconds: Seconds;
+}) => event("service.ignored", "warn", fields);
+
+export const prunePlanned = (plan: Plan, until: Seconds) =>
+  event("prune.planned", "info", {
+    untilSeconds: until,
+    remove: countByKind(plan.remove),
+    keep: countByKind(plan.keep),
+    removeBytes: sumSizes(plan.remove),
+  });
+
+/** What every `object.*` line says of its object. */
+export function objectFields({ kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason }: Judged) {
+  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason };
+}
+
+export const objectRemoved = (object: Judged) => event("object.removed", "info", objectFields(object));
+export const objectKept = (object: Judged) => event("object.kept", "info", objectFields(object));
+export const objectGone = (object: Judged) => event("object.gone", "info", objectFields(object));
+export const objectFailed = (object: Judged, error: string, status: number | null) =>
+  event("object.failed", "error", { ...objectFields(object), error, status });
+
+export const stepFinished = (fields: StepReport) =>
+  event("step.finished", fields.failed > 0 ? "warn" : "info", { ...fields });
+
+export interface StepReport {
+  readonly kind: ObjectKind;
+  readonly removed: number;
+  readonly kept: number;
+  readonly failed: number;
+  readonly claimedBytes: Bytes;
+  readonly durationSeconds: Seconds;
+}
+
+export const passEndedEarly = (reason: string, left: number, level: Level) =>
+  event("pass.ended-early", level, { reason, left });
+
+export const passIneffective = (fields: {
+  readonly cause: "pressure-remains" | "labels-match-nothing";
+  readonly reason: string;
+  readonly [more: string]: unknown;
+}) => event("pass.ineffective", "error", fields);
+
+export const stateDamaged = (reason: string, setAside: string) =>
+  event("state.damaged", "warn", { reason, setAside });
+export const stateUnwritable = (reason: string) => event("state.unwritable", "warn", { reason });
+
+export interface PassFinished {
+  readonly outcome: Outcome;
+  readonly exitCode: number;
+  /** Why it came to this outcome, as a sentence. */
+  readonly reason: string;
+  /** Measured by statfs before and after, over all watched filesystems; negative when others wrote more. */
+  readonly freedBytes: Bytes;
+  /** What the engine says the removed objects held; layers that several share count more than once. */
+  readonly claimedBytes: Bytes;
+  readonly durationSeconds: Seconds;
+  readonly filesystems: readonly Filesystem[];
+  readonly removed: Readonly<Record<ObjectKind, number>>;
+  readonly kept: number;
+  readonly failed: number;
+  readonly deferralsInARow: number;
+  /** `null`: the last pass was not deferred. */
+  readonly deferredForSeconds: Seconds | null;
+  readonly engineRequests: number;
+  /** The gate that deferred or ended the pass. */
+  readonly gate: Verdict["gate"] | null;
+}
+
+export const passFinished = (fields: PassFinished, level: Level) =>
+  event("pass.finished", level, { ...fields });
+
+export function countByKind(objects: readonly Judged[]): Record<ObjectKind, number> {
+  const counts: Record<ObjectKind, number> = { container: 0, image: 0, "build-cache": 0 };
+  for (const { kind } of objects) counts[kind]++;
+  return counts;
+}
+
+export function sumSizes(objects: readonly Judged[]): Bytes {
+  return objects.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+}

@@ -1,0 +1,17 @@
+/** What a pass came to; part of the contract. */
+export type Outcome =
+  /** No watched filesystem has reached the high watermark: nothing was looked at. */
+  | "below-watermark"
+  /** A gate is closed or could not be told. */
+  | "deferred"
+  /** Everything planned is gone, and no pressure is left. */
+  | "pruned"
+  /** Nothing fulfils the rules. Under pressure that is exit 10. */
+  | "nothing-eligible"
+  /** The plan is done, and the disk is still above the high watermark. */
+  | "pressure-remains"
+  /** Ended before the plan was done, or something planned could not be removed. */
+  | "incomplete"
+  /** A fact could not be read before anything was decided. */
+  | "failed"
+  | "dry-run";

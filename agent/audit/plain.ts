@@ -1,0 +1,152 @@
+import pc from "picocolors";
+import type { ObjectKind } from "../plan/plan.ts";
+import { formatBytes, formatDuration } from "../units.ts";
+import type { AuditEvent, NamedFilesystem, PassFinished, StepReport } from "./events.ts";
+import type { Holder } from "./holders.ts";
+import type { Journal } from "./journal.ts";
+import { visibleDeep } from "./text.ts";
+
+/** The same events as sentences for a person, with a progress line while objects are removed. */
+export interface PlainJournal extends Journal {
+  progress(done: number, total: number): void;
+}
+
+/** @param onBroken called when `out` can no longer be written: an unlogged pass must not go on */
+export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) => void): PlainJournal {
+  let shown = "";
+  out.on("error", onBroken);
+  const clear = () => {
+    if (shown !== "") out.write("\r\u001b[K");
+    shown = "";
+  };
+  return {
+    emit(event) {
+      clear();
+      out.write(`${sentence({ ...event, fields: visibleDeep(event.fields) as AuditEvent["fields"] })}\n`);
+    },
+    progress(done, total) {
+      if (out.isTTY !== true) return;
+      clear();
+      if (done < total) {
+        shown = pc.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
+        out.write(shown);
+      }
+    },
+  };
+}
+
+const GATE_NAMES: Readonly<Record<string, string>> = {
+  "disk-pressure": "disk pressure",
+  lock: "lock",
+  "live-run": "live runs",
+  converging: "services",
+};
+
+const MARKS = { open: pc.green("✓"), closed: pc.yellow("■"), unknown: pc.red("?") };
+
+/** One event, already made safe to show, as one or more lines. */
+export function sentence({ event, level, msg, fields }: AuditEvent): string {
+  const field = <T>(name: string) => fields[name] as T;
+  switch (event) {
+    case "pass.started": {
+      const what = field<boolean>("dryRun") ? "A dry run starts" : "A pass starts";
+      return [pc.bold(what), ...field<NamedFilesystem[]>("filesystems").map(describeFilesystem)].join("\n");
+    }
+    case "gate.verdict":
+      return `${MARKS[field<keyof typeof MARKS>("verdict")]} ${GATE_NAMES[field<string>("gate")]}: ${field("reason")}`;
+    case "fact.unknown":
+      return `${pc.red("?")} ${field("what")} could not be read: ${field("reason")}`;
+    case "service.ignored":
+      return `${pc.yellow("!")} service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;
+    case "prune.planned":
+      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}`;
+    case "object.removed":
+      return `  ${pc.green("−")} removed ${describeObject(fields)}`;
+    case "object.kept":
+      return pc.dim(`  = kept ${describeObject(fields)}: ${field("reason")}`);
+    case "object.gone":
+      return pc.dim(`  = ${describeObject(fields)} was gone already`);
+    case "object.failed":
+      return pc.red(`  ✗ could not remove ${describeObject(fields)}: ${field("error")}`);
+    case "step.finished": {
+      const step = fields as unknown as StepReport;
+      const failed = step.failed > 0 ? pc.red(`, ${step.failed} failed`) : "";
+      return pc.dim(`  ${step.kind}: ${step.removed} removed, ${step.kept} kept${failed}`);
+    }
+    case "pass.ended-early":
+      return pc.yellow(`The pass ends before its plan is done, ${field("left")} left: ${field("reason")}`);
+    case "pass.ineffective": {
+      const list = Array.isArray(fields.holders) ? (fields.holders as Holder[]) : [];
+      return [
+        pc.red(pc.bold(`Not enough: ${field("reason")}`)),
+        ...list.map(
+          ({ what, bytes, count, note }) =>
+            `  ${formatBytes(bytes).padStart(9)}  ${what}${count === null ? "" : ` (${count})`}: ${note}`,
+        ),
+      ].join("\n");
+    }
+    case "pass.finished":
+      return describeFinish(fields as unknown as PassFinished, level);
+    default:
+      return `${level === "info" ? "" : pc.yellow("! ")}${msg}${"reason" in fields ? `: ${field("reason")}` : ""}`;
+  }
+}
+
+function describeFinish(finished: PassFinished, level: AuditEvent["level"]): string {
+  const colour = { info: pc.green, warn: pc.yellow, error: pc.red }[level];
+  const lines = [`${colour(pc.bold(finished.outcome))}: ${finished.reason}`];
+  if (finished.outcome !== "below-watermark" && finished.outcome !== "deferred") {
+    lines.push(
+      `  removed ${counts(finished.removed)} in ${formatDuration(finished.durationSeconds)}; ` +
+        `the disk gained ${formatBytes(finished.freedBytes)} (the engine says ${formatBytes(finished.claimedBytes)})`,
+    );
+  }
+  if (finished.deferralsInARow > 1) {
+    const span =
+      finished.deferredForSeconds === null ? "" : `, for ${formatDuration(finished.deferredForSeconds)}`;
+    lines.push(`  deferred ${finished.deferralsInARow} times in a row${span}`);
+  }
+  return [...lines, ...finished.filesystems.map(describeFilesystem)].join("\n");
+}
+
+export function describeFilesystem(filesystem: NamedFilesystem): string {
+  const { paths, usedPercent, availableBytes, inodesUsedPercent, mount } = filesystem;
+  const inodes = inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
+  const name = mount === undefined ? "" : ` (${mount.type} on ${mount.device})`;
+  return `  ${bar(usedPercent)} ${usedPercent}% of ${paths.join(", ")}${name}, ${formatBytes(availableBytes)} left${inodes}`;
+}
+
+/** 40 -> `"████████░░░░░░░░░░░░"` */
+export function bar(percent: number, width = 20): string {
+  const full = Math.max(0, Math.min(width, Math.round((percent / 100) * width)));
+  return "█".repeat(full) + "░".repeat(width - full);
+}
+
+function describeObject(fields: Readonly<Record<string, unknown>>): string {
+  const kind = fields.kind as ObjectKind;
+  const names = fields.names as readonly string[];
+  const id = shortId(fields.id as string);
+  const name = names.length > 0 ? `${names.join(", ")} (${id})` : id;
+  const size = fields.sizeBytes as number | null;
+  const age = fields.ageSeconds as number | null;
+  const basis = String(fields.ageBasis).replaceAll("-", " ");
+  const details = [
+    size === null ? null : formatBytes(size),
+    age === null ? null : `${basis} ${formatDuration(age)} ago`,
+  ].filter((text) => text !== null);
+  return `${kind} ${name}${details.length === 0 ? "" : `, ${details.join(", ")}`}`;
+}
+
+/** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */
+export function shortId(id: string): string {
+  return id.replace(/^sha256:/, "").slice(0, 12);
+}
+
+function counts(byKind: Readonly<Record<ObjectKind, number>>): string {
+  const say = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
+  return [
+    say(byKind.container, "container", "containers"),
+    say(byKind.image, "image", "images"),
+    say(byKind["build-cache"], "cache record", "cache records"),
+  ].join(", ");
+}

@@ -1,0 +1,145 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as v from "valibot";
+import type { Outcome } from "./outcome.ts";
+
+/**
+ * What one pass leaves for the next: the last passes, the deferrals in a row, and when things were first seen that
+ * the engine does not date. One JSON file, replaced whole by rename. Times are milliseconds since the epoch.
+ */
+export interface State {
+  /** Where the engine keeps its data, as it said last: watched from then on, before it is asked again. */
+  readonly engineRoot: string | null;
+  readonly firstSeenDangling: Readonly<Record<string, number>>;
+  /** By service id. */
+  readonly busySince: Readonly<Record<string, number>>;
+  readonly deferrals: { readonly count: number; readonly since: number | null };
+  /** Oldest first. */
+  readonly passes: readonly PassRecord[];
+}
+
+export interface PassRecord {
+  readonly pass: string;
+  readonly startedAt: number;
+  readonly durationSeconds: number;
+  readonly outcome: Outcome;
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly gate: string | null;
+  readonly filesystems: readonly {
+    readonly path: string;
+    readonly usedPercent: number;
+    readonly availableBytes: number;
+    readonly totalBytes: number;
+    readonly inodesUsedPercent: number | null;
+  }[];
+  readonly freedBytes: number;
+  readonly claimedBytes: number;
+  readonly removed: Readonly<Record<string, number>>;
+  readonly kept: number;
+  readonly failed: number;
+}
+
+export const EMPTY_STATE: State = {
+  engineRoot: null,
+  firstSeenDangling: {},
+  busySince: {},
+  deferrals: { count: 0, since: null },
+  passes: [],
+};
+
+const KEPT_PASSES = 200;
+const FILE = "state.json";
+
+const times = v.record(v.string(), v.number());
+const schema = v.object({
+  version: v.literal(1),
+  engineRoot: v.nullable(v.string()),
+  firstSeenDangling: times,
+  busySince: times,
+  deferrals: v.object({ count: v.number(), since: v.nullable(v.number()) }),
+  passes: v.array(
+    v.object({
+      pass: v.string(),
+      startedAt: v.number(),
+      durationSeconds: v.number(),
+      outcome: v.string() as unknown as v.GenericSchema<Outcome>,
+      exitCode: v.number(),
+      reason: v.string(),
+      gate: v.nullable(v.string()),
+      filesystems: v.array(
+        v.object({
+          path: v.string(),
+          usedPercent: v.number(),
+          availableBytes: v.number(),
+          totalBytes: v.number(),
+          inodesUsedPercent: v.nullable(v.number()),
+        }),
+      ),
+      freedBytes: v.number(),
+      claimedBytes: v.number(),
+      removed: times,
+      kept: v.number(),
+      failed: v.number(),
+    }),
+  ),
+});
+
+export interface LoadedState {
+  readonly state: State;
+  /** The file could not be understood: why, and (once set aside) where it is now. */
+  readonly damage: string | null;
+}
+
+/** Never throws: no file is the empty state, and so is one that cannot be understood. */
+export function loadState(dir: string): LoadedState {
+  let text: string;
+  try {
+    text = readFileSync(join(dir, FILE), "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { state: EMPTY_STATE, damage: code === "ENOENT" || code === "ENOTDIR" ? null : message };
+  }
+  try {
+    const { version: _, ...state } = v.parse(schema, JSON.parse(text));
+    return { state, damage: null };
+  } catch (error) {
+    return { state: EMPTY_STATE, damage: (error as Error).message };
+  }
+}
+
+/** Moves a damaged file out of the way; its new path, or `null` where it could not be moved. */
+export function setAside(dir: string, now: number): string | null {
+  const to = join(dir, `state.damaged-${new Date(now).toISOString().replace(/[:.]/g, "")}.json`);
+  try {
+    renameSync(join(dir, FILE), to);
+    return to;
+  } catch {
+    return null;
+  }
+}
+
+/** Replaces the file as a whole. Throws what the filesystem says. */
+export function saveState(dir: string, state: State): void {
+  mkdirSync(dir, { recursive: true, mode: 0o755 });
+  const temporary = join(dir, `.${FILE}.${process.pid}`);
+  try {
+    writeFileSync(
+      temporary,
+      JSON.stringify({ version: 1, ...state, passes: state.passes.slice(-KEPT_PASSES) }),
+    );
+    renameSync(temporary, join(dir, FILE));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** `firstSeen` for what is there now: the earlier sight where there was one. Pure. */
+export function stillSeen(
+  before: Readonly<Record<string, number>>,
+  ids: readonly string[],
+  now: number,
+): Record<string, number> {
+  return Object.fromEntries(ids.map((id) => [id, Math.min(before[id] ?? now, now)]));
+}

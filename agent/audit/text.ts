@@ -1,0 +1,24 @@
+/**
+ * Names come from the engine and are data: whatever could end a line, move a cursor, colour a terminal or reorder
+ * text is written out as its escape, so that no name can forge a log line. Covers C0, DEL, C1, line and paragraph
+ * separators, bidirectional controls, zero-width characters and unpaired surrogates.
+ */
+const ACTIVE =
+  /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** `"a\u001b[31mb"` -> `"a\\u001b[31mb"`. */
+export function visible(text: string): string {
+  return text.replace(ACTIVE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The same for every text inside a value, keys included. */
+export function visibleDeep(value: unknown): unknown {
+  if (typeof value === "string") return visible(value);
+  if (Array.isArray(value)) return value.map(visibleDeep);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [visible(key), visibleDeep(inner)]),
+    );
+  }
+  return value;
+}

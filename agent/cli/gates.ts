@@ -1,0 +1,10 @@
+import pc from "picocolors";
+import { visible } from "../audit/text.ts";
+import type { Verdict } from "../gates/verdict.ts";
+
+const STYLE = { open: pc.green("open   "), closed: pc.yellow("closed "), unknown: pc.red("unknown") };
+
+/** One verdict as a line. */
+export function gateLine({ gate, verdict, reason }: Verdict): string {
+  return `${STYLE[verdict]}  ${gate.padEnd(13)}  ${visible(reason)}`;
+}

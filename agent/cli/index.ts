@@ -1,0 +1,56 @@
+import yargs from "yargs";
+import { visible } from "../audit/text.ts";
+import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
+import { VERSION } from "../version.ts";
+import { SettingsError } from "./context.ts";
+import type { Done } from "./options.ts";
+import { planCommand } from "./plan.ts";
+import { runCommand } from "./run.ts";
+import { statusCommand } from "./status.ts";
+import { validateCommand } from "./validate.ts";
+
+/** The command line behind the front (main.ts). Sets the exit code; only bugs are thrown. */
+export async function main(argv: readonly string[]): Promise<void> {
+  let code: ExitCode | null = null;
+  const done: Done = (result) => {
+    code = result;
+  };
+  let cli = yargs([...argv])
+    .scriptName("ci-docker-prune")
+    .usage(
+      "$0 <command>\n\nPrunes a Docker CI host under disk pressure, never during a run, and keeps its image cache.",
+    )
+    .version(VERSION)
+    .strict()
+    .recommendCommands()
+    .demandCommand(1, "name a command")
+    .wrap(Math.min(process.stdout.columns ?? 100, 110))
+    .exitProcess(false)
+    .fail((message, error) => {
+      // Our own errors pass through; what yargs itself complains of is wrong usage.
+      throw error ?? new UsageError(message);
+    })
+    .epilogue(
+      `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
+    );
+  for (const add of [runCommand, planCommand, statusCommand, validateCommand]) cli = add(cli, done);
+  try {
+    await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
+    // --help, --version and completion answer without a command of ours.
+    process.exitCode = code ?? Exit.ok;
+  } catch (error) {
+    if (error instanceof SettingsError) {
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = error.exitCode;
+    } else if (error instanceof UsageError || (error as Error).name === "YError") {
+      process.stderr.write(
+        `ci-docker-prune: ${visible((error as Error).message)}\nTry: ci-docker-prune --help\n`,
+      );
+      process.exitCode = Exit.usage;
+    } else throw error;
+  }
+}
+
+class UsageError extends Error {
+  override readonly name = "UsageError";
+}

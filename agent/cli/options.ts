@@ -1,0 +1,20 @@
+import type { Argv } from "yargs";
+import type { ExitCode } from "../exit.ts";
+
+/** A command hands its exit code to this, last thing. */
+export type Done = (code: ExitCode) => void;
+
+/** The options every command that looks at a host shares. */
+export function withCommonOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option("settings", {
+      type: "string",
+      requiresArg: true,
+      describe: "Settings file, JSON (default: the documented defaults)",
+    })
+    .option("state-dir", {
+      type: "string",
+      requiresArg: true,
+      describe: "Folder for the history (default: $STATE_DIRECTORY, else /var/lib/ci-docker-prune)",
+    });
+}

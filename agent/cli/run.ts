@@ -1,0 +1,74 @@
+import type { Argv } from "yargs";
+import { jsonJournal } from "../audit/journal.ts";
+import { plainJournal } from "../audit/plain.ts";
+import { systemClock } from "../host/clock.ts";
+import { passId } from "../host/places.ts";
+import { runPass } from "../pass.ts";
+import { VERSION } from "../version.ts";
+import { openContext, prepareStateDir } from "./context.ts";
+import { type Done, withCommonOptions } from "./options.ts";
+
+/** After being told to stop, a request in flight may still take this long; a pass ends within 2 s. */
+const GRACE_MS = 1000;
+
+export function runCommand(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "run",
+    "One pass: prune if the disk is under pressure and nothing is in the way",
+    (y) =>
+      withCommonOptions(y)
+        .option("dry-run", {
+          type: "boolean",
+          default: false,
+          describe: "Ask the gates and plan, remove nothing",
+        })
+        .option("without-pressure", {
+          type: "boolean",
+          default: false,
+          describe: "Skip the disk gate, for a one-off clean-up; no option skips the others",
+        })
+        .option("json", { type: "boolean", describe: "JSON lines also on a terminal" })
+        .option("plain", {
+          type: "boolean",
+          describe: "Sentences also when not on a terminal",
+        })
+        .conflicts("json", "plain")
+        .example("$0 run --settings FILE", "what the systemd unit does")
+        .example("$0 run --dry-run", "what would go, without removing it")
+        .example("$0 run --without-pressure", "clean up now, whatever the disk says"),
+    async (argv) => {
+      const stop = new AbortController();
+      const giveUp = new AbortController();
+      const end = () => {
+        stop.abort();
+        setTimeout(() => giveUp.abort(), GRACE_MS).unref();
+      };
+      process.once("SIGTERM", end);
+      process.once("SIGINT", end);
+      const context = openContext(argv, giveUp.signal);
+      prepareStateDir(context.stateDir);
+      const pass = passId(process.env);
+      const terminal = argv.plain === true || (process.stdout.isTTY === true && argv.json !== true);
+      const plain = terminal ? plainJournal(process.stdout, end) : null;
+      done(
+        await runPass(
+          {
+            pass,
+            version: VERSION,
+            clock: systemClock,
+            journal: plain ?? jsonJournal(pass, end),
+            reader: context.reader,
+            writer: context.writer,
+            requests: () => context.client.requests,
+            stateDir: context.stateDir,
+            lockFile: context.lockFile,
+            stop: stop.signal,
+            progress: (count, total) => plain?.progress(count, total),
+          },
+          context.settings,
+          { dryRun: argv.dryRun, withoutPressure: argv.withoutPressure },
+        ),
+      );
+    },
+  );
+}

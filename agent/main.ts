@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+import { parseArgs } from "node:util";
+import type { PassFinished } from "./audit/events.ts";
+import { jsonJournal } from "./audit/journal.ts";
+import { loadState, saveState } from "./audit/state.ts";
+import { Exit } from "./exit.ts";
+import { systemClock } from "./host/clock.ts";
+import { passId, stateDirectory } from "./host/places.ts";
+import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
+import { loadSettings } from "./settings/load.ts";
+
+/**
+ * The front of the program, and most of the time all of it: `run` on a host without disk pressure ends here, without
+ * loading (parsing costs 30 ms a megabyte) what talks to the engine or reads a full command line. Whatever is not
+ * that plain case is handed on untouched, and decided again from the start.
+ */
+
+// A promise that never settles must not end in a green 0.
+process.exitCode = Exit.bug;
+
+const argv = process.argv.slice(2);
+
+quietPass(argv)
+  .then((done) => {
+    if (done) {
+      process.exitCode = Exit.ok;
+      return;
+    }
+    const { main } = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
+    return main(argv);
+  })
+  .catch((error: unknown) => {
+    process.exitCode = Exit.bug;
+    process.stderr.write(
+      `ci-docker-prune: this is a bug in ci-docker-prune: ${(error as Error)?.stack ?? error}\n`,
+    );
+  });
+
+/** `run` with nothing but plain options, not on a terminal, below the watermark: the whole pass. Else `false`. */
+async function quietPass(args: readonly string[]): Promise<boolean> {
+  const options = plainRun(args);
+  if (options === null || (process.stdout.isTTY && !options.json)) return false;
+  const startedAt = systemClock.now();
+  const loaded = loadSettings(options.settings);
+  if (!loaded.ok) return false;
+  const { settings } = loaded;
+  const stateDir = stateDirectory(
+    options["state-dir"],
+    settings.stateDir,
+    process.env,
+    process.getuid?.() ?? 0,
+  );
+  const { state, damage } = loadState(stateDir);
+  if (damage !== null) return false;
+  const pressure = await readPressure(settings.disk, state.engineRoot);
+  if (pressure.verdict.verdict !== "closed") return false;
+  const pass = passId(process.env);
+  const line = belowWatermark(pressure, (systemClock.now() - startedAt) / 1000);
+  const record = toRecord(pass, startedAt, line.fields as unknown as PassFinished);
+  try {
+    saveState(stateDir, {
+      ...state,
+      deferrals: { count: 0, since: null },
+      passes: [...state.passes, record],
+    });
+  } catch {
+    // The full program says so, in the place where all such events are said.
+    return false;
+  }
+  jsonJournal(pass, () => {}).emit(line);
+  return true;
+}
+
+function plainRun(args: readonly string[]) {
+  if (args[0] !== "run") return null;
+  try {
+    return parseArgs({
+      args: args.slice(1),
+      strict: true,
+      options: { settings: { type: "string" }, "state-dir": { type: "string" }, json: { type: "boolean" } },
+    }).values;
+  } catch {
+    return null;
+  }
+}

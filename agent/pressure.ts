@@ -1,0 +1,85 @@
+import { type PassFinished, passFinished } from "./audit/events.ts";
+import type { PassRecord, State } from "./audit/state.ts";
+import { Exit } from "./exit.ts";
+import type { Fact } from "./facts.ts";
+import { diskPressure } from "./gates/disk-pressure.ts";
+import type { Verdict } from "./gates/verdict.ts";
+import { type Filesystem, readFilesystems } from "./host/disk.ts";
+import type { Settings } from "./settings/settings.ts";
+
+/** The cheap half of a pass: on most hosts, most of the time, all of it. Needs no engine. */
+export interface Pressure {
+  readonly filesystems: readonly Fact<Filesystem>[];
+  readonly verdict: Verdict;
+}
+
+/** @param engineRoot where the engine said it keeps its data, now or in an earlier pass; watched where it exists */
+export async function readPressure(settings: Settings["disk"], engineRoot: string | null): Promise<Pressure> {
+  const paths = engineRoot === null ? settings.paths : [...settings.paths, engineRoot];
+  const named = new Set(settings.pathsNamed ? settings.paths : []);
+  const filesystems = await readFilesystems(paths, (path) => named.has(path));
+  return { filesystems, verdict: diskPressure(settings, filesystems) };
+}
+
+export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
+  return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
+}
+
+/** The whole report of a pass that found no pressure: one line. Pure. */
+export function belowWatermark({ filesystems, verdict }: Pressure, durationSeconds: number) {
+  const fields: PassFinished = {
+    outcome: "below-watermark",
+    exitCode: Exit.ok,
+    reason: verdict.reason,
+    freedBytes: 0,
+    claimedBytes: 0,
+    durationSeconds,
+    filesystems: readable(filesystems),
+    removed: { container: 0, image: 0, "build-cache": 0 },
+    kept: 0,
+    failed: 0,
+    deferralsInARow: 0,
+    deferredForSeconds: null,
+    engineRequests: 0,
+    gate: "disk-pressure",
+  };
+  return passFinished(fields, "info");
+}
+
+/** What the state keeps of a finished pass. Pure. */
+export function toRecord(pass: string, startedAt: number, finished: PassFinished): PassRecord {
+  return {
+    pass,
+    startedAt,
+    durationSeconds: finished.durationSeconds,
+    outcome: finished.outcome,
+    exitCode: finished.exitCode,
+    reason: finished.reason,
+    gate: finished.gate,
+    filesystems: finished.filesystems.map((filesystem) => ({
+      path: filesystem.paths[0] ?? "?",
+      usedPercent: filesystem.usedPercent,
+      availableBytes: filesystem.availableBytes,
+      totalBytes: filesystem.totalBytes,
+      inodesUsedPercent: filesystem.inodesUsedPercent,
+    })),
+    freedBytes: finished.freedBytes,
+    claimedBytes: finished.claimedBytes,
+    removed: finished.removed,
+    kept: finished.kept,
+    failed: finished.failed,
+  };
+}
+
+/** How the deferrals in a row go on after this pass. Pure. */
+export function nextDeferrals(
+  state: State,
+  outcome: PassFinished["outcome"],
+  startedAt: number,
+): State["deferrals"] {
+  if (outcome === "deferred") {
+    return { count: state.deferrals.count + 1, since: state.deferrals.since ?? startedAt };
+  }
+  // A pass that could not even look says nothing about runs and services.
+  return outcome === "failed" || outcome === "dry-run" ? state.deferrals : { count: 0, since: null };
+}
