@@ -1,0 +1,14 @@
+// Stands in for optional parts of dockerode that this program never reaches: ssh:// hosts (ssh2), BuildKit sessions
+// (@grpc/*, protobufjs) and build contexts (tar-fs). They cost 70 ms to load and ssh2's native parts break bundling
+// depending on how npm installed them. Whoever does reach one gets a clear error.
+const absent = (name) =>
+  new Proxy(() => {}, {
+    get: (_, property) =>
+      property === "__esModule" || typeof property === "symbol" ? undefined : absent(name),
+    apply: refuse,
+    construct: refuse,
+  });
+function refuse() {
+  throw new Error("this part of dockerode is not in the bundle (see scripts/stubs)");
+}
+module.exports = absent();
