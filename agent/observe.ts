@@ -116,11 +116,17 @@ export interface Candidates {
   readonly buildCache: readonly CacheRecord[] | null;
 }
 
-/** Lists what may be left behind, and inspects what is old enough to go. @param now milliseconds */
+/**
+ * Lists what may be left behind, and inspects what is old enough to go.
+ * @param wholeCache list the build cache even where that costs as much as everything else together (API < 1.42): for
+ *   a forecast; a pass that acts lets the engine decide, and records what it reports
+ * @param now milliseconds
+ */
 export function observeCandidates(
   reader: EngineReader,
   engine: Engine,
   prune: Settings["prune"],
+  wholeCache: boolean,
   now: number,
 ): Promise<Fact<Candidates>> {
   return ask("the objects to judge", async () => {
@@ -145,7 +151,7 @@ export function observeCandidates(
       images,
       imageOfContainer: new Map([...stopped, ...live].map(({ id, imageId }) => [id, imageId])),
       parents: await readParents(images),
-      buildCache: prune.buildCache ? await reader.buildCache() : [],
+      buildCache: prune.buildCache ? await reader.buildCache(wholeCache) : [],
     };
   });
 

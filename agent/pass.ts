@@ -159,7 +159,13 @@ async function observeAndAct(
   const notOpen = firstNotOpen(verdicts);
   if (notOpen !== null) return deferred(notOpen);
 
-  const candidates = await observeCandidates(reader, engine.value, settings.prune, clock.now());
+  const candidates = await observeCandidates(
+    reader,
+    engine.value,
+    settings.prune,
+    options.dryRun,
+    clock.now(),
+  );
   if (stop.aborted) return stopped();
   if (!candidates.known) {
     journal.emit(factUnknown(candidates.what, candidates.reason));
@@ -170,7 +176,7 @@ async function observeAndAct(
   const firstSeen = stillSeen(course.state.firstSeenDangling, dangling, now);
   course.seenDangling = settings.prune.images ? dangling : null;
   const { plan, context } = makePlan(candidates.value, firstSeen, settings.prune, now);
-  journal.emit(prunePlanned(plan, settings.prune.until));
+  journal.emit(prunePlanned(plan, settings.prune.until, candidates.value.buildCache !== null));
   for (const object of plan.keep) journal.emit(objectKept(object));
   warnOfIdleLabels(journal, plan, settings);
   if (options.dryRun) {

@@ -1,6 +1,7 @@
 // Bundles agent/ into dist/: a small front (run, below the watermark) and the rest, which it loads when needed.
 // docs/decisions/0003-two-files.md says why. Flags live in esbuild-options.json.
-import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -9,8 +10,7 @@ const { version } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const options = JSON.parse(readFileSync(`${root}scripts/esbuild-options.json`, "utf8"));
 const stub = (name) => `${root}scripts/stubs/${name}`;
 
-rmSync(`${root}dist`, { recursive: true, force: true });
-await build({
+const { outputFiles } = await build({
   ...options,
   absWorkingDir: root,
   entryPoints: { "ci-docker-prune": "agent/main.ts", "ci-docker-prune.full": "agent/cli/index.ts" },
@@ -37,7 +37,14 @@ await build({
         ),
     },
   ],
-  metafile: process.argv.includes("--meta"),
+  write: false,
   logLevel: "warning",
 });
-chmodSync(`${root}dist/ci-docker-prune.cjs`, 0o755);
+// Renamed into place, so that a bundle that runs at this moment never reads half a file.
+mkdirSync(`${root}dist`, { recursive: true });
+for (const { path, contents } of outputFiles) {
+  const target = `${root}dist/${basename(path)}`;
+  writeFileSync(`${target}.new`, contents);
+  chmodSync(`${target}.new`, 0o755);
+  renameSync(`${target}.new`, target);
+}

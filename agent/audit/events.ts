@@ -66,9 +66,11 @@ export const serviceIgnored = (fields: {
   readonly busySeconds: Seconds;
 }) => event("service.ignored", "warn", fields);
 
-export const prunePlanned = (plan: Plan, until: Seconds) =>
+/** @param cacheListed the build cache could be listed beforehand; else the engine's own prune decides on it alone */
+export const prunePlanned = (plan: Plan, until: Seconds, cacheListed: boolean) =>
   event("prune.planned", "info", {
     untilSeconds: until,
+    buildCache: cacheListed ? "listed" : "engine-decides",
     remove: countByKind(plan.remove),
     keep: countByKind(plan.keep),
     removeBytes: sumSizes(plan.remove),

@@ -59,7 +59,7 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
     case "service.ignored":
       return `${pc.yellow("!")} service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;
     case "prune.planned":
-      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}`;
+      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}${field("buildCache") === "listed" ? "" : "; build cache as the engine decides by the same age"}`;
     case "object.removed":
       return `  ${pc.green("−")} removed ${describeObject(fields)}`;
     case "object.kept":

@@ -43,8 +43,11 @@ export interface EngineReader {
   /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
   allImages(): Promise<ImageSummary[]>;
   image(id: string): Promise<ImageDetail>;
-  /** `null`: this engine cannot list its cache without walking everything else (API < 1.42). */
-  buildCache(): Promise<CacheRecord[] | null>;
+  /**
+   * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
+   * @returns `null` where that would be needed and was not asked for
+   */
+  buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null>;
   /** As dear as all lists together: for reports only, never for a decision. */
   diskUsage(): Promise<DiskUsage>;
 }
@@ -125,8 +128,10 @@ export class Reader implements EngineReader {
     return toImage(await this.#get(`/images/${id}/json`));
   }
 
-  async buildCache(): Promise<CacheRecord[] | null> {
-    if (!apiAtLeast(this.#apiVersion, "1.42")) return null;
+  async buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null> {
+    if (!apiAtLeast(this.#apiVersion, "1.42")) {
+      return atAnyCost ? toBuildCache(await this.#get("/system/df")) : null;
+    }
     return toBuildCache(await this.#get("/system/df", { type: "build-cache" }));
   }
 

@@ -149,6 +149,11 @@ export interface CliResult {
 const MIB = 1024 * 1024;
 const PREFIX = "cdp-host-";
 
+/** Removes the empty cgroups named $cg, of every hierarchy. */
+const REMOVE_CGROUPS = `find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$cg" 2>/dev/null | while read -r c; do
+  find "$c" -depth -type d -exec rmdir {} + 2>/dev/null
+done`;
+
 /** Runs outside the namespaces. $1 = host directory, $2 = root file system or "", $3 = cgroup, $4 = inner script. */
 const SUPERVISOR = `
 trap '' INT TERM HUP QUIT
@@ -165,9 +170,7 @@ while mountpoint -q "$dir/data"; do
   n=$((n+1)); [ $n -gt 50 ] && { umount -l "$dir/data"; break; }
   sleep 0.05
 done
-find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$cg" 2>/dev/null | while read -r c; do
-  find "$c" -depth -type d -exec rmdir {} + 2>/dev/null
-done
+${REMOVE_CGROUPS}
 rm -rf --one-file-system "$dir"
 `;
 
@@ -196,7 +199,7 @@ mkdir -p "$root/etc/docker"
 mount -t tmpfs tmpfs "$root/etc/docker"
 mount -t tmpfs tmpfs "$root/run"
 mount -t proc proc "$root/proc"
-exec chroot "\${root:-/}" /bin/sh -c 'echo ready; while :; do sleep 3600 & wait $!; done'
+exec chroot "\${root:-/}" /bin/sh -c 'echo ready; while :; do sleep 3600 & wait $!; done' ci-host "$1"
 `;
 
 /** A private CI host. See the module comment for how it is kept apart and cleaned up. */
@@ -695,11 +698,12 @@ function sweepStaleHosts(): void {
     try {
       const first = readFileSync(join(dir, "first.pid"), "utf8").trim();
       const inner = cmdline(first);
-      if (inner.includes("echo ready; while")) process.kill(Number(first), "SIGKILL");
+      if (inner.includes("echo ready; while") && inner.includes(dir)) process.kill(Number(first), "SIGKILL");
     } catch {
       // never got that far, or gone already
     }
     spawnSync("umount", [join(dir, "data")], { stdio: "ignore" });
+    spawnSync("sh", ["-c", `cg=$1\n${REMOVE_CGROUPS}`, "sh", entry], { stdio: "ignore" });
     spawnSync("rm", ["-rf", "--one-file-system", dir], { stdio: "ignore" });
   }
 }

@@ -1,0 +1,109 @@
+import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
+import { known } from "../../agent/facts.ts";
+import type { Filesystem } from "../../agent/host/disk.ts";
+import type { Observation } from "../../agent/observation.ts";
+import { parseSettings } from "../../agent/settings/parse.ts";
+import type { Settings } from "../../agent/settings/settings.ts";
+
+/** The moment all tests take for now: 2026-08-01 12:00 UTC. */
+export const NOW = Date.UTC(2026, 7, 1, 12);
+export const HOUR = 3600;
+export const DAY = 24 * HOUR;
+export const GiB = 2 ** 30;
+
+/** Milliseconds: so many seconds before NOW. */
+export const ago = (seconds: number): number => NOW - seconds * 1000;
+
+/** Settings as a file with this content gives them. */
+export function settingsOf(raw: unknown): Settings {
+  const parsed = parseSettings(raw);
+  if (!parsed.ok) throw new Error(`test settings are not valid: ${JSON.stringify(parsed.problems)}`);
+  return parsed.settings;
+}
+
+/** `"a"` -> a 64-digit hexadecimal id that starts with it, in the alphabet of ids. */
+export function hexId(text: string): string {
+  return Buffer.from(text).toString("hex").padEnd(64, "0").slice(0, 64);
+}
+
+export const imageId = (text: string): string => `sha256:${hexId(text)}`;
+
+export function service(changes: Partial<Service> = {}): Service {
+  return {
+    id: "s1",
+    name: "web",
+    labels: {},
+    mode: "replicated",
+    replicas: 1,
+    totalCompletions: 1,
+    status: { running: 1, desired: 1, completed: 0 },
+    updateState: "none",
+    createdAt: ago(30 * DAY),
+    updatedAt: ago(30 * DAY),
+    ...changes,
+  };
+}
+
+export function container(changes: Partial<ContainerSummary> = {}): ContainerSummary {
+  return {
+    id: hexId("c1"),
+    names: ["brave_noether"],
+    imageId: imageId("base"),
+    state: "running",
+    createdAt: ago(HOUR),
+    labels: {},
+    networks: ["bridge"],
+    ...changes,
+  };
+}
+
+export function containerDetail(changes: Partial<ContainerDetail> = {}): ContainerDetail {
+  return {
+    id: hexId("c1"),
+    state: "exited",
+    createdAt: ago(3 * DAY),
+    startedAt: ago(3 * DAY),
+    finishedAt: ago(2 * DAY),
+    sizeBytes: 1000,
+    ...changes,
+  };
+}
+
+export function image(changes: Partial<ImageDetail> = {}): ImageDetail {
+  return {
+    id: imageId("i1"),
+    tags: [],
+    digests: [],
+    parentId: "",
+    sizeBytes: 1000,
+    labels: {},
+    createdAt: ago(3 * DAY),
+    lastTaggedAt: null,
+    ...changes,
+  };
+}
+
+/** A manager with nothing on it, unless told otherwise. */
+export function observation(changes: Partial<Observation> = {}): Observation {
+  return {
+    swarm: known({ role: "manager" }),
+    services: known([]),
+    failingGlobals: known(new Set<string>()),
+    live: known([]),
+    starting: known([]),
+    ...changes,
+  };
+}
+
+export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
+  return {
+    paths: ["/"],
+    device: "1",
+    totalBytes: 100 * GiB,
+    usedBytes: 50 * GiB,
+    availableBytes: 50 * GiB,
+    usedPercent: 50,
+    inodesUsedPercent: 10,
+    ...changes,
+  };
+}
