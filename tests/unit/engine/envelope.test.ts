@@ -1,0 +1,457 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { assertAllowed, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
+
+const DAY = 86_400;
+const ID = "0123456789abcdef".repeat(4);
+const IMAGE = `sha256:${ID}`;
+const json = (value: unknown) => encodeURIComponent(JSON.stringify(value));
+const prune = (filters: string) => `/v1.41/build/prune?filters=${encodeURIComponent(filters)}`;
+const image = (query: string) => `/v1.41/images/${IMAGE}${query}`;
+
+describe("what may leave", () => {
+  it.each([
+    ["the version, asked without a prefix", "GET", "/version"],
+    ["the info", "GET", "/v1.41/info"],
+    ["the services with their status", "GET", "/v1.41/services?status=true"],
+    [
+      "the tasks of a service",
+      "GET",
+      `/v1.41/tasks?filters=${json({ service: ["s1"], "desired-state": ["ready"] })}`,
+    ],
+    [
+      "the containers in some states",
+      "GET",
+      `/v1.51/containers/json?filters=${json({ status: ["exited", "dead"] })}`,
+    ],
+    [
+      "the containers that are not healthy yet",
+      "GET",
+      `/v1.51/containers/json?filters=${json({ health: ["starting"] })}`,
+    ],
+    ["one container", "GET", `/v1.41/containers/${ID}/json`],
+    ["one container with its size", "GET", `/v1.41/containers/${ID}/json?size=true`],
+    ["the dangling images", "GET", `/v1.41/images/json?filters=${json({ dangling: ["true"] })}`],
+    ["all images", "GET", "/v1.41/images/json?all=true"],
+    ["one image", "GET", `/v1.41/images/${IMAGE}/json`],
+    ["the build cache", "GET", "/v1.42/system/df?type=build-cache"],
+    ["the disk usage", "GET", "/v1.41/system/df"],
+    ["the deletion of one container", "DELETE", `/v1.41/containers/${ID}`],
+    ["the deletion of one image, but not of its parents", "DELETE", image("?noprune=true")],
+    ["a build cache prune at exactly the age limit", "POST", prune('{"until":["86400s"]}')],
+    ["a build cache prune beyond the age limit", "POST", prune('{"until":["90000s"]}')],
+  ])("%s", (_, method, target) => {
+    expect(() => assertAllowed(method, target, DAY)).not.toThrow();
+  });
+});
+
+describe("what never leaves", () => {
+  const FORBIDDEN: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+    "anything about volumes": [
+      ["GET", "/v1.41/volumes"],
+      ["DELETE", "/v1.41/volumes/data"],
+      ["POST", "/v1.41/volumes/prune"],
+      ["POST", `/v1.41/volumes/prune?filters=${json({ all: ["true"] })}`],
+    ],
+    "the engine's own prunes, with and without an age": [
+      ["POST", "/v1.41/system/prune"],
+      ["POST", "/v1.41/images/prune"],
+      ["POST", `/v1.41/images/prune?filters=${json({ dangling: ["true"], until: ["24h"] })}`],
+      ["POST", "/v1.41/containers/prune"],
+      ["POST", `/v1.41/containers/prune?filters=${json({ until: ["86400s"] })}`],
+      ["POST", "/v1.41/networks/prune"],
+      ["POST", "/v1.41/networks/prune?filters=%7B%7D"],
+    ],
+    "a container deletion with an option": [
+      ["DELETE", `/v1.41/containers/${ID}?force=true`],
+      ["DELETE", `/v1.41/containers/${ID}?force=1`],
+      ["DELETE", `/v1.41/containers/${ID}?force=false`],
+      ["DELETE", `/v1.41/containers/${ID}?force`],
+      ["DELETE", `/v1.41/containers/${ID}?v=1`],
+      ["DELETE", `/v1.41/containers/${ID}?v=true`],
+      ["DELETE", `/v1.41/containers/${ID}?link=1`],
+      ["DELETE", `/v1.41/containers/${ID}?FORCE=true`],
+      ["DELETE", `/v1.41/containers/${ID}?%66orce=true`],
+    ],
+    "a container deletion by anything but a whole id": [
+      ["DELETE", "/v1.41/containers/web"],
+      ["DELETE", `/v1.41/containers/${ID.slice(0, 12)}`],
+      ["DELETE", `/v1.41/containers/${ID}0`],
+      ["DELETE", `/v1.41/containers/${ID.toUpperCase()}`],
+      ["DELETE", `/v1.41/containers/${ID}/`],
+      ["DELETE", `/v1.41/containers/${ID}/json`],
+      ["DELETE", "/v1.41/containers/"],
+    ],
+    "an image deletion that may take parents or force": [
+      ["DELETE", image("")],
+      ["DELETE", image("?")],
+      ["DELETE", image("?noprune=false")],
+      ["DELETE", image("?noprune=0")],
+      ["DELETE", image("?noprune=1")],
+      ["DELETE", image("?noprune=")],
+      ["DELETE", image("?noprune")],
+      ["DELETE", image("?force=true&noprune=true")],
+      ["DELETE", image("?noprune=true&force=1")],
+      ["DELETE", image("?noprune=true&force=false")],
+      ["DELETE", image("?noprune=true&noprune=false")],
+      ["DELETE", image("?noprune=false&noprune=true")],
+      ["DELETE", image("?noprune=true&noprune=true")],
+      ["DELETE", image("?noprune=true;force=1")],
+      ["DELETE", image("?noprune=true&platforms=x")],
+      ["DELETE", image("?Noprune=true")],
+    ],
+    "an image deletion by tag, by digest reference or by part of an id": [
+      ["DELETE", "/v1.41/images/redis:7-alpine?noprune=true"],
+      ["DELETE", "/v1.41/images/redis?noprune=true"],
+      ["DELETE", `/v1.41/images/redis@${IMAGE}?noprune=true`],
+      ["DELETE", `/v1.41/images/redis%40${IMAGE}?noprune=true`],
+      ["DELETE", `/v1.41/images/registry.example/redis@${IMAGE}?noprune=true`],
+      ["DELETE", `/v1.41/images/${ID}?noprune=true`],
+      ["DELETE", `/v1.41/images/${IMAGE.slice(0, 19)}?noprune=true`],
+      ["DELETE", `/v1.41/images/sha512:${ID}?noprune=true`],
+      ["DELETE", `/v1.41/images/sha256%3A${ID}?noprune=true`],
+    ],
+    "a build cache prune without exactly one age limit": [
+      ["POST", "/v1.41/build/prune"],
+      ["POST", "/v1.41/build/prune?"],
+      ["POST", "/v1.41/build/prune?filters="],
+      ["POST", "/v1.41/build/prune?filters=undefined"],
+      ["POST", "/v1.41/build/prune?filters=null"],
+      ["POST", prune("{}")],
+      ["POST", prune("[]")],
+      ["POST", prune('{"until":[]}')],
+      ["POST", prune('{"until":null}')],
+      ["POST", prune('{"until":""}')],
+      ["POST", prune('{"until":[""]}')],
+      ["POST", prune('{"until":"86400s"}')],
+      ["POST", prune('{"until":{"86400s":true}}')],
+      ["POST", prune('{"until":["86400s","86400s"]}')],
+      ["POST", prune('{"until":["86400s","1s"]}')],
+      ["POST", prune('{"until":["86400s"],"until":["1s"]}')],
+      ["POST", prune('{"until":["1s"],"until":["86400s"]}')],
+      ["POST", prune('{"until":["86400s"]} {"until":["1s"]}')],
+      ["POST", prune('{"Until":["86400s"]}')],
+    ],
+    "a build cache prune with anything beside the age": [
+      ["POST", prune('{"until":["86400s"],"label":["a"]}')],
+      ["POST", prune('{"label":["a"]}')],
+      ["POST", prune('{"until":["86400s"],"unused-for":["1s"]}')],
+      ["POST", `${prune('{"until":["86400s"]}')}&all=true`],
+      ["POST", `${prune('{"until":["86400s"]}')}&all=1`],
+      ["POST", `${prune('{"until":["86400s"]}')}&all=false`],
+      ["POST", `${prune('{"until":["86400s"]}')}&keep-storage=0`],
+      ["POST", `${prune('{"until":["86400s"]}')}&reserved-space=0`],
+      ["POST", `${prune('{"until":["86400s"]}')}&${prune('{"until":["1s"]}').split("?")[1]}`],
+      ["POST", `${prune('{"until":["86400s"]}')}&filters={}`],
+    ],
+    "a build cache prune that is younger than the limit, or says its age in a way we never write": [
+      ["POST", prune('{"until":["86399s"]}')],
+      ["POST", prune('{"until":["1s"]}')],
+      ["POST", prune('{"until":["0s"]}')],
+      ["POST", prune('{"until":["-86400s"]}')],
+      ["POST", prune('{"until":["086400s"]}')],
+      ["POST", prune('{"until":["86400.5s"]}')],
+      ["POST", prune('{"until":["9e9s"]}')],
+      ["POST", prune('{"until":["24h"]}')],
+      ["POST", prune('{"until":["86400"]}')],
+      ["POST", prune('{"until":["2020-01-01"]}')],
+      ["POST", prune('{"until":["999999999999s"]}')],
+      ["POST", prune('{ "until": ["86400s"] }')],
+      ["POST", prune('{"until":["86400s"]}\n')],
+    ],
+    "a list filter that an old engine reads as its contrary": [
+      ["GET", `/v1.41/images/json?filters=${json({ dangling: [] })}`],
+      ["GET", `/v1.41/images/json?filters=${json({ dangling: null })}`],
+      ["GET", `/v1.41/images/json?filters=${json({ dangling: [""] })}`],
+      ["GET", `/v1.41/images/json?filters=${json({ dangling: ["true"], label: ["a"] })}`],
+      ["GET", `/v1.41/containers/json?filters=${json({ status: [] })}`],
+      [
+        "GET",
+        `/v1.41/images/json?filters=${encodeURIComponent('{"dangling":["false"],"dangling":["true"]}')}`,
+      ],
+    ],
+    "a path that is read differently here and there": [
+      ["DELETE", `/v1.41/containers/%2e%2e/volumes/data`],
+      ["GET", "/v1.41/containers/../volumes"],
+      ["GET", "/v1.41/%2e%2e/volumes"],
+      ["GET", "/v1.41/info/%2e%2e/volumes"],
+      ["GET", "/v1.41//info"],
+      ["GET", "//v1.41/info"],
+      ["DELETE", `/v1.41//containers/${ID}`],
+      ["DELETE", `/v1.41/containers/${ID}%3fforce=true`],
+      ["DELETE", `/v1.41/containers/${ID}%2f..%2f..%2fvolumes`],
+      ["DELETE", `/v1.41/containers/${ID}#x`],
+      ["DELETE", `/v1.41/containers/${ID}?#x`],
+      ["DELETE", `/v1.41/containers/${ID}\n`],
+      ["DELETE", `/v1.41/containers/${ID} HTTP/1.1`],
+      ["DELETE", `/v1.41/images/${IMAGE}?noprune=true?force=true`],
+      ["DELETE", `/v1.41/images/${IMAGE}??noprune=true`],
+      ["POST", "/v1.41/Build/Prune?filters=%7B%22until%22%3A%5B%2286400s%22%5D%7D"],
+      ["POST", "/v1.41/build/prune/?filters=%7B%22until%22%3A%5B%2286400s%22%5D%7D"],
+    ],
+    "a method that is not the one on the list": [
+      ["get", "/v1.41/info"],
+      ["delete", `/v1.41/containers/${ID}`],
+      ["post", prune('{"until":["86400s"]}')],
+      ["POST", `/v1.41/containers/${ID}`],
+      ["PUT", `/v1.41/containers/${ID}`],
+      ["HEAD", "/v1.41/info"],
+      ["GET", prune('{"until":["86400s"]}')],
+      ["DELETE", prune('{"until":["86400s"]}')],
+      ["", "/v1.41/info"],
+      ["GET ", "/v1.41/info"],
+    ],
+    "another API prefix, host or scheme": [
+      ["GET", "/v1/info"],
+      ["GET", "/v1.41.2/info"],
+      ["GET", "/V1.41/info"],
+      ["GET", "/v1.41/v1.41/info"],
+      ["GET", "/v5.0.0/libpod/info"],
+      ["GET", "/v4.0/libpod/info"],
+      ["POST", "/v4.0/libpod/system/prune"],
+      ["GET", "http://example.org/v1.41/info"],
+      ["GET", "http://127.0.0.1/info"],
+      ["GET", "//example.org/info"],
+      ["GET", "info"],
+      ["GET", ""],
+      ["GET", "*"],
+    ],
+    "what other parts of Docker's API can do": [
+      ["POST", `/v1.41/containers/${ID}/stop`],
+      ["POST", `/v1.41/containers/${ID}/kill`],
+      ["POST", "/v1.41/containers/create"],
+      ["POST", "/v1.41/images/create?fromImage=redis"],
+      ["POST", "/v1.41/images/load"],
+      ["POST", "/v1.41/build"],
+      ["POST", "/v1.41/swarm/leave?force=true"],
+      ["DELETE", "/v1.41/services/web"],
+      ["DELETE", `/v1.41/networks/${ID}`],
+      ["POST", "/v1.41/services/web/update?version=1"],
+      ["GET", `/v1.41/containers/${ID}/archive?path=/etc`],
+      ["GET", "/v1.41/events"],
+      ["GET", "/v1.41/secrets"],
+      ["GET", "/v1.41/services?status=false"],
+      ["GET", "/v1.41/system/df?type=volume"],
+    ],
+  };
+
+  const rows = Object.entries(FORBIDDEN).flatMap(([title, requests]) =>
+    requests.map(([method, target]) => ({ title, method, target })),
+  );
+
+  it.each(rows)("$title: $method $target", ({ method, target }) => {
+    expect(() => assertAllowed(method, target, DAY)).toThrow(ForbiddenRequest);
+  });
+
+  it("and the refusal says what was asked for, without letting it forge a line", () => {
+    expect(() => assertAllowed("DELETE", "/volumes/a\nb", DAY)).toThrow(
+      'refused before sending: DELETE "/volumes/a\\nb": odd path',
+    );
+  });
+});
+
+describe("generated requests", () => {
+  // An oracle of its own: it shares nothing with the envelope but the engine's documentation.
+  const GETS = [
+    /^\/version$/,
+    /^\/info$/,
+    /^\/services$/,
+    /^\/tasks$/,
+    /^\/containers\/json$/,
+    /^\/containers\/[0-9a-f]{64}\/json$/,
+    /^\/images\/json$/,
+    /^\/images\/sha256:[0-9a-f]{64}\/json$/,
+    /^\/system\/df$/,
+  ];
+
+  /** As Go's net/url reads a query; `null` for what it refuses. */
+  function pairsOf(query: string): [string, string][] | null {
+    if (/[;#]/.test(query)) return null;
+    try {
+      return query
+        .split("&")
+        .filter((pair) => pair !== "")
+        .map((pair) => {
+          const [key = "", ...value] = pair.split("=");
+          const decode = (text: string) => decodeURIComponent(text.replaceAll("+", " "));
+          return [decode(key), decode(value.join("="))];
+        });
+    } catch {
+      return null;
+    }
+  }
+
+  function harmless(method: string, target: string, limit: number): boolean {
+    const mark = target.indexOf("?");
+    const [path, query] = mark < 0 ? [target, ""] : [target.slice(0, mark), target.slice(mark + 1)];
+    const bare = /^\/v[0-9]+\.[0-9]+\//.test(path) ? path.slice(path.indexOf("/", 1)) : path;
+    const pairs = pairsOf(query);
+    if (pairs === null) return false;
+    if (method === "GET") return GETS.some((pattern) => pattern.test(bare));
+    if (method === "DELETE" && /^\/containers\/[0-9a-f]{64}$/.test(bare)) return pairs.length === 0;
+    if (method === "DELETE" && /^\/images\/sha256:[0-9a-f]{64}$/.test(bare)) {
+      return JSON.stringify(pairs) === '[["noprune","true"]]';
+    }
+    if (method !== "POST" || bare !== "/build/prune") return false;
+    const [[key, text] = ["", ""], ...more] = pairs;
+    const seconds = /^\{"until":\["([0-9]+)s"\]\}$/.exec(text)?.[1];
+    return key === "filters" && more.length === 0 && seconds !== undefined && Number(seconds) >= limit;
+  }
+
+  const allowed = (method: string, target: string, limit: number) => {
+    try {
+      assertAllowed(method, target, limit);
+      return true;
+    } catch (error) {
+      expect(error).toBeInstanceOf(ForbiddenRequest);
+      return false;
+    }
+  };
+
+  const limits = fc.constantFrom(1, 1.5, DAY, 7 * DAY);
+  const hex = (length: number) =>
+    fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
+  const id = fc.oneof(
+    { weight: 4, arbitrary: hex(64) },
+    hex(12),
+    fc.constantFrom("web", "redis:7", "", ".."),
+  );
+  const imageRef = fc.oneof(
+    { weight: 4, arbitrary: hex(64).map((text) => `sha256:${text}`) },
+    hex(64).map((text) => `redis@sha256:${text}`),
+    hex(64),
+    fc.constantFrom("redis:7-alpine", "sha256:", "a/b", ".."),
+  );
+  const path = fc.oneof(
+    id.map((text) => `/containers/${text}`),
+    imageRef.map((text) => `/images/${text}`),
+    fc.constant("/build/prune"),
+    id.map((text) => `/containers/${text}/json`),
+    imageRef.map((text) => `/images/${text}/json`),
+    fc.constantFrom(
+      ...["/version", "/info", "/services", "/tasks", "/containers/json", "/images/json", "/system/df"],
+      ...["/images/prune", "/containers/prune", "/volumes/prune", "/system/prune", "/networks/prune"],
+      ...["/volumes", "/volumes/data", "/images", "/containers", "/build", "/swarm/leave", "/events"],
+    ),
+    fc
+      .array(
+        fc.constantFrom("containers", "images", "json", "prune", "build", "volumes", "..", ".", "", "%2e%2e"),
+        {
+          maxLength: 4,
+        },
+      )
+      .map((parts) => `/${parts.join("/")}`),
+  );
+  const until = fc.oneof(
+    fc.integer({ min: 0, max: 10 * DAY }).map((seconds) => `${seconds}s`),
+    fc.constantFrom("24h", "86400", "", "1", "-1s", "086400s", "86400.5s", "1e9s"),
+  );
+  const filterText = fc.oneof(
+    until.map((text) => JSON.stringify({ until: [text] })),
+    fc.array(until, { maxLength: 3 }).map((list) => JSON.stringify({ until: list })),
+    fc.tuple(until, until).map(([a, b]) => `{"until":["${a}"],"until":["${b}"]}`),
+    fc
+      .dictionary(
+        fc.constantFrom("until", "dangling", "label", "status", "all", "desired-state"),
+        fc.oneof(fc.array(fc.constantFrom("true", "false", "exited", "86400s", "")), fc.constant(null)),
+      )
+      .map((document) => JSON.stringify(document)),
+    fc.constantFrom("", "{}", "[]", "null", "undefined", "true", '"until"'),
+  );
+  const pair = fc.oneof(
+    { weight: 3, arbitrary: fc.constant("noprune=true") },
+    { weight: 3, arbitrary: filterText.map((text) => `filters=${encodeURIComponent(text)}`) },
+    filterText.map((text) => `filters=${text}`),
+    fc.constantFrom(
+      "noprune=false",
+      "noprune=1",
+      "noprune",
+      "%6eoprune=true",
+      "noprune=tru%65",
+      "noprune=%zz",
+    ),
+    fc.constantFrom(
+      "force=true",
+      "force=1",
+      "force",
+      "%66orce=1",
+      "v=1",
+      "v=true",
+      "link=1",
+      "all=true",
+      "all=1",
+    ),
+    fc.constantFrom("keep-storage=0", "status=true", "size=true", "type=build-cache", "type=volume", "", "="),
+  );
+  const target = fc
+    .tuple(
+      fc.oneof(
+        { weight: 6, arbitrary: fc.constantFrom("", "/v1.41", "/v1.51") },
+        fc.constantFrom(
+          "/v1",
+          "/V1.41",
+          "/v1.41/v1.41",
+          "/",
+          "/v1.41/..",
+          "http://h",
+          "/v4.0/libpod",
+          "/v1.41/x",
+        ),
+      ),
+      path,
+      fc.oneof(
+        { weight: 8, arbitrary: fc.constantFrom("?") },
+        fc.constantFrom("", "??", "%3f", "#", "/?", "?&"),
+      ),
+      fc.array(pair, { maxLength: 3 }),
+      fc.oneof({ weight: 8, arbitrary: fc.constantFrom("&") }, fc.constantFrom(";", "?", "&&")),
+      fc.oneof(
+        { weight: 8, arbitrary: fc.constant("") },
+        fc.constantFrom("/", "\n", "%00", "?", "#f", " ", "."),
+      ),
+    )
+    .map(
+      ([prefix, where, mark, pairs, join, tail]) =>
+        `${prefix}${where}${pairs.length === 0 ? "" : `${mark}${pairs.join(join)}`}${tail}`,
+    );
+  const method = fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom("GET", "DELETE", "POST") },
+    fc.constantFrom("get", "delete", "Post", "PUT", "PATCH", "HEAD", "OPTIONS", "", "DELETE "),
+  );
+
+  it("pass only where an independent reading of the API calls them harmless", () => {
+    let passed = 0;
+    fc.assert(
+      fc.property(method, target, limits, (verb, where, limit) => {
+        const passes = allowed(verb, where, limit);
+        if (passes) passed++;
+        expect([passes, verb, where]).toEqual([passes && harmless(verb, where, limit), verb, where]);
+      }),
+      { numRuns: 20_000, seed: 20260801 },
+    );
+    // The generator comes close enough to hit the door from both sides.
+    expect(passed).toBeGreaterThan(400);
+    expect(passed).toBeLessThan(10_000);
+  });
+
+  it("pass always when they are the deletions and the prune we send", () => {
+    fc.assert(
+      fc.property(hex(64), fc.integer({ min: 1, max: 100 * 365 * DAY }), fc.nat(DAY), (text, limit, more) => {
+        const filters = encodeURIComponent(JSON.stringify({ until: [`${limit + more}s`] }));
+        expect(allowed("DELETE", `/v1.41/containers/${text}`, limit)).toBe(true);
+        expect(allowed("DELETE", `/v1.41/images/sha256:${text}?noprune=true`, limit)).toBe(true);
+        expect(allowed("POST", `/v1.41/build/prune?filters=${filters}`, limit)).toBe(true);
+        expect(allowed("POST", `/v1.41/build/prune?filters=${filters}`, limit + more + 1)).toBe(false);
+      }),
+    );
+  });
+
+  it("of any text at all are refused or harmless, and the check itself never breaks", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (verb, where) => {
+        expect(allowed(verb, where, DAY)).toBe(false);
+        expect(allowed("DELETE", `/v1.41${where}`, DAY)).toBe(false);
+      }),
+    );
+  });
+});
