@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tsImport } from "tsx/esm/api";
 
-const { ENGINE_NAMES, engineAvailable, ensureRootfs } = await tsImport("../tests/support/engines.ts", import.meta.url);
+const { ENGINE_NAMES, engineAvailable } = await tsImport("../tests/support/engines.ts", import.meta.url);
 const report = join(tmpdir(), `ci-docker-prune-engines-${process.pid}.json`);
 const wanted = process.argv.slice(2).filter((word) => ENGINE_NAMES.includes(word));
 let passed = 0;
@@ -15,12 +15,7 @@ let skipped = 0;
 
 for (const engine of wanted.length > 0 ? wanted : ENGINE_NAMES) {
   console.log(`\n=== engine ${engine} ===`);
-  try {
-    await ensureRootfs(engine);
-  } catch (error) {
-    console.log(`no root filesystem for ${engine}: ${error.message}`);
-  }
-  const available = await engineAvailable(engine);
+  const available = engineAvailable(engine);
   if (!available.ok) {
     console.log(`skipped: engine ${engine}: ${available.reason}`);
     skipped++;
@@ -28,7 +23,15 @@ for (const engine of wanted.length > 0 ? wanted : ENGINE_NAMES) {
   }
   spawnSync(
     "npx",
-    ["vitest", "run", "--project", "engine", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+    [
+      "vitest",
+      "run",
+      "--project",
+      "engine",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+    ],
     { stdio: "inherit", env: { ...process.env, CDP_ENGINE: engine } },
   );
   try {

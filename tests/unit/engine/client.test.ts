@@ -1,0 +1,331 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createNetServer, type Server as NetServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DockerodeClient, type EngineRequest } from "../../../agent/engine/client.ts";
+import { ForbiddenRequest } from "../../../agent/engine/envelope.ts";
+import { EngineError } from "../../../agent/engine/errors.ts";
+
+const ID = "0123456789abcdef".repeat(4);
+const IMAGE = `sha256:${ID}`;
+const INFO = { method: "GET", path: "/info" } as const;
+
+let dir: string;
+let socketPath: string;
+let server: Server;
+/** `"GET /info"` for each request that reached the socket. */
+let seen: string[];
+let answer: (request: IncomingMessage, response: ServerResponse) => void;
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), "client-"));
+  socketPath = join(dir, "engine.sock");
+  seen = [];
+  answer = (_, response) => response.end("{}");
+  server = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url}`);
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const connect = (changes: { timeout?: number; giveUp?: AbortSignal; socketPath?: string } = {}) =>
+  new DockerodeClient({ socketPath, timeout: 5, ageLimit: 86_400, ...changes });
+
+/** What a call that must fail failed with. */
+async function failure(call: Promise<unknown>): Promise<unknown> {
+  const [result] = await Promise.allSettled([call]);
+  expect(result.status).toBe("rejected");
+  return (result as PromiseRejectedResult).reason;
+}
+
+async function engineError(call: Promise<unknown>): Promise<EngineError> {
+  const error = await failure(call);
+  expect(error).toBeInstanceOf(EngineError);
+  return error as EngineError;
+}
+
+describe("the one door to the engine", () => {
+  const FORBIDDEN: readonly EngineRequest[] = [
+    { method: "DELETE", path: `/containers/${ID}`, query: { force: "true" } },
+    { method: "DELETE", path: `/containers/${ID}`, query: { v: "1" } },
+    { method: "DELETE", path: `/containers/${ID}?force=true` },
+    { method: "DELETE", path: `/containers/${ID}?force=true?` },
+    { method: "DELETE", path: `/images/${IMAGE}` },
+    { method: "DELETE", path: `/images/${IMAGE}`, query: { noprune: "false" } },
+    { method: "DELETE", path: "/images/redis:7", query: { noprune: "true" } },
+    { method: "DELETE", path: "/volumes/data" },
+    { method: "POST", path: "/build/prune" },
+    { method: "POST", path: "/build/prune", query: {} },
+    { method: "POST", path: "/build/prune", query: { filters: "{}" } },
+    { method: "POST", path: "/build/prune", query: { filters: '{"until":["1s"]}' } },
+    { method: "POST", path: "/build/prune", query: { filters: '{"until":["86400s"]}', all: "true" } },
+    { method: "POST", path: "/images/prune", query: { filters: '{"dangling":["true"]}' } },
+    { method: "POST", path: "/containers/prune" },
+    { method: "POST", path: "/system/prune" },
+    { method: "GET", path: "http://127.0.0.1:1/info" },
+    { method: "GET", path: "/../volumes" },
+  ];
+
+  it.each(FORBIDDEN)("does not open for $method $path $query, and not a byte is sent", async (request) => {
+    let connections = 0;
+    server.on("connection", () => connections++);
+    const client = connect();
+    expect(await failure(client.call(request))).toBeInstanceOf(ForbiddenRequest);
+    expect([seen, connections, client.requests]).toEqual([[], 0, 0]);
+  });
+
+  it("does not open either once a version is fixed that would lead elsewhere", async () => {
+    const client = connect();
+    client.useApiVersion("1.41/../volumes?x=");
+    expect(await failure(client.call(INFO))).toBeInstanceOf(ForbiddenRequest);
+    expect(seen).toEqual([]);
+  });
+
+  it("opens for what is allowed, and sends exactly that", async () => {
+    const client = connect();
+    await client.call({ method: "GET", path: "/version", versioned: false });
+    client.useApiVersion("1.41");
+    await client.call(INFO);
+    await client.call({ method: "GET", path: "/services", query: { status: "true" } });
+    await client.call({ method: "DELETE", path: `/containers/${ID}` });
+    await client.call({ method: "DELETE", path: `/images/${IMAGE}`, query: { noprune: "true" } });
+    await client.call({ method: "POST", path: "/build/prune", query: { filters: '{"until":["86400s"]}' } });
+    expect(seen).toEqual([
+      "GET /version",
+      "GET /v1.41/info",
+      "GET /v1.41/services?status=true",
+      `DELETE /v1.41/containers/${ID}`,
+      `DELETE /v1.41/images/${IMAGE}?noprune=true`,
+      `POST /v1.41/build/prune?filters=${encodeURIComponent('{"until":["86400s"]}')}`,
+    ]);
+    expect(client.requests).toBe(6);
+  });
+
+  it("sends no body with the prune", async () => {
+    const bodies: string[] = [];
+    answer = (request, response) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        bodies.push(body);
+        response.end("{}");
+      });
+    };
+    await connect().call({
+      method: "POST",
+      path: "/build/prune",
+      query: { filters: '{"until":["86400s"]}' },
+    });
+    expect(bodies).toEqual([""]);
+  });
+
+  it.each(["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_PATH_PREFIX"])(
+    "goes to the socket whatever %s says",
+    async (name) => {
+      const before = process.env[name];
+      process.env[name] = name === "DOCKER_HOST" ? "tcp://127.0.0.1:1" : "/nowhere";
+      try {
+        answer = (_, response) => response.end('{"here":true}');
+        expect(await connect().call(INFO)).toEqual({ here: true });
+        expect(seen).toEqual(["GET /info"]);
+      } finally {
+        if (before === undefined) delete process.env[name];
+        else process.env[name] = before;
+      }
+    },
+  );
+
+  it.each([301, 302, 307, 308])("follows no redirect (%i) of a question", async (status) => {
+    answer = (_, response) => response.writeHead(status, { location: "http://127.0.0.1:1/volumes" }).end();
+    const error = await engineError(connect().call(INFO));
+    expect(error.kind).not.toBe("unreachable");
+    expect(seen).toEqual(["GET /info"]);
+  });
+
+  it("follows no redirect of a deletion to another object on the same socket", async () => {
+    answer = (_, response) => response.writeHead(302, { location: "/volumes/data" }).end();
+    await engineError(connect().call({ method: "DELETE", path: `/containers/${ID}` }));
+    expect(seen).toEqual([`DELETE /containers/${ID}`]);
+  });
+});
+
+describe("an answer", () => {
+  it("comes back as what its JSON says", async () => {
+    answer = (_, response) => response.end('{"a":[1,null,"ü"]}\n');
+    expect(await connect().call(INFO)).toEqual({ a: [1, null, "ü"] });
+  });
+
+  it("of a letter that is split between two packets is put together", async () => {
+    const bytes = Buffer.from('{"a":"ü"}');
+    answer = (_, response) => {
+      response.write(bytes.subarray(0, 7));
+      setTimeout(() => response.end(bytes.subarray(7)), 20);
+    };
+    expect(await connect().call(INFO)).toEqual({ a: "ü" });
+  });
+
+  it.each([204, 200, 304])("without a body and with status %i never reads as a fact", async (status) => {
+    answer = (_, response) => response.writeHead(status).end();
+    const [result] = await Promise.allSettled([connect().call(INFO)]);
+    expect((result as { value?: unknown }).value).toBeUndefined();
+  });
+
+  it.each([
+    [404, "gone", false],
+    [409, "in-use", false],
+    [503, "unavailable", false],
+    [500, "refused", false],
+    [400, "refused", false],
+    [403, "refused", false],
+    [418, "refused", false],
+  ] as const)("%i is told apart by its status: %s", async (status, kind, ends) => {
+    answer = (_, response) => response.writeHead(status).end('{"message":"not found, not in use, no swarm"}');
+    const error = await engineError(connect().call(INFO));
+    expect([error.kind, error.status, error.endsThePass]).toEqual([kind, status, ends]);
+    expect(error.message).toBe(`GET /info: ${status} not found, not in use, no swarm`);
+  });
+
+  it("keeps a long complaint short", async () => {
+    answer = (_, response) => response.writeHead(500).end("x".repeat(10_000));
+    const error = await engineError(connect().call(INFO));
+    expect(error.message.length).toBeLessThan(400);
+  });
+
+  it.each(["<html>busy</html>", "{", '{"a":1', "nonsense", '{"a":1}{"b":2}'])(
+    "that is not JSON (%s) is malformed",
+    async (body) => {
+      answer = (_, response) => response.end(body);
+      const error = await engineError(connect().call(INFO));
+      expect([error.kind, error.status]).toEqual(["malformed", 200]);
+    },
+  );
+
+  it("cut off in the middle of a body of known length is cut off, even where what came is JSON", async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { "content-length": "100" });
+      response.write("[]", () => response.destroy());
+    };
+    expect((await engineError(connect().call(INFO))).kind).toBe("cut-off");
+  });
+
+  it("cut off in the middle of a chunked body is cut off, even where what came is JSON", async () => {
+    answer = (_, response) => {
+      response.write("[]", () => setTimeout(() => response.destroy(), 20));
+    };
+    expect((await engineError(connect().call(INFO))).kind).toBe("cut-off");
+  });
+
+  it("that never begins because the connection closes is cut off", async () => {
+    answer = (request) => request.socket.destroy();
+    expect((await engineError(connect().call(INFO))).kind).toBe("cut-off");
+  });
+
+  it("that cuts off ends the pass, for the engine as a whole is in doubt", async () => {
+    answer = (request) => request.socket.destroy();
+    expect((await engineError(connect().call(INFO))).endsThePass).toBe(true);
+  });
+
+  it("that is not HTTP at all is no answer", async () => {
+    const other = join(dir, "other.sock");
+    const garbage: NetServer = createNetServer((socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n").resume());
+    await new Promise<void>((resolve) => garbage.listen(other, resolve));
+    try {
+      const error = await engineError(connect({ socketPath: other }).call(INFO));
+      expect(error.kind).toBe("cut-off");
+    } finally {
+      await new Promise((resolve) => garbage.close(resolve));
+    }
+  });
+});
+
+describe("an engine that hangs", () => {
+  const HANGS: readonly (readonly [string, typeof answer])[] = [
+    ["before the headers", () => {}],
+    ["after the headers", (_, response) => response.flushHeaders()],
+    ["in mid-body", (_, response) => response.write('{"a":')],
+    [
+      "by dripping on for ever",
+      (_, response) => {
+        const drip = setInterval(() => response.write(" "), 20);
+        response.on("close", () => clearInterval(drip));
+      },
+    ],
+  ];
+
+  it.each(HANGS)("%s is given up at the deadline", async (_, how) => {
+    answer = how;
+    const startedAt = performance.now();
+    const error = await engineError(connect({ timeout: 0.3 }).call(INFO));
+    const took = performance.now() - startedAt;
+    expect([error.kind, error.message]).toEqual(["timeout", "GET /info: no complete answer within 0.3 s"]);
+    expect(took).toBeGreaterThan(250);
+    expect(took).toBeLessThan(2000);
+  });
+
+  it.each(HANGS)("%s is left at once when the pass is told to stop", async (_, how) => {
+    answer = how;
+    const giveUp = new AbortController();
+    setTimeout(() => giveUp.abort(), 100);
+    const startedAt = performance.now();
+    const error = await engineError(connect({ timeout: 30, giveUp: giveUp.signal }).call(INFO));
+    expect(error.kind).toBe("stopped");
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  it("is given as long as one call asks for, beyond the deadline of the others", async () => {
+    answer = (_, response) => setTimeout(() => response.end("{}"), 400);
+    expect(await connect({ timeout: 0.1 }).call({ ...INFO, deadline: 5 })).toEqual({});
+  });
+
+  it("does not keep the next call from being answered", async () => {
+    const client = connect({ timeout: 0.2 });
+    answer = () => {};
+    await engineError(client.call(INFO));
+    answer = (_, response) => response.end('{"back":true}');
+    expect(await client.call(INFO)).toEqual({ back: true });
+  });
+});
+
+describe("an engine that is not there", () => {
+  it("is unreachable where the socket is absent", async () => {
+    const error = await engineError(connect({ socketPath: join(dir, "absent.sock") }).call(INFO));
+    expect([error.kind, error.endsThePass]).toEqual(["unreachable", true]);
+    expect(error.message).toContain("ENOENT");
+  });
+
+  it("is unreachable where the socket is only a file", async () => {
+    const error = await engineError(connect({ socketPath: dir }).call(INFO));
+    expect(error.kind).toBe("unreachable");
+  });
+
+  it("is unreachable where nobody listens at the socket any more", async () => {
+    const other = join(dir, "left.sock");
+    spawnSync(process.execPath, [
+      "-e",
+      `require("node:net").createServer().listen(${JSON.stringify(other)}, () => process.kill(process.pid, "SIGKILL"))`,
+    ]);
+    expect(existsSync(other)).toBe(true);
+    const error = await engineError(connect({ socketPath: other }).call(INFO));
+    expect(error.kind).toBe("unreachable");
+    expect(error.message).toContain("ECONNREFUSED");
+  });
+
+  it("was told to stop before the call: nothing is waited for", async () => {
+    const giveUp = new AbortController();
+    giveUp.abort();
+    const error = await engineError(connect({ giveUp: giveUp.signal }).call(INFO));
+    expect(error.kind).toBe("stopped");
+  });
+});
