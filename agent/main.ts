@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
-import type { PassFinished } from "./audit/events.ts";
+import { passFinished } from "./audit/events.ts";
 import { jsonJournal } from "./audit/journal.ts";
-import { loadState, saveState } from "./audit/state.ts";
+import { loadState, NO_DEFERRALS, saveState } from "./audit/state.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
@@ -55,19 +55,19 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
-  const line = belowWatermark(pressure, (systemClock.now() - startedAt) / 1000);
-  const record = toRecord(pass, startedAt, line.fields as unknown as PassFinished);
+  const finished = belowWatermark(pressure, (systemClock.now() - startedAt) / 1000);
+  const record = toRecord(pass, startedAt, finished);
   try {
     saveState(stateDir, {
       ...state,
-      deferrals: { count: 0, since: null },
+      deferrals: NO_DEFERRALS,
       passes: [...state.passes, record],
     });
   } catch {
     // The full program says so, in the place where all such events are said.
     return false;
   }
-  jsonJournal(pass, () => {}).emit(line);
+  jsonJournal(pass, () => {}).emit(passFinished(finished, "info"));
   return true;
 }
 

@@ -15,7 +15,7 @@ import {
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
 import type { Journal } from "./audit/journal.ts";
-import { loadState, type State, saveState, setAside, stillSeen } from "./audit/state.ts";
+import { loadState, NO_DEFERRALS, type State, saveState, setAside, stillSeen } from "./audit/state.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import type { EngineWriter } from "./engine/writer.ts";
@@ -91,9 +91,9 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const state = readState(ports);
   const before = await readPressure(settings.disk, state.engineRoot);
   if (before.verdict.verdict === "closed" && !options.withoutPressure) {
-    const line = belowWatermark(before, (clock.now() - startedAt) / 1000);
-    journal.emit(line);
-    if (!options.dryRun) record(ports, state, startedAt, line.fields as unknown as PassFinished, {});
+    const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
+    journal.emit(passFinished(finished, "info"));
+    if (!options.dryRun) record(ports, { ...state, deferrals: NO_DEFERRALS }, startedAt, finished, {});
     return Exit.ok;
   }
   const mounts = await nameMounts(readable(before.filesystems).flatMap(({ paths }) => paths));
@@ -392,9 +392,8 @@ function record(
   changes: Partial<State>,
 ): void {
   const passes = [...state.passes, toRecord(pass, startedAt, finished)];
-  const deferrals = finished.outcome === "below-watermark" ? { count: 0, since: null } : state.deferrals;
   try {
-    saveState(stateDir, { ...state, deferrals, passes, ...changes });
+    saveState(stateDir, { ...state, passes, ...changes });
   } catch (error) {
     journal.emit(stateUnwritable((error as Error).message));
   }

@@ -1,5 +1,5 @@
-import { type PassFinished, passFinished } from "./audit/events.ts";
-import type { PassRecord, State } from "./audit/state.ts";
+import type { PassFinished } from "./audit/events.ts";
+import { NO_DEFERRALS, type PassRecord, type State } from "./audit/state.ts";
 import { Exit } from "./exit.ts";
 import type { Fact } from "./facts.ts";
 import { diskPressure } from "./gates/disk-pressure.ts";
@@ -26,8 +26,8 @@ export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[]
 }
 
 /** The whole report of a pass that found no pressure: one line. Pure. */
-export function belowWatermark({ filesystems, verdict }: Pressure, durationSeconds: number) {
-  const fields: PassFinished = {
+export function belowWatermark({ filesystems, verdict }: Pressure, durationSeconds: number): PassFinished {
+  return {
     outcome: "below-watermark",
     exitCode: Exit.ok,
     reason: verdict.reason,
@@ -43,7 +43,6 @@ export function belowWatermark({ filesystems, verdict }: Pressure, durationSecon
     engineRequests: 0,
     gate: "disk-pressure",
   };
-  return passFinished(fields, "info");
 }
 
 /** What the state keeps of a finished pass. Pure. */
@@ -81,5 +80,5 @@ export function nextDeferrals(
     return { count: state.deferrals.count + 1, since: state.deferrals.since ?? startedAt };
   }
   // A pass that could not even look says nothing about runs and services.
-  return outcome === "failed" || outcome === "dry-run" ? state.deferrals : { count: 0, since: null };
+  return outcome === "failed" || outcome === "dry-run" ? state.deferrals : NO_DEFERRALS;
 }

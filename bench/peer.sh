@@ -12,7 +12,8 @@
 # Ends with 0: done, or deferred with the reason on standard output.
 set -eu
 
-lean= stop_early=
+lean=''
+stop_early=''
 for option; do
   case $option in
     --lean) lean=yes ;;

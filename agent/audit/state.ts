@@ -40,11 +40,13 @@ export interface PassRecord {
   readonly failed: number;
 }
 
+export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
+
 export const EMPTY_STATE: State = {
   engineRoot: null,
   firstSeenDangling: {},
   busySince: {},
-  deferrals: { count: 0, since: null },
+  deferrals: NO_DEFERRALS,
   passes: [],
 };
 
