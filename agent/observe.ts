@@ -1,18 +1,12 @@
 import pMap from "p-map";
 import { EngineError } from "./engine/errors.ts";
 import { apiAtLeast, type EngineReader, LIVE_STATES, STOPPED_STATES } from "./engine/reader.ts";
-import type {
-  CacheRecord,
-  ContainerSummary,
-  EngineInfo,
-  EngineVersion,
-  Service,
-  Task,
-} from "./engine/types.ts";
+import type { ContainerSummary, EngineInfo, EngineVersion, Service, Task } from "./engine/types.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import type { Observation } from "./observation.ts";
-import { type ContainerFacts, worthInspecting } from "./plan/containers.ts";
+import { worthInspecting } from "./plan/containers.ts";
 import { type ImageFacts, keptUnseen } from "./plan/images.ts";
+import type { Candidates } from "./plan/index.ts";
 import type { Settings } from "./settings/settings.ts";
 
 /** Inspections under way at once: 4 is where 20.10 on two cores stops getting faster. */
@@ -103,17 +97,6 @@ async function readFailingGlobals(
   return new Set(
     tasks.filter(({ state }) => state === "rejected" || state === "failed").map((task) => task.serviceId),
   );
-}
-
-/** Everything a plan is made from. */
-export interface Candidates {
-  readonly containers: readonly ContainerFacts[];
-  readonly images: readonly ImageFacts[];
-  /** Image ids by container id: every container there is. */
-  readonly imageOfContainer: ReadonlyMap<string, string>;
-  readonly parents: ReadonlySet<string>;
-  /** `null`: this engine cannot list its cache; it decides alone. */
-  readonly buildCache: readonly CacheRecord[] | null;
 }
 
 /**

@@ -1,85 +1,32 @@
 import { type Acted, execute } from "./act/execute.ts";
 import {
-  countByKind,
   factUnknown,
   gateVerdict,
   objectKept,
-  type PassFinished,
   passFinished,
   passIneffective,
   passStarted,
   prunePlanned,
   serviceIgnored,
   stateDamaged,
-  stateUnwritable,
 } from "./audit/events.ts";
-import { holders } from "./audit/holders.ts";
 import type { Journal } from "./audit/journal.ts";
-import { loadState, NO_DEFERRALS, type State, saveState, setAside, stillSeen } from "./audit/state.ts";
-import { EngineError } from "./engine/errors.ts";
-import type { EngineReader } from "./engine/reader.ts";
-import type { EngineWriter } from "./engine/writer.ts";
+import { loadState, NO_DEFERRALS, type State, setAside, stillSeen } from "./audit/state.ts";
+import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { Exit, type ExitCode } from "./exit.ts";
 import { known } from "./facts.ts";
 import { firstNotOpen, Gatekeeper } from "./gatekeeper.ts";
 import { belowEverywhere } from "./gates/disk-pressure.ts";
 import { lockGate } from "./gates/lock.ts";
 import type { Verdict } from "./gates/verdict.ts";
-import type { Clock } from "./host/clock.ts";
-import type { Filesystem } from "./host/disk.ts";
 import { type Lock, takeLock } from "./host/lock.ts";
 import { nameMounts } from "./host/mounts.ts";
-import { type Engine, observeCandidates, observeEngine } from "./observe.ts";
+import { observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
-import {
-  belowWatermark,
-  nextDeferrals,
-  type Pressure,
-  readable,
-  readPressure,
-  toRecord,
-} from "./pressure.ts";
+import { belowWatermark, readable, readPressure } from "./pressure.ts";
+import { record, report } from "./report.ts";
 import type { Settings } from "./settings/settings.ts";
-
-/** What a pass needs from outside. */
-export interface PassPorts {
-  readonly pass: string;
-  readonly version: string;
-  readonly clock: Clock;
-  readonly journal: Journal;
-  readonly reader: EngineReader;
-  readonly writer: EngineWriter;
-  /** Requests sent to the engine so far. */
-  requests(): number;
-  readonly stateDir: string;
-  readonly lockFile: string;
-  /** Told to stop: the pass ends before its next deletion. */
-  readonly stop: AbortSignal;
-  progress(done: number, total: number): void;
-}
-
-export interface PassOptions {
-  readonly dryRun: boolean;
-  /** Skips the disk gate, and no other. */
-  readonly withoutPressure: boolean;
-}
-
-/** What the stages hand to the report; filled in as the pass gets that far. */
-interface Course {
-  readonly startedAt: number;
-  readonly before: Pressure;
-  readonly state: State;
-  engine: Engine | null;
-  gatekeeper: Gatekeeper | null;
-  seenDangling: readonly string[] | null;
-}
-
-type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
-  readonly exitCode: ExitCode;
-  readonly acted?: Acted;
-  readonly keptByPlan?: number;
-};
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -110,7 +57,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   );
   const course: Course = { startedAt, before, state, engine: null, gatekeeper: null, seenDangling: null };
   const ended = await underLock(ports, settings, options, course);
-  return finish(ports, settings, options, course, ended);
+  return report(ports, settings, options, course, ended);
 }
 
 async function underLock(
@@ -284,117 +231,9 @@ function warnOfIdleLabels(journal: Journal, plan: Plan, { prune }: Settings): vo
   );
 }
 
-/** Measures the disk again, says whether it helped, and records the pass. */
-async function finish(
-  ports: PassPorts,
-  settings: Settings,
-  options: PassOptions,
-  course: Course,
-  ended: Ended,
-): Promise<ExitCode> {
-  const { clock, journal } = ports;
-  const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
-  const after = await readPressure(settings.disk, engineRoot);
-  let { outcome, exitCode, reason } = ended;
-  const ranThrough = outcome === "pruned" || outcome === "nothing-eligible" || outcome === "incomplete";
-  const pressed = !options.withoutPressure && after.verdict.verdict === "open";
-  if (ranThrough && pressed && ended.gate === null && !ports.stop.aborted) {
-    journal.emit(
-      passIneffective({
-        cause: "pressure-remains",
-        reason: after.verdict.reason,
-        removed: ended.acted?.removed.length ?? 0,
-        holders: await readHolders(ports.reader, after, engineRoot),
-      }),
-    );
-    if (outcome === "pruned") outcome = "pressure-remains";
-    if (exitCode === Exit.ok) {
-      exitCode = Exit.pressureRemains;
-      reason = `${reason}, but the disk is still ${after.verdict.reason}`;
-    }
-  }
-  const deferrals = nextDeferrals(course.state, outcome, course.startedAt);
-  const now = clock.now();
-  const deferredFor = deferrals.since === null ? null : (now - deferrals.since) / 1000;
-  const fields: PassFinished = {
-    outcome,
-    exitCode,
-    reason,
-    freedBytes: freed(course.before, after),
-    claimedBytes: ended.acted?.claimedBytes ?? 0,
-    durationSeconds: (now - course.startedAt) / 1000,
-    filesystems: readable(after.filesystems),
-    removed: countByKind(ended.acted?.removed ?? []),
-    kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
-    failed: ended.acted?.failed ?? 0,
-    deferralsInARow: deferrals.count,
-    deferredForSeconds: deferredFor,
-    engineRequests: ports.requests(),
-    gate: ended.gate,
-  };
-  const { warnAfterPasses, warnAfter } = settings.deferrals;
-  const tooLong =
-    outcome === "deferred" &&
-    (deferrals.count >= warnAfterPasses || (deferredFor !== null && deferredFor >= warnAfter));
-  const level = exitCode !== Exit.ok ? "error" : tooLong || outcome === "incomplete" ? "warn" : "info";
-  journal.emit(passFinished(fields, level));
-  if (!options.dryRun) {
-    record(ports, { ...course.state, deferrals }, course.startedAt, fields, {
-      engineRoot,
-      ...(course.gatekeeper === null ? {} : { busySince: course.gatekeeper.busySince }),
-      ...(course.seenDangling === null
-        ? {}
-        : {
-            firstSeenDangling: stillSeen(
-              course.state.firstSeenDangling,
-              course.seenDangling,
-              course.startedAt,
-            ),
-          }),
-    });
-  }
-  return exitCode;
-}
-
-/** Available space now less that before, over the filesystems that both looks could read. Pure. */
-export function freed(before: Pressure, after: Pressure): number {
-  const earlier = new Map(readable(before.filesystems).map((filesystem) => [filesystem.device, filesystem]));
-  return readable(after.filesystems).reduce((sum, { device, availableBytes }) => {
-    const was = earlier.get(device);
-    return was === undefined ? sum : sum + availableBytes - was.availableBytes;
-  }, 0);
-}
-
-async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null) {
-  const root = readable(after.filesystems).find(
-    ({ paths }) => engineRoot !== null && paths.includes(engineRoot),
-  );
-  try {
-    return holders(await reader.diskUsage(), (root as Filesystem | undefined) ?? null);
-  } catch (error) {
-    if (error instanceof EngineError) return `not known: ${error.message}`;
-    throw error;
-  }
-}
-
 function readState({ stateDir, journal, clock }: PassPorts): State {
   const { state, damage } = loadState(stateDir);
   if (damage !== null)
     journal.emit(stateDamaged(damage, setAside(stateDir, clock.now()) ?? "could not be moved"));
   return state;
-}
-
-function record(
-  { stateDir, journal, pass }: PassPorts,
-  state: State,
-  startedAt: number,
-  finished: PassFinished,
-  changes: Partial<State>,
-): void {
-  const passes = [...state.passes, toRecord(pass, startedAt, finished)];
-  try {
-    saveState(stateDir, { ...state, passes, ...changes });
-  } catch (error) {
-    journal.emit(stateUnwritable((error as Error).message));
-  }
 }

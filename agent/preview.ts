@@ -1,5 +1,5 @@
 import { loadState, type State, stillSeen } from "./audit/state.ts";
-import type { Context } from "./cli/context.ts";
+import type { EngineReader } from "./engine/reader.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { lockGate } from "./gates/lock.ts";
@@ -10,6 +10,14 @@ import { type Engine, observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
+import type { Settings } from "./settings/settings.ts";
+
+export interface PreviewPorts {
+  readonly settings: Settings;
+  readonly reader: EngineReader;
+  readonly stateDir: string;
+  readonly lockFile: string;
+}
 
 /** What a pass would see and do now, without doing or recording any of it. */
 export interface Preview {
@@ -23,7 +31,7 @@ export interface Preview {
 
 /** @param twice look at runs and services twice, as a pass does, instead of once */
 export async function preview(
-  { settings, stateDir, lockFile, reader }: Context,
+  { settings, stateDir, lockFile, reader }: PreviewPorts,
   twice: boolean,
 ): Promise<Preview> {
   const { state } = loadState(stateDir);

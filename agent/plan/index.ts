@@ -1,9 +1,20 @@
-import type { Candidates } from "../observe.ts";
+import type { CacheRecord } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeCacheRecord } from "./build-cache.ts";
-import { judgeContainer } from "./containers.ts";
-import { type ImageContext, inOrderOfSafety, judgeImage } from "./images.ts";
+import { type ContainerFacts, judgeContainer } from "./containers.ts";
+import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { type Plan, toPlan } from "./plan.ts";
+
+/** Everything a plan is made from. */
+export interface Candidates {
+  readonly containers: readonly ContainerFacts[];
+  readonly images: readonly ImageFacts[];
+  /** Image ids by container id: every container there is. */
+  readonly imageOfContainer: ReadonlyMap<string, string>;
+  readonly parents: ReadonlySet<string>;
+  /** `null`: this engine cannot list its cache; it decides alone. */
+  readonly buildCache: readonly CacheRecord[] | null;
+}
 
 /**
  * Candidates -> what goes and what stays, each with its reason. Pure.

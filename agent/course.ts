@@ -1,0 +1,51 @@
+import type { Acted } from "./act/execute.ts";
+import type { PassFinished } from "./audit/events.ts";
+import type { Journal } from "./audit/journal.ts";
+import type { State } from "./audit/state.ts";
+import type { EngineReader } from "./engine/reader.ts";
+import type { EngineWriter } from "./engine/writer.ts";
+import type { ExitCode } from "./exit.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
+import type { Clock } from "./host/clock.ts";
+import type { Engine } from "./observe.ts";
+import type { Pressure } from "./pressure.ts";
+
+/** What a pass needs from outside. */
+export interface PassPorts {
+  readonly pass: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly reader: EngineReader;
+  readonly writer: EngineWriter;
+  /** Requests sent to the engine so far. */
+  requests(): number;
+  readonly stateDir: string;
+  readonly lockFile: string;
+  /** Told to stop: the pass ends before its next deletion. */
+  readonly stop: AbortSignal;
+  progress(done: number, total: number): void;
+}
+
+export interface PassOptions {
+  readonly dryRun: boolean;
+  /** Skips the disk gate, and no other. */
+  readonly withoutPressure: boolean;
+}
+
+/** What the stages hand to the report; filled in as the pass gets that far. */
+export interface Course {
+  readonly startedAt: number;
+  readonly before: Pressure;
+  readonly state: State;
+  engine: Engine | null;
+  gatekeeper: Gatekeeper | null;
+  seenDangling: readonly string[] | null;
+}
+
+/** How a pass ended, before the disk was measured again. */
+export type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
+  readonly exitCode: ExitCode;
+  readonly acted?: Acted;
+  readonly keptByPlan?: number;
+};
