@@ -1,4 +1,5 @@
 import type { EngineReader } from "./engine/reader.ts";
+import { unknown } from "./facts.ts";
 import { type BusyService, busyServices, converging } from "./gates/converging.ts";
 import { liveRun, type RunRules, runRules } from "./gates/live-run.ts";
 import type { Verdict } from "./gates/verdict.ts";
@@ -19,6 +20,8 @@ export class Gatekeeper {
   readonly #rules: RunRules;
   #busySince: Readonly<Record<string, number>>;
   #busy: readonly BusyService[] = [];
+  #live: Observation["live"] = unknown("the containers", "not looked at yet");
+  #lookedAt = 0;
 
   constructor(
     reader: EngineReader,
@@ -46,11 +49,23 @@ export class Gatekeeper {
     return limit === null ? [] : this.#busy.filter(({ busySeconds }) => busySeconds > limit);
   }
 
+  /** The containers of the last look that run or are about to. */
+  get live(): Observation["live"] {
+    return this.#live;
+  }
+
+  /** When that look was, in milliseconds. */
+  get lookedAt(): number {
+    return this.#lookedAt;
+  }
+
   /** One look. Both verdicts, in order. */
   async look(): Promise<readonly Verdict[]> {
     const observation = await observe(this.#reader, this.#engine, this.#settings);
     const now = this.#clock.now();
     this.#remember(observation, now);
+    this.#lookedAt = now;
+    this.#live = observation.live;
     const { prune, convergence } = this.#settings;
     return [
       liveRun(this.#rules, observation, prune.until, now),

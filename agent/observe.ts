@@ -101,20 +101,22 @@ async function readFailingGlobals(
 
 /**
  * Lists what may be left behind, and inspects what is old enough to go.
- * @param wholeCache list the build cache even where that costs as much as everything else together (API < 1.42): for
- *   a forecast; a pass that acts lets the engine decide, and records what it reports
+ * @param live the containers of the last look at the gates
+ * @param forecastCache list the build cache as well, for a plan that is shown and not acted on; a pass that acts lets
+ *   the engine decide, and records what it reports
  * @param now milliseconds
  */
 export function observeCandidates(
   reader: EngineReader,
   engine: Engine,
   prune: Settings["prune"],
-  wholeCache: boolean,
+  live: Observation["live"],
+  forecastCache: boolean,
   now: number,
 ): Promise<Fact<Candidates>> {
+  if (!live.known) return Promise.resolve(live);
   return ask("the objects to judge", async () => {
     const stopped = prune.containers || prune.images ? await reader.containers(STOPPED_STATES) : [];
-    const live = prune.images ? await reader.containers(LIVE_STATES) : [];
     const containers = prune.containers
       ? await pMap(stopped, async (summary) => ({ summary, detail: await containerDetail(summary) }), {
           concurrency: CONCURRENCY,
@@ -132,9 +134,9 @@ export function observeCandidates(
     return {
       containers,
       images,
-      imageOfContainer: new Map([...stopped, ...live].map(({ id, imageId }) => [id, imageId])),
+      imageOfContainer: new Map([...stopped, ...live.value].map(({ id, imageId }) => [id, imageId])),
       parents: await readParents(images),
-      buildCache: prune.buildCache ? await reader.buildCache(wholeCache) : [],
+      buildCache: prune.buildCache && forecastCache ? ((await reader.buildCache(true)) ?? []) : [],
     };
   });
 

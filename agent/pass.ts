@@ -3,6 +3,7 @@ import {
   factUnknown,
   gateVerdict,
   objectKept,
+  objectPlanned,
   passFinished,
   passIneffective,
   passStarted,
@@ -110,6 +111,7 @@ async function observeAndAct(
     reader,
     engine.value,
     settings.prune,
+    gatekeeper.live,
     options.dryRun,
     clock.now(),
   );
@@ -123,10 +125,17 @@ async function observeAndAct(
   const firstSeen = stillSeen(course.state.firstSeenDangling, dangling, now);
   course.seenDangling = settings.prune.images ? dangling : null;
   const { plan, context } = makePlan(candidates.value, firstSeen, settings.prune, now);
-  journal.emit(prunePlanned(plan, settings.prune.until, candidates.value.buildCache !== null));
+  journal.emit(
+    prunePlanned(
+      plan,
+      settings.prune.until,
+      !settings.prune.buildCache ? "off" : options.dryRun ? "forecast" : "engine-decides",
+    ),
+  );
   for (const object of plan.keep) journal.emit(objectKept(object));
   warnOfIdleLabels(journal, plan, settings);
   if (options.dryRun) {
+    for (const object of plan.remove) journal.emit(objectPlanned(object));
     return {
       outcome: "dry-run",
       exitCode: Exit.ok,
@@ -143,6 +152,7 @@ async function observeAndAct(
       journal,
       clock,
       stop,
+      gatesAskedAt: gatekeeper.lookedAt,
       askGates: async () => {
         const notOpen = firstNotOpen(await gatekeeper.look());
         if (notOpen !== null) say(ports, notOpen);

@@ -58,7 +58,14 @@ export async function preview(
   const gatekeeper = new Gatekeeper(reader, engine.value, settings, systemClock, state.busySince);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
   const now = systemClock.now();
-  const candidates = await observeCandidates(reader, engine.value, settings.prune, true, now);
+  const candidates = await observeCandidates(
+    reader,
+    engine.value,
+    settings.prune,
+    gatekeeper.live,
+    true,
+    now,
+  );
   const plan = candidates.known
     ? known(
         makePlan(

@@ -6,14 +6,15 @@ import {
   passEndedEarly,
   type StepReport,
   stepFinished,
-  sumSizes,
 } from "../audit/events.ts";
 import type { Journal } from "../audit/journal.ts";
 import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
+import type { CacheRecord } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
+import { judgeCacheRecord } from "../plan/build-cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import { type ImageContext, judgeImage } from "../plan/images.ts";
 import type { Candidates } from "../plan/index.ts";
@@ -29,6 +30,8 @@ export interface ActPorts {
   readonly clock: Clock;
   /** Fires when the pass is told to stop: it ends before the next deletion. */
   readonly stop: AbortSignal;
+  /** When the gates were asked last, in milliseconds. */
+  readonly gatesAskedAt: number;
   /** Asks the gates again; the first one that is not open. */
   askGates(): Promise<Verdict | null>;
   /** The low watermark is set, and every watched filesystem is below it. */
@@ -82,8 +85,9 @@ export async function execute(
   let claimedBytes = 0;
   let ending: Ending | null = null;
   let sinceCheck = 0;
-  let checkedAt = clock.now();
+  let checkedAt = ports.gatesAskedAt;
   let done = 0;
+  let steps = 0;
   const total = plan.remove.length;
 
   for (const kind of STEPS) {
@@ -99,12 +103,13 @@ export async function execute(
       durationSeconds: 0,
     };
     const startedAt = clock.now();
-    ending ??= await mayGoOn(true);
+    // The gates have just been asked when the first step starts.
+    ending ??= await mayGoOn(steps++ > 0);
     if (ending !== null) {
       leave(objects);
       continue;
     }
-    if (kind === "build-cache") ending = await pruneBuildCache(objects);
+    if (kind === "build-cache") ending = await pruneBuildCache();
     else ending = await removeEach(objects, kind === "container" ? removeContainer : removeImage);
     journal.emit(
       stepFinished({
@@ -233,10 +238,12 @@ export async function execute(
     }
   }
 
-  async function pruneBuildCache(expected: readonly Judged[]): Promise<Ending | null> {
+  /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
+  async function pruneBuildCache(): Promise<Ending | null> {
+    const listed = (await listBuildCache()).map((record) => judgeCacheRecord(record, prune, clock.now()));
     try {
       const pruned = await writer.pruneBuildCache(prune.until);
-      const forecast = new Map(expected.map((object) => [object.id, object]));
+      const forecast = new Map(listed.map((object) => [object.id, object]));
       for (const id of pruned.ids) {
         const object = forecast.get(id) ?? cacheRecordByEngine(id);
         forecast.delete(id);
@@ -244,8 +251,10 @@ export async function execute(
         journal.emit(objectRemoved(object));
       }
       claimedBytes += pruned.claimedBytes;
-      for (const object of forecast.values())
-        keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
+      for (const object of forecast.values()) {
+        if (object.action === "keep") journal.emit(objectKept(object));
+        else keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
+      }
       kept += forecast.size;
       return null;
     } catch (error) {
@@ -253,7 +262,7 @@ export async function execute(
       failed++;
       journal.emit(
         objectFailed(
-          { ...cacheRecordByEngine("*"), sizeBytes: sumSizes(expected) },
+          cacheRecordByEngine("*"),
           error.kind === "stopped"
             ? `${error.message}; what it removed until then is not known`
             : error.message,
@@ -261,6 +270,16 @@ export async function execute(
         ),
       );
       return error.endsThePass ? endingOf(error) : null;
+    }
+  }
+
+  /** For the log alone: where it cannot be had (or not cheaply, before API 1.42), the prune goes on without. */
+  async function listBuildCache(): Promise<readonly CacheRecord[]> {
+    try {
+      return (await reader.buildCache(false)) ?? [];
+    } catch (error) {
+      if (error instanceof EngineError) return [];
+      throw error;
     }
   }
 

@@ -23,6 +23,7 @@ export const MESSAGES = {
   "fact.unknown": "a fact could not be read",
   "service.ignored": "a service is stuck for so long that it no longer blocks",
   "prune.planned": "this is what the pass will remove",
+  "object.planned": "would be removed",
   "object.removed": "removed",
   "object.kept": "kept",
   "object.gone": "was gone already",
@@ -66,11 +67,11 @@ export const serviceIgnored = (fields: {
   readonly busySeconds: Seconds;
 }) => event("service.ignored", "warn", fields);
 
-/** @param cacheListed the build cache could be listed beforehand; else the engine's own prune decides on it alone */
-export const prunePlanned = (plan: Plan, until: Seconds, cacheListed: boolean) =>
+/** @param buildCache `forecast`: listed for a plan that is only shown; `engine-decides`: its prune will be asked */
+export const prunePlanned = (plan: Plan, until: Seconds, buildCache: "forecast" | "engine-decides" | "off") =>
   event("prune.planned", "info", {
     untilSeconds: until,
-    buildCache: cacheListed ? "listed" : "engine-decides",
+    buildCache,
     remove: countByKind(plan.remove),
     keep: countByKind(plan.keep),
     removeBytes: sumSizes(plan.remove),
@@ -81,6 +82,8 @@ export function objectFields({ kind, id, names, sizeBytes, ageSeconds, ageBasis,
   return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason };
 }
 
+/** Dry runs only: what a pass would remove. */
+export const objectPlanned = (object: Judged) => event("object.planned", "info", objectFields(object));
 export const objectRemoved = (object: Judged) => event("object.removed", "info", objectFields(object));
 export const objectKept = (object: Judged) => event("object.kept", "info", objectFields(object));
 export const objectGone = (object: Judged) => event("object.gone", "info", objectFields(object));

@@ -59,7 +59,9 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
     case "service.ignored":
       return `${pc.yellow("!")} service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;
     case "prune.planned":
-      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}${field("buildCache") === "listed" ? "" : "; build cache as the engine decides by the same age"}`;
+      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}${field("buildCache") === "engine-decides" ? "; build cache by the engine, same age" : ""}`;
+    case "object.planned":
+      return `  ${pc.green("−")} would remove ${describeObject(fields)}`;
     case "object.removed":
       return `  ${pc.green("−")} removed ${describeObject(fields)}`;
     case "object.kept":
@@ -95,7 +97,7 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
 function describeFinish(finished: PassFinished, level: AuditEvent["level"]): string {
   const colour = { info: pc.green, warn: pc.yellow, error: pc.red }[level];
   const lines = [`${colour(pc.bold(finished.outcome))}: ${finished.reason}`];
-  if (finished.outcome !== "below-watermark" && finished.outcome !== "deferred") {
+  if (!["below-watermark", "deferred", "dry-run"].includes(finished.outcome)) {
     lines.push(
       `  removed ${counts(finished.removed)} in ${formatDuration(finished.durationSeconds)}; ` +
         `the disk gained ${formatBytes(finished.freedBytes)} (the engine says ${formatBytes(finished.claimedBytes)})`,

@@ -12,8 +12,8 @@ export interface Candidates {
   /** Image ids by container id: every container there is. */
   readonly imageOfContainer: ReadonlyMap<string, string>;
   readonly parents: ReadonlySet<string>;
-  /** `null`: this engine cannot list its cache; it decides alone. */
-  readonly buildCache: readonly CacheRecord[] | null;
+  /** Empty where no forecast was asked for. */
+  readonly buildCache: readonly CacheRecord[];
 }
 
 /**
@@ -37,7 +37,7 @@ export function makePlan(
   );
   const context: ImageContext = { used, parents: candidates.parents, firstSeen };
   const images = candidates.images.map((facts) => judgeImage(facts, context, prune, now));
-  const cache = (candidates.buildCache ?? []).map((record) => judgeCacheRecord(record, prune, now));
+  const cache = candidates.buildCache.map((record) => judgeCacheRecord(record, prune, now));
   const plan = toPlan([...containers, ...images, ...cache]);
   return {
     context,
