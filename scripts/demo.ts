@@ -9,6 +9,8 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { BUNDLE, scratchDir } from "../tests/support/agent.ts";
 import { CiHost } from "../tests/support/ci-host.ts";
+import { engineAvailable } from "../tests/support/engines.ts";
+import { pull, Registry } from "../tests/support/registry.ts";
 
 const RUN = "ab12-1f2e3d_ci_commoninternet_net";
 const DAY = 86_400_000;
@@ -54,6 +56,7 @@ async function onPrivateHost(): Promise<void> {
   for (const [index, ref] of cache.entries()) {
     await host.loadImage({ ref, created: daysAgo(40 + index), sizeMiB: [70, 50, 20][index] ?? 10 });
   }
+  const pulledByDigest = await pullByDigest(host);
   for (const build of ["app-1", "app-2", "app-3"]) {
     await host.loadImage({ created: daysAgo(3), sizeMiB: 30, seed: build });
   }
@@ -62,7 +65,10 @@ async function onPrivateHost(): Promise<void> {
   }
   await host.buildCache(24);
   const grownOldAt = Date.now() + 25_000;
-  say(`Cached base images: ${cache.join(", ")}.`);
+  say(`Cached base images: ${cache.join(", ")};`);
+  say(
+    "and the image of a service that is scaled down, pulled by digest as Swarm does: it has no tag at all.",
+  );
   say(
     "Left over: 3 dangling builds of three days ago, 3 stopped containers of earlier runs, some build cache.",
   );
@@ -101,6 +107,8 @@ async function onPrivateHost(): Promise<void> {
     if (!(await host.hasImage(ref))) throw new Error(`${ref} is gone: the cache should be warm`);
     say(`${pc.green("✓")} ${ref} is still here`);
   }
+  if (!(await host.hasImage(pulledByDigest))) throw new Error("the image pulled by digest is gone");
+  say(`${pc.green("✓")} the image pulled by digest is still here (docker image prune would have taken it)`);
   if (!(await host.hasImage(fresh)) || !(await host.hasContainer(freshContainer))) {
     throw new Error("something younger than the age limit is gone");
   }
@@ -117,6 +125,17 @@ async function onPrivateHost(): Promise<void> {
   await taskContainersGone(host);
   agent(["status"], settings, stateDir);
   say("\nThe private engine, its disk and its state are removed now.");
+}
+
+/** An image that only a digest names, from a registry that lives as long as the pull. */
+async function pullByDigest(host: CiHost): Promise<string> {
+  await using registry = await Registry.start(host);
+  const source = "recipes/backup:1";
+  await host.loadImage({ ref: source, created: daysAgo(20), sizeMiB: 10 });
+  const { byDigest } = await registry.publish(host, source, "backup:1");
+  await host.docker.getImage(source).remove();
+  await pull(host, byDigest);
+  return (await host.docker.getImage(byDigest).inspect()).Id;
 }
 
 function expect(code: number, wanted: number): void {
@@ -145,20 +164,20 @@ async function taskContainersGone(host: CiHost): Promise<void> {
 }
 
 /** As far as it goes without root: a look, no change. */
-function onTheDockerThatIsThere(): number {
+function onTheDockerThatIsThere(reason: string): number {
   const socket = [
     "/run/docker.sock",
     "/var/run/docker.sock",
-    `${process.env["XDG_RUNTIME_DIR"] ?? ""}/docker.sock`,
+    `${process.env.XDG_RUNTIME_DIR ?? ""}/docker.sock`,
   ].find(existsSync);
   if (socket === undefined) {
     say(
-      "Not root, and no Docker here: run this as root on a Debian machine to see a whole pass on a private engine.",
+      `No private engine (${reason}), and no Docker here: as root on a Debian machine this shows a whole pass.`,
     );
     return 1;
   }
   say(
-    "Not root: no private engine can be started. This looks at the Docker that is here and removes nothing.",
+    `No private engine can be started (${reason}): this looks at the Docker that is here and removes nothing.`,
   );
   const dir = scratchDir();
   const settings = join(dir, "settings.json");
@@ -167,5 +186,7 @@ function onTheDockerThatIsThere(): number {
   return agent(["run", "--dry-run", "--without-pressure"], settings, join(dir, "state"));
 }
 
-if (process.getuid?.() === 0) await onPrivateHost();
-else process.exitCode = onTheDockerThatIsThere();
+const privateHost =
+  process.getuid?.() === 0 ? engineAvailable("20.10") : { ok: false as const, reason: "not root" };
+if (privateHost.ok) await onPrivateHost();
+else process.exitCode = onTheDockerThatIsThere(privateHost.reason);
