@@ -80,7 +80,7 @@ export function formatBytes(bytes: Bytes): string {
 /** 90061 -> `"1d 1h"`: the two largest units that say something. */
 export function formatDuration(seconds: Seconds): string {
   if (seconds < 0) return `-${formatDuration(-seconds)}`;
-  if (seconds < 1) return `${Math.round(seconds * 1000)}ms`;
+  if (seconds > 0 && seconds < 1) return `${Math.round(seconds * 1000)}ms`;
   if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)}s`;
   const parts: string[] = [];
   let rest = Math.round(seconds);

@@ -87,6 +87,7 @@ export async function execute(
   let sinceCheck = 0;
   let checkedAt = ports.gatesAskedAt;
   let done = 0;
+  let left = 0;
   let steps = 0;
   const total = plan.remove.length;
 
@@ -170,6 +171,7 @@ export async function execute(
   function leave(objects: readonly Judged[]): void {
     for (const object of objects) keep(object, "not-reached", "the pass ended before it came to this");
     kept += objects.length;
+    left += objects.length;
   }
 
   function keep(object: Judged, rule: Rule, reason: string): void {
@@ -218,6 +220,7 @@ export async function execute(
       }
       if (stop.aborted) {
         keep(object, "not-reached", "the pass ended before it came to this");
+        left++;
         return { fate: "kept", ending: { by: "stop" } };
       }
       await remove();
@@ -288,7 +291,6 @@ export async function execute(
   }
 
   function reportEnding(end: Ending): void {
-    const left = total - removed.length - failed;
     if (end.by === "gate") journal.emit(passEndedEarly(end.verdict.reason, left, "warn"));
     else if (end.by === "stop") journal.emit(passEndedEarly("told to stop", left, "warn"));
     else if (end.by === "low-watermark")

@@ -4,7 +4,7 @@
  * separators, bidirectional controls, zero-width characters and unpaired surrogates.
  */
 const ACTIVE =
-  /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** `"a\u001b[31mb"` -> `"a\\u001b[31mb"`. */
 export function visible(text: string): string {

@@ -50,7 +50,8 @@ export function judgeContainer(
   if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
   if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
     return judge("keep", "undatable", "the engine does not say when it finished");
-  if (detail === null || !isPast(age, prune.until)) return judge("keep", "young", "younger than prune.until");
+  if (!isPast(age, prune.until)) return judge("keep", "young", "younger than prune.until");
+  if (detail === null) return judge("keep", "unreadable", "it could not be inspected");
   return neverStarted
     ? judge("remove", "expired", "created longer ago than prune.until and never started")
     : judge("remove", "expired", `${state} for longer than prune.until`);

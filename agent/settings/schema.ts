@@ -57,7 +57,11 @@ const presetNames = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 function section<T extends v.ObjectEntries>(entries: T) {
   const known = Object.keys(entries).join(", ");
   return v.optional(
-    v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), "an object"),
+    v.pipe(
+      // Valibot takes a list for an object; an empty one would pass as a section without keys.
+      v.custom<object>((raw) => !Array.isArray(raw), "an object"),
+      v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), "an object"),
+    ),
     {} as never,
   );
 }

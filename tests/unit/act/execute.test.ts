@@ -1,0 +1,483 @@
+import { describe, expect, it } from "vitest";
+import { type Acted, type ActPorts, execute } from "../../../agent/act/execute.ts";
+import type { AuditEvent } from "../../../agent/audit/events.ts";
+import { EngineError, type EngineErrorKind } from "../../../agent/engine/errors.ts";
+import type { EngineReader } from "../../../agent/engine/reader.ts";
+import type { CacheRecord, ContainerDetail, ImageDetail } from "../../../agent/engine/types.ts";
+import type { EngineWriter } from "../../../agent/engine/writer.ts";
+import type { Verdict } from "../../../agent/gates/verdict.ts";
+import type { Clock } from "../../../agent/host/clock.ts";
+import { type Candidates, makePlan } from "../../../agent/plan/index.ts";
+import { ago, container, containerDetail, DAY, hexId, image, imageId, NOW, settingsOf } from "../support.ts";
+
+const CLOSED: Verdict = {
+  gate: "live-run",
+  verdict: "closed",
+  reason: "a CI run is live: service x",
+  facts: {},
+};
+
+const KIND_STATUS: Readonly<Partial<Record<EngineErrorKind, number>>> = {
+  gone: 404,
+  "in-use": 409,
+  unavailable: 503,
+  refused: 500,
+};
+const failWith = (kind: EngineErrorKind) => new EngineError(kind, `engine says ${kind}`, KIND_STATUS[kind]);
+
+interface Story {
+  readonly containers?: number;
+  readonly images?: number;
+  readonly settings?: object;
+  /** What the inspection immediately before the deletion says, by name. */
+  readonly now?: Readonly<Record<string, Partial<ImageDetail & ContainerDetail> | EngineErrorKind>>;
+  /** What the deletion of it comes to, by name; else it is removed. */
+  readonly deletion?: Readonly<Record<string, EngineErrorKind>>;
+  readonly cache?: readonly CacheRecord[] | null | EngineErrorKind;
+  readonly cachePrune?: { readonly ids: readonly string[]; readonly claimedBytes: number } | EngineErrorKind;
+  /** Called before each request to the engine, with all calls so far. */
+  readonly meanwhile?: (calls: readonly string[], stop: AbortController) => void;
+  /** The verdict of the gates when they are asked for the nth time, from 1. */
+  readonly gates?: (nth: number) => Verdict | null;
+  /** Milliseconds each deletion takes. */
+  readonly pace?: number;
+  readonly roomAfter?: number;
+}
+
+/** Plays a pass against an engine in memory, which logs its calls: `"delete c1"`, `"look i2"`, `"gates"`. */
+async function play(story: Story) {
+  const calls: string[] = [];
+  const events: AuditEvent[] = [];
+  const progress: string[] = [];
+  const stop = new AbortController();
+  const names = new Map<string, string>();
+  let now = NOW;
+  let asked = 0;
+  const clock: Clock = { now: () => now, sleep: async () => {} };
+
+  const count = (letter: string, total = 0) => Array.from({ length: total }, (_, at) => `${letter}${at + 1}`);
+  const containers = count("c", story.containers).map((name) => {
+    const id = hexId(name);
+    names.set(id, name);
+    return {
+      summary: container({ id, names: [name], state: "exited", createdAt: ago(3 * DAY) }),
+      detail: containerDetail({ id, sizeBytes: 10 }),
+    };
+  });
+  const images = count("i", story.images).map((name) => {
+    const id = imageId(name);
+    names.set(id, name);
+    const summary = image({ id, sizeBytes: 100 });
+    return { summary, detail: summary };
+  });
+  const candidates: Candidates = {
+    containers,
+    images,
+    imageOfContainer: new Map(),
+    parents: new Set(),
+    buildCache: [],
+  };
+  const settings = settingsOf({ prune: { buildCache: false }, ...story.settings });
+  const { plan, context } = makePlan(candidates, {}, settings.prune, now);
+  expect(plan.remove).toHaveLength(containers.length + images.length);
+
+  const call = (text: string) => {
+    story.meanwhile?.(calls, stop);
+    calls.push(text);
+  };
+  const look = <T extends object>(id: string, usual: T): T => {
+    const name = names.get(id) ?? "?";
+    call(`look ${name}`);
+    const said = story.now?.[name] ?? {};
+    if (typeof said === "string") throw failWith(said);
+    return { ...usual, ...said };
+  };
+  const remove = (id: string) => {
+    const name = names.get(id) ?? "?";
+    call(`delete ${name}`);
+    now += story.pace ?? 0;
+    const kind = story.deletion?.[name];
+    if (kind !== undefined) throw failWith(kind);
+  };
+  const never = (what: string) => async () => {
+    throw new Error(`not to be asked while acting: ${what}`);
+  };
+  const reader: EngineReader = {
+    version: never("version"),
+    info: never("info"),
+    services: never("services"),
+    tasks: never("tasks"),
+    containers: never("containers"),
+    startingContainers: never("starting containers"),
+    danglingImages: never("dangling images"),
+    allImages: never("all images"),
+    diskUsage: never("disk usage"),
+    container: async (id) => look(id, containerDetail({ id })),
+    image: async (id) => look(id, image({ id })),
+    buildCache: async () => {
+      call("list cache");
+      const { cache = [] } = story;
+      if (typeof cache === "string") throw failWith(cache);
+      return cache === null ? null : [...cache];
+    },
+  };
+  const writer: EngineWriter = {
+    removeContainer: async (id) => remove(id),
+    removeImage: async (id) => remove(id),
+    pruneBuildCache: async (seconds) => {
+      call(`prune cache ${seconds}`);
+      const { cachePrune = { ids: [], claimedBytes: 0 } } = story;
+      if (typeof cachePrune === "string") throw failWith(cachePrune);
+      return cachePrune;
+    },
+  };
+  const ports: ActPorts = {
+    reader,
+    writer,
+    journal: { emit: (event) => events.push(event) },
+    clock,
+    stop: stop.signal,
+    gatesAskedAt: now,
+    askGates: async () => {
+      calls.push("gates");
+      return story.gates?.(++asked) ?? null;
+    },
+    roomEnough: async () =>
+      calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
+    progress: (done, total) => progress.push(`${done}/${total}`),
+  };
+  const acted = await execute(ports, plan, candidates, context, settings);
+  const told = events
+    .filter(({ event }) => event.startsWith("object."))
+    .map(({ event, fields }) => {
+      const name = names.get(fields.id as string) ?? fields.id;
+      return `${event.slice(7)} ${name}${event === "object.kept" ? ` ${fields.rule}` : ""}`;
+    });
+  const deleted = calls.filter((text) => text.startsWith("delete")).map((text) => text.slice(7));
+  return { calls, deleted, events, told, acted, progress };
+}
+
+const eventNamed = (events: readonly AuditEvent[], name: string) =>
+  events.filter(({ event }) => event === name).map(({ level, fields }) => ({ level, ...fields }));
+
+const counts = ({ removed, kept, failed }: Acted) => ({ removed: removed.length, kept, failed });
+
+describe("a plan that meets no obstacle", () => {
+  it("is gone through in order: each object is looked at once more immediately before it goes", async () => {
+    const { calls, told, acted } = await play({ containers: 2, images: 2 });
+    expect(calls).toEqual([
+      ...["look c1", "delete c1", "look c2", "delete c2"],
+      "gates",
+      ...["look i1", "delete i1", "look i2", "delete i2"],
+    ]);
+    expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
+    expect(acted).toMatchObject({ kept: 0, failed: 0, claimedBytes: 220, ending: null });
+  });
+
+  it("ends each step with its sums, and says nothing of an early end", async () => {
+    const { events, progress } = await play({ containers: 2, images: 1, pace: 500 });
+    expect(eventNamed(events, "step.finished")).toEqual([
+      {
+        level: "info",
+        kind: "container",
+        removed: 2,
+        kept: 0,
+        failed: 0,
+        claimedBytes: 20,
+        durationSeconds: 1,
+      },
+      {
+        level: "info",
+        kind: "image",
+        removed: 1,
+        kept: 0,
+        failed: 0,
+        claimedBytes: 100,
+        durationSeconds: 0.5,
+      },
+    ]);
+    expect(eventNamed(events, "pass.ended-early")).toEqual([]);
+    expect(progress).toEqual(["1/3", "2/3", "3/3"]);
+  });
+
+  it("without an object does nothing at all", async () => {
+    const { calls, events, acted } = await play({});
+    expect([calls, events, counts(acted)]).toEqual([[], [], { removed: 0, kept: 0, failed: 0 }]);
+  });
+});
+
+describe("the gates are asked again", () => {
+  it("every ten deletions", async () => {
+    const { calls } = await play({ containers: 25 });
+    const deletionsAt = calls.flatMap((text, at) =>
+      text === "gates" ? [calls.slice(0, at).filter((call) => call.startsWith("delete")).length] : [],
+    );
+    expect(deletionsAt).toEqual([10, 20]);
+  });
+
+  it("every two seconds, when deletions are slow", async () => {
+    const { calls } = await play({ containers: 5, pace: 1000 });
+    expect(calls.filter((call) => !call.startsWith("look"))).toEqual([
+      ...["delete c1", "delete c2", "gates", "delete c3", "delete c4", "gates", "delete c5"],
+    ]);
+  });
+
+  it("and a run that starts after ten deletions ends the pass: the rest stays, each with that reason", async () => {
+    const { deleted, told, events, acted } = await play({ containers: 12, images: 2, gates: () => CLOSED });
+    expect(deleted).toEqual(Array.from({ length: 10 }, (_, at) => `c${at + 1}`));
+    expect(told.slice(10)).toEqual([
+      ...["kept c11 not-reached", "kept c12 not-reached", "kept i1 not-reached", "kept i2 not-reached"],
+    ]);
+    expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
+    expect(counts(acted)).toEqual({ removed: 10, kept: 4, failed: 0 });
+    expect(eventNamed(events, "pass.ended-early")).toEqual([
+      { level: "warn", reason: CLOSED.reason, left: 4 },
+    ]);
+  });
+
+  it("between two steps, and an unknown verdict ends the pass as a closed one does", async () => {
+    const unknown: Verdict = { ...CLOSED, verdict: "unknown", reason: "the services: timeout" };
+    const { deleted, acted } = await play({ containers: 1, images: 1, gates: () => unknown });
+    expect([deleted, acted.ending]).toEqual([["c1"], { by: "gate", verdict: unknown }]);
+  });
+
+  it("before the build cache is pruned, which is not begun then", async () => {
+    const { calls, acted } = await play({
+      images: 1,
+      settings: { prune: { buildCache: true } },
+      gates: () => CLOSED,
+    });
+    expect(calls).toEqual(["look i1", "delete i1", "gates"]);
+    expect(acted.ending?.by).toBe("gate");
+  });
+});
+
+describe("an object that is not what it was when the plan was made", () => {
+  it("and has a tag by now stays, and no deletion is sent", async () => {
+    const { deleted, told, acted } = await play({ images: 2, now: { i1: { tags: ["app:1"] } } });
+    expect(deleted).toEqual(["i2"]);
+    expect(told).toEqual(["kept i1 tagged", "removed i2"]);
+    expect(counts(acted)).toEqual({ removed: 1, kept: 1, failed: 0 });
+  });
+
+  it.each<readonly [string, Partial<ImageDetail & ContainerDetail>, string, string]>([
+    ["has a digest by now", { digests: ["a@sha256:1"] }, "i1", "has-digest"],
+    ["was tagged and untagged a moment ago", { lastTaggedAt: NOW }, "i1", "young"],
+    ["carries a keep label", { labels: { "ci-docker-prune.keep": "" } }, "i1", "keep-label"],
+    ["runs again", { state: "running" }, "c1", "in-use"],
+    ["ran again and has just finished", { finishedAt: NOW }, "c1", "young"],
+  ])("and %s stays", async (_, said, name, rule) => {
+    const { deleted, told } = await play({ containers: 1, images: 1, now: { [name]: said } });
+    expect(deleted).not.toContain(name);
+    expect(told).toContain(`kept ${name} ${rule}`);
+    expect(deleted).toHaveLength(1);
+  });
+
+  it("and is gone already is noted as gone, not as removed", async () => {
+    const { deleted, told, acted } = await play({ containers: 2, now: { c1: "gone" } });
+    expect([deleted, told]).toEqual([["c2"], ["gone c1", "removed c2"]]);
+    expect(counts(acted)).toEqual({ removed: 1, kept: 1, failed: 0 });
+  });
+});
+
+describe("a deletion that the engine answers with", () => {
+  it("409 leaves the object, as in use", async () => {
+    const { told, acted } = await play({ images: 2, deletion: { i1: "in-use" } });
+    expect(told).toEqual(["kept i1 in-use", "removed i2"]);
+    expect([counts(acted), acted.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
+  });
+
+  it("404 notes it as gone, and claims no bytes for it", async () => {
+    const { told, acted } = await play({ images: 1, deletion: { i1: "gone" } });
+    expect([told, acted.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
+  });
+
+  it.each(["refused", "unavailable", "malformed"] as const)(
+    "an error (%s) is a failure, and the next object is tried",
+    async (kind) => {
+      const { told, acted, events } = await play({ containers: 2, deletion: { c1: kind } });
+      expect(told).toEqual(["failed c1", "removed c2"]);
+      expect([counts(acted), acted.ending]).toEqual([{ removed: 1, kept: 0, failed: 1 }, null]);
+      expect(eventNamed(events, "step.finished")).toMatchObject([{ level: "warn", removed: 1, failed: 1 }]);
+      expect(eventNamed(events, "object.failed")).toMatchObject([
+        { level: "error", error: `engine says ${kind}`, status: KIND_STATUS[kind] ?? null },
+      ]);
+    },
+  );
+
+  it.each(["timeout", "cut-off", "unreachable"] as const)(
+    "nothing in time (%s) ends the pass: nothing more is sent",
+    async (kind) => {
+      const { deleted, told, acted, events } = await play({
+        containers: 3,
+        images: 1,
+        deletion: { c2: kind },
+      });
+      expect(deleted).toEqual(["c1", "c2"]);
+      expect(told).toEqual(["removed c1", "failed c2", "kept c3 not-reached", "kept i1 not-reached"]);
+      expect(acted.ending).toMatchObject({ by: "engine", error: { kind } });
+      expect(eventNamed(events, "pass.ended-early")).toEqual([
+        { level: "error", reason: `engine says ${kind}`, left: 2 },
+      ]);
+    },
+  );
+
+  it("a bug of ours is not swallowed", async () => {
+    await expect(
+      play({
+        containers: 1,
+        meanwhile: () => {
+          throw new TypeError("a bug");
+        },
+      }),
+    ).rejects.toThrow("a bug");
+  });
+});
+
+describe("a pass that is told to stop", () => {
+  it("ends between two deletions", async () => {
+    const { deleted, told, acted, events } = await play({
+      containers: 3,
+      meanwhile: (calls, stop) => {
+        if (calls.at(-1) === "look c1") stop.abort();
+      },
+    });
+    // The deletion under way is finished, and no other begun.
+    expect(deleted).toEqual(["c1"]);
+    expect(told).toEqual(["removed c1", "kept c2 not-reached", "kept c3 not-reached"]);
+    expect(acted.ending).toEqual({ by: "stop" });
+    expect(eventNamed(events, "pass.ended-early")).toEqual([
+      { level: "warn", reason: "told to stop", left: 2 },
+    ]);
+  });
+
+  it("while an object is looked at does not delete it any more", async () => {
+    const { deleted, told, events } = await play({
+      containers: 3,
+      meanwhile: (calls, stop) => {
+        if (calls.at(-1) === "delete c1") stop.abort();
+      },
+    });
+    expect(deleted).toEqual(["c1"]);
+    expect(told).toEqual(["removed c1", "kept c2 not-reached", "kept c3 not-reached"]);
+    expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ left: 2 }]);
+  });
+
+  it("while the gates are asked is ended by that, not by what they say then", async () => {
+    let controller: AbortController | undefined;
+    const { acted } = await play({
+      containers: 1,
+      images: 1,
+      meanwhile: (_, stop) => {
+        controller = stop;
+      },
+      gates: () => {
+        controller?.abort();
+        return CLOSED;
+      },
+    });
+    expect(acted.ending).toEqual({ by: "stop" });
+  });
+
+  it("in the middle of a request says so of that object", async () => {
+    const { told, acted } = await play({ containers: 2, deletion: { c1: "stopped" } });
+    expect(told).toEqual(["failed c1", "kept c2 not-reached"]);
+    expect(acted.ending).toEqual({ by: "stop" });
+  });
+
+  it("before the first deletion removes nothing", async () => {
+    const { deleted, acted } = await play({
+      containers: 2,
+      meanwhile: (_, stop) => stop.abort(),
+    });
+    expect([deleted, counts(acted)]).toEqual([[], { removed: 0, kept: 2, failed: 0 }]);
+  });
+});
+
+describe("the low watermark", () => {
+  it("ends the pass once every filesystem is below it, as good news", async () => {
+    const { deleted, told, acted, events } = await play({ containers: 2, images: 2, roomAfter: 3 });
+    expect(deleted).toEqual(["c1", "c2", "i1"]);
+    expect(told.at(-1)).toBe("kept i2 not-reached");
+    expect(acted.ending).toEqual({ by: "low-watermark" });
+    expect(eventNamed(events, "pass.ended-early")).toEqual([
+      { level: "info", reason: "every filesystem is below the low watermark", left: 1 },
+    ]);
+  });
+
+  it("spares the build cache", async () => {
+    const { calls } = await play({ images: 1, settings: { prune: { buildCache: true } }, roomAfter: 1 });
+    expect(calls).toEqual(["look i1", "delete i1"]);
+  });
+});
+
+describe("what was left over is counted without what is settled", () => {
+  it("objects that were gone, in use or failed are not left", async () => {
+    const { events } = await play({
+      containers: 6,
+      now: { c1: "gone" },
+      deletion: { c2: "in-use", c3: "refused", c4: "timeout" },
+    });
+    expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ left: 2 }]);
+  });
+});
+
+describe("the build cache", () => {
+  const settings = { prune: { buildCache: true } };
+  const record = (id: string, changes: Partial<CacheRecord> = {}): CacheRecord => ({
+    id,
+    type: "regular",
+    description: "",
+    sizeBytes: 1,
+    lastUsedAt: ago(2 * DAY),
+    inUse: false,
+    shared: false,
+    ...changes,
+  });
+
+  it("is pruned last, with the age limit, after the gates were asked once more", async () => {
+    const { calls } = await play({ containers: 1, images: 1, settings });
+    expect(calls.slice(-3)).toEqual(["gates", "list cache", `prune cache ${DAY}`]);
+  });
+
+  it("is recorded as the engine reports it: what it took, what it left, what was young", async () => {
+    const { told, acted } = await play({
+      settings,
+      cache: [record("took"), record("left"), record("young", { lastUsedAt: NOW })],
+      cachePrune: { ids: ["took", "unlisted"], claimedBytes: 7 },
+    });
+    expect(told).toEqual(["removed took", "removed unlisted", "kept left engine-kept", "kept young young"]);
+    expect([counts(acted), acted.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
+  });
+
+  it.each([null, "refused", "timeout"] as const)(
+    "is pruned also where it cannot be listed: %s",
+    async (cache) => {
+      const { told } = await play({ settings, cache, cachePrune: { ids: ["a"], claimedBytes: 1 } });
+      expect(told).toEqual(["removed a"]);
+    },
+  );
+
+  it("that the engine refuses to prune is one failure, and nothing is left over", async () => {
+    const { told, acted, events } = await play({ images: 1, settings, cachePrune: "refused" });
+    expect([told, counts(acted), acted.ending]).toEqual([
+      ["removed i1", "failed *"],
+      { removed: 1, kept: 0, failed: 1 },
+      null,
+    ]);
+    expect(eventNamed(events, "step.finished").at(-1)).toMatchObject({ kind: "build-cache", failed: 1 });
+  });
+
+  it("whose prune is not answered ends the pass with nothing left over", async () => {
+    const { events } = await play({ images: 1, settings, cachePrune: "cut-off" });
+    expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ level: "error", left: 0 }]);
+  });
+
+  it("whose prune was broken off says that its result is not known", async () => {
+    const { events, acted } = await play({ settings, cachePrune: "stopped" });
+    expect(acted.ending).toEqual({ by: "stop" });
+    expect(eventNamed(events, "object.failed")).toMatchObject([
+      { error: "engine says stopped; what it removed until then is not known" },
+    ]);
+  });
+});

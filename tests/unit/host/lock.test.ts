@@ -1,0 +1,201 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Lock, lockIsHeld, takeLock } from "../../../agent/host/lock.ts";
+
+/** Against the flock program of util-linux, as launchers use it. */
+
+let dir: string;
+let file: string;
+let children: ChildProcess[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "lock-"));
+  file = join(dir, "ci.lock");
+  children = [];
+});
+
+afterEach(async () => {
+  await Promise.all(children.map(end));
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await gone;
+}
+
+/** Resolves once the child has said something, which it does when it holds the lock. */
+async function said(child: ChildProcess): Promise<ChildProcess> {
+  children.push(child);
+  await new Promise((resolve, reject) => {
+    child.stdout?.once("data", resolve);
+    child.once("exit", (code) => reject(new Error(`ended with ${code} before it held the lock`)));
+    child.once("error", reject);
+  });
+  return child;
+}
+
+/** `exec`: the shell becomes the sleep, so that killing it ends the job. */
+const launcher = (path: string, mode: "--shared" | "--exclusive") =>
+  said(
+    spawn("flock", [mode, "--no-fork", path, "sh", "-c", "echo held; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    }),
+  );
+
+/** Whether a launcher would get the lock now, without waiting. */
+const launcherGetsIt = (path: string, mode: "--shared" | "--exclusive" = "--shared") =>
+  spawnSync("flock", [mode, "--nonblock", path, "true"]).status === 0;
+
+async function taken(path: string): Promise<Lock> {
+  const fact = await takeLock(path);
+  expect(fact).toMatchObject({ known: true, value: { release: expect.any(Function) } });
+  return (fact as { value: Lock }).value;
+}
+
+describe("the lock that launchers share", () => {
+  it("is taken when it is free, and made when it is absent", async () => {
+    expect(existsSync(file)).toBe(false);
+    const lock = await taken(file);
+    expect(statSync(file).isFile()).toBe(true);
+    expect(launcherGetsIt(file)).toBe(false);
+    await lock.release();
+  });
+
+  it("is free again once released", async () => {
+    await (await taken(file)).release();
+    expect(launcherGetsIt(file, "--exclusive")).toBe(true);
+    await (await taken(file)).release();
+  });
+
+  it.each(["--shared", "--exclusive"] as const)(
+    "is not had while a job holds it %s, and not waited for",
+    async (mode) => {
+      await launcher(file, mode);
+      const startedAt = performance.now();
+      expect(await takeLock(file)).toEqual({ known: true, value: null });
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+    },
+  );
+
+  it("is not had while a second pass holds it", async () => {
+    const lock = await taken(file);
+    expect(await takeLock(file)).toEqual({ known: true, value: null });
+    await lock.release();
+  });
+
+  it("leaves several jobs to share it when it was not had", async () => {
+    await launcher(file, "--shared");
+    await takeLock(file);
+    expect(launcherGetsIt(file, "--shared")).toBe(true);
+  });
+
+  it("is had once the job is over", async () => {
+    const job = await launcher(file, "--shared");
+    await end(job);
+    await (await taken(file)).release();
+  });
+
+  it("may be a folder, which needs no room on a full disk", async () => {
+    const lock = await taken(dir);
+    expect(launcherGetsIt(dir)).toBe(false);
+    await lock.release();
+    expect(launcherGetsIt(dir)).toBe(true);
+  });
+
+  it("keeps what a file says", async () => {
+    writeFileSync(file, "for launchers");
+    await (await taken(file)).release();
+    expect(readFileSync(file, "utf8")).toBe("for launchers");
+  });
+
+  it("is dropped by the kernel when the pass dies, however it dies", async () => {
+    const source = new URL("../../../agent/host/lock.ts", import.meta.url).pathname;
+    const program = `import { takeLock } from ${JSON.stringify(source)};
+      const lock = await takeLock(${JSON.stringify(file)});
+      console.log(lock.known && lock.value !== null ? "held" : "not held");
+      setInterval(() => lock, 1000);`;
+    const pass = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+      cwd: new URL("../../..", import.meta.url).pathname,
+    });
+    await said(pass);
+    expect(await takeLock(file)).toEqual({ known: true, value: null });
+    await end(pass);
+    await (await taken(file)).release();
+  });
+
+  it("is unknown where its folder does not exist", async () => {
+    const fact = await takeLock(join(dir, "absent", "ci.lock"));
+    expect(fact).toMatchObject({ known: false, reason: expect.stringContaining("ENOENT") });
+  });
+
+  it("is unknown, not free, where flock itself cannot be run", async () => {
+    const before = process.env.PATH;
+    process.env.PATH = dir;
+    try {
+      const fact = await takeLock(file);
+      expect(fact).toMatchObject({ known: false, reason: expect.stringContaining("flock could not be run") });
+    } finally {
+      process.env.PATH = before;
+    }
+    expect(launcherGetsIt(file)).toBe(true);
+  });
+
+  it("is unknown where flock fails for another reason than a conflict", async () => {
+    const before = process.env.PATH;
+    writeFileSync(join(dir, "flock"), "#!/bin/sh\nexit 66\n", { mode: 0o755 });
+    process.env.PATH = `${dir}:${before}`;
+    try {
+      expect(await takeLock(file)).toMatchObject({ known: false, reason: "flock ended with code 66" });
+    } finally {
+      process.env.PATH = before;
+    }
+  });
+});
+
+describe("looking whether the lock is held", () => {
+  it.each(["--shared", "--exclusive"] as const)("sees a job that holds it %s", async (mode) => {
+    await launcher(file, mode);
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: true });
+  });
+
+  it("sees nothing on a free one, on one that is over, and on one that is absent", async () => {
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+    const job = await launcher(file, "--shared");
+    await end(job);
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+    await (await taken(file)).release();
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+  });
+
+  it("sees a folder that is held", async () => {
+    const lock = await taken(dir);
+    expect(await lockIsHeld(dir)).toEqual({ known: true, value: true });
+    await lock.release();
+    expect(await lockIsHeld(dir)).toEqual({ known: true, value: false });
+  });
+
+  it("does not take it: a launcher is never turned away by it", async () => {
+    execFileSync("touch", [file]);
+    const looks = Array.from({ length: 20 }, () => lockIsHeld(file));
+    expect(launcherGetsIt(file, "--exclusive")).toBe(true);
+    expect(await Promise.all(looks)).toEqual(Array(20).fill({ known: true, value: false }));
+  });
+
+  it("does not make the file", async () => {
+    await lockIsHeld(file);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it("is not taken in by a lock on the file beside it", async () => {
+    execFileSync("touch", [file]);
+    await launcher(join(dir, "other.lock"), "--exclusive");
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+  });
+});

@@ -1,0 +1,277 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { CacheRecord, Labels } from "../../../agent/engine/types.ts";
+import { worthInspecting } from "../../../agent/plan/containers.ts";
+import { keptUnseen } from "../../../agent/plan/images.ts";
+import { type Candidates, makePlan } from "../../../agent/plan/index.ts";
+import type { Settings } from "../../../agent/settings/settings.ts";
+import { container, containerDetail, DAY, HOUR, hexId, image, imageId, NOW, settingsOf } from "../support.ts";
+import { violations } from "./invariants.ts";
+
+/** Hosts whose every fact sits near one of the boundaries. */
+
+const LIMITS = { "1h": HOUR, "24h": DAY, "90s": 90 } as const;
+
+const around = (limit: number) =>
+  fc.oneof(
+    fc.constantFrom(limit - 1, limit, limit + 1, 0, -HOUR, 10 * limit).map((seconds) => NOW - seconds * 1000),
+    fc.integer({ min: -2 * limit, max: 4 * limit }).map((seconds) => NOW - seconds * 1000),
+    // Milliseconds on either side of the limit: ages are whole seconds, limits are not.
+    fc.constantFrom(-1, 0, 1, 999, 1000, 1001).map((ms) => NOW - limit * 1000 - ms),
+  );
+
+const imageCreated = (limit: number) =>
+  fc.oneof(
+    { weight: 3, arbitrary: around(limit) },
+    fc.constant(null),
+    fc.constantFrom(0, 1000, Date.UTC(1980, 0, 1), Date.UTC(2000, 0, 1) - 1, Date.UTC(2000, 0, 1)),
+  );
+
+const labels: fc.Arbitrary<Labels> = fc.dictionary(
+  fc.constantFrom("ours", "theirs", "ci-docker-prune.keep", "precious"),
+  fc.constantFrom("", "yes", "no"),
+  { maxKeys: 2 },
+);
+
+const some = (letter: string) => fc.integer({ min: 0, max: 6 }).map((at) => `${letter}${at}`);
+
+const pruneOf = (until: keyof typeof LIMITS): fc.Arbitrary<Settings["prune"]> =>
+  fc
+    .record({
+      labels: fc.constantFrom<string[]>([], [], ["ours"], ["ours=yes", "theirs"]),
+      keepLabels: fc.constantFrom<string[]>(["ci-docker-prune.keep"], [], ["precious=yes", "theirs=no"]),
+    })
+    .map((rules) => settingsOf({ prune: { until, ...rules } }).prune);
+
+const containerFacts = (limit: number) =>
+  fc
+    .record({
+      name: some("c"),
+      listed: fc.constantFrom("exited", "dead", "created"),
+      state: fc.constantFrom(
+        "exited",
+        "exited",
+        "dead",
+        "created",
+        "running",
+        "paused",
+        "restarting",
+        "removing",
+      ),
+      createdAt: around(limit),
+      started: fc.boolean(),
+      finishedAt: fc.option(around(limit), { freq: 5 }),
+      labels,
+      image: some("i"),
+      gone: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+    })
+    .map(({ name, listed, state, createdAt, started, finishedAt, labels, image, gone }) => {
+      const id = hexId(name);
+      const summary = container({
+        id,
+        names: [name],
+        state: listed,
+        createdAt: Math.floor(createdAt / 1000) * 1000,
+        labels,
+        imageId: imageId(image),
+      });
+      const startedAt = started ? createdAt : null;
+      const detail = containerDetail({
+        id,
+        state,
+        createdAt,
+        startedAt,
+        finishedAt: started ? finishedAt : null,
+      });
+      return { summary, detail: gone || !worthInspecting(summary, limit, NOW) ? null : detail };
+    });
+
+const imageFacts = (limit: number) =>
+  fc
+    .record({
+      name: some("i"),
+      listedTags: fc.constantFrom<string[]>([], [], [], [], ["app:1"]),
+      tags: fc.constantFrom<string[]>([], [], [], [], ["app:2"]),
+      listedDigests: fc.constantFrom<string[]>([], [], [], [], ["app@sha256:1"]),
+      digests: fc.constantFrom<string[]>([], [], [], [], ["app@sha256:2"]),
+      createdAt: imageCreated(limit),
+      lastTaggedAt: fc.option(around(limit), { freq: 2 }),
+      listedLabels: labels,
+      labels,
+      gone: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+    })
+    .map(({ name, listedTags, listedDigests, listedLabels, gone, ...told }) => {
+      const id = imageId(name);
+      const summary = image({ id, tags: listedTags, digests: listedDigests, labels: listedLabels });
+      const detail = image({ id, ...told });
+      return { summary, detail: gone || keptUnseen(summary) ? null : detail };
+    });
+
+const cacheRecord = (limit: number): fc.Arbitrary<CacheRecord> =>
+  fc.record({
+    id: some("b"),
+    type: fc.constantFrom("regular", "regular", "internal", "frontend", "source.local", ""),
+    description: fc.constantFrom("", "RUN make"),
+    sizeBytes: fc.nat(1000),
+    lastUsedAt: fc.option(around(limit), { freq: 4 }),
+    inUse: fc.integer({ min: 0, max: 4 }).map((dice) => dice === 0),
+    shared: fc.integer({ min: 0, max: 4 }).map((dice) => dice === 0),
+  });
+
+const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])).chain((until) => {
+  const limit = LIMITS[until];
+  return fc
+    .record({
+      prune: pruneOf(until),
+      containers: fc.uniqueArray(containerFacts(limit), {
+        maxLength: 6,
+        selector: ({ summary }) => summary.id,
+      }),
+      images: fc.uniqueArray(imageFacts(limit), { maxLength: 6, selector: ({ summary }) => summary.id }),
+      buildCache: fc.uniqueArray(cacheRecord(limit), { maxLength: 5, selector: ({ id }) => id }),
+      running: fc.array(some("i"), { maxLength: 2 }),
+      parents: fc.array(some("i"), { maxLength: 2 }),
+      firstSeen: fc.dictionary(some("i").map(imageId), around(limit), { maxKeys: 4 }),
+    })
+    .map(({ prune, containers, images, buildCache, running, parents, firstSeen }) => {
+      const candidates: Candidates = {
+        containers,
+        images,
+        buildCache,
+        parents: new Set(parents.map(imageId)),
+        imageOfContainer: new Map([
+          ...containers.map(({ summary }) => [summary.id, summary.imageId] as const),
+          ...running.map((name, at) => [hexId(`running-${at}`), imageId(name)] as const),
+        ]),
+      };
+      return { candidates, firstSeen, prune, now: NOW };
+    });
+});
+
+describe("on every host that can be thought of", () => {
+  it("the plan takes only what the rules let go, and accounts for everything", () => {
+    const gone = { container: 0, image: 0, "build-cache": 0 };
+    const reasons = new Set<string>();
+    fc.assert(
+      fc.property(host, ({ candidates, firstSeen, prune, now }) => {
+        const { plan } = makePlan(candidates, firstSeen, prune, now);
+        for (const { kind } of plan.remove) gone[kind]++;
+        for (const { kind, rule } of plan.keep) reasons.add(`${kind} ${rule}`);
+        expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
+      }),
+      { numRuns: 5000, seed: 20260801 },
+    );
+    // The hosts were worth it: every kind went often, and stayed for every reason there is.
+    expect(Math.min(...Object.values(gone))).toBeGreaterThan(200);
+    expect([...reasons].sort()).toEqual([
+      "build-cache in-use",
+      "build-cache shared",
+      "build-cache undatable",
+      "build-cache young",
+      "container in-use",
+      "container keep-label",
+      "container not-selected",
+      "container undatable",
+      "container unreadable",
+      "container young",
+      "image has-digest",
+      "image in-use",
+      "image keep-label",
+      "image not-selected",
+      "image parent",
+      "image tagged",
+      "image undatable",
+      "image unreadable",
+      "image young",
+    ]);
+  });
+
+  it("a longer limit never takes more", () => {
+    fc.assert(
+      fc.property(host, fc.integer({ min: 1, max: DAY }), ({ candidates, firstSeen, prune, now }, more) => {
+        // Containers stay as they are: that a container goes can only free its image.
+        const ids = (until: number) =>
+          makePlan(candidates, firstSeen, { ...prune, until }, now).plan.remove.map(({ id }) => id);
+        const shorter = new Set(ids(prune.until));
+        expect(ids(prune.until + more).filter((id) => !shorter.has(id))).toEqual([]);
+      }),
+    );
+  });
+
+  it("one more running container never makes more images go", () => {
+    fc.assert(
+      fc.property(host, some("i"), ({ candidates, firstSeen, prune, now }, name) => {
+        const images = (facts: Candidates) =>
+          makePlan(facts, firstSeen, prune, now)
+            .plan.remove.filter(({ kind }) => kind === "image")
+            .map(({ id }) => id);
+        const imageOfContainer = new Map([...candidates.imageOfContainer, [hexId("new"), imageId(name)]]);
+        const before = images(candidates);
+        expect(images({ ...candidates, imageOfContainer })).toEqual(
+          before.filter((id) => id !== imageId(name)),
+        );
+      }),
+    );
+  });
+
+  it("the same facts give the same plan, in whatever order they are listed", () => {
+    fc.assert(
+      fc.property(host, ({ candidates, firstSeen, prune, now }) => {
+        const ids = (facts: Candidates) =>
+          makePlan(facts, firstSeen, prune, now)
+            .plan.remove.map(({ kind, id }) => `${kind} ${id}`)
+            .sort();
+        const reversed = {
+          ...candidates,
+          containers: [...candidates.containers].reverse(),
+          images: [...candidates.images].reverse(),
+          buildCache: [...candidates.buildCache].reverse(),
+        };
+        expect(ids(reversed)).toEqual(ids(candidates));
+      }),
+    );
+  });
+});
+
+describe("the check of the plans", () => {
+  const prune = settingsOf({}).prune;
+  const old = image({ id: imageId("old"), createdAt: NOW - 3 * DAY * 1000 });
+  const candidates: Candidates = {
+    containers: [],
+    images: [{ summary: old, detail: old }],
+    buildCache: [],
+    parents: new Set(),
+    imageOfContainer: new Map(),
+  };
+  const decide = (facts: Candidates) => {
+    const { plan } = makePlan(candidates, {}, prune, NOW);
+    return violations({ candidates: facts, firstSeen: {}, prune, now: NOW, plan });
+  };
+
+  it("has nothing against a right plan", () => {
+    expect(decide(candidates)).toEqual([]);
+  });
+
+  it.each<readonly [string, Partial<Candidates>]>([
+    ["is in use by a container that stays", { imageOfContainer: new Map([["c", old.id]]) }],
+    ["is a parent", { parents: new Set([old.id]) }],
+    ["has a tag", { images: [{ summary: old, detail: { ...old, tags: ["a:1"] } }] }],
+    ["has a digest", { images: [{ summary: old, detail: { ...old, digests: ["a@b"] } }] }],
+    ["is too young", { images: [{ summary: old, detail: { ...old, createdAt: NOW } }] }],
+    ["was tagged lately", { images: [{ summary: old, detail: { ...old, lastTaggedAt: NOW } }] }],
+    [
+      "carries a keep label",
+      { images: [{ summary: { ...old, labels: { "ci-docker-prune.keep": "" } }, detail: old }] },
+    ],
+    ["was never inspected", { images: [{ summary: old, detail: null }] }],
+  ])("sees that an image which goes %s", (what, changes) => {
+    expect(decide({ ...candidates, ...changes })).toEqual([`image ${old.id} ${what}`]);
+  });
+
+  it("sees that an object is missing from the plan", () => {
+    const other = image({ id: imageId("other") });
+    expect(
+      decide({ ...candidates, images: [...candidates.images, { summary: other, detail: other }] }),
+    ).toEqual(["removed and kept together are not all, each once"]);
+  });
+});
