@@ -127,7 +127,7 @@ export function observeCandidates(
       dangling,
       async (summary) => ({
         summary,
-        detail: keptUnseen(summary) ? null : await orGone(reader.image(summary.id)),
+        detail: keptUnseen(summary, prune.until, now) ? null : await orGone(reader.image(summary.id)),
       }),
       { concurrency: CONCURRENCY },
     );

@@ -90,6 +90,7 @@ async function observeAndAct(
 ): Promise<Ended> {
   const { reader, clock, journal, stop } = ports;
   const engine = await observeEngine(reader);
+  if (stop.aborted) return stopped();
   if (!engine.known) {
     journal.emit(factUnknown(engine.what, engine.reason));
     return { outcome: "failed", exitCode: Exit.unavailable, reason: engine.reason, gate: null };

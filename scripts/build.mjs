@@ -1,16 +1,16 @@
 // Bundles agent/ into dist/: a small front (run, below the watermark) and the rest, which it loads when needed.
 // docs/decisions/0003-two-files.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
-// nix/package.nix runs nixpkgs' own esbuild with the very same ones.
+// nix/package.nix runs nixpkgs' own esbuild with the very same ones. Another folder than dist/ may be named.
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const flags = JSON.parse(readFileSync(join(root, "scripts/esbuild-flags.json"), "utf8"));
 
-const dist = join(root, "dist");
+const dist = resolve(process.argv[2] ?? join(root, "dist"));
 mkdirSync(dist, { recursive: true });
 const fresh = mkdtempSync(join(dist, ".new-"));
 try {

@@ -244,6 +244,7 @@ export async function execute(
   /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
   async function pruneBuildCache(): Promise<Ending | null> {
     const listed = (await listBuildCache()).map((record) => judgeCacheRecord(record, prune, clock.now()));
+    if (stop.aborted) return { by: "stop" };
     try {
       const pruned = await writer.pruneBuildCache(prune.until);
       const forecast = new Map(listed.map((object) => [object.id, object]));

@@ -60,32 +60,45 @@ const schema = v.object({
   firstSeenDangling: times,
   busySince: times,
   deferrals: v.object({ count: v.number(), since: v.nullable(v.number()) }),
-  passes: v.array(
-    v.object({
-      pass: v.string(),
-      startedAt: v.number(),
-      durationSeconds: v.number(),
-      outcome: v.string() as unknown as v.GenericSchema<Outcome>,
-      exitCode: v.number(),
-      reason: v.string(),
-      gate: v.nullable(v.string()),
-      filesystems: v.array(
-        v.object({
-          path: v.string(),
-          usedPercent: v.number(),
-          availableBytes: v.number(),
-          totalBytes: v.number(),
-          inodesUsedPercent: v.nullable(v.number()),
-        }),
-      ),
-      freedBytes: v.number(),
-      claimedBytes: v.number(),
-      removed: times,
-      kept: v.number(),
-      failed: v.number(),
-    }),
-  ),
+  // By hand: valibot takes 4 ms and 5 MB for the 200 of them, in each quiet pass.
+  passes: v.custom<PassRecord[]>((list) => Array.isArray(list) && list.every(isPassRecord)),
 });
+
+const TEXTS = ["pass", "outcome", "reason"] as const;
+const NUMBERS = [
+  "startedAt",
+  "durationSeconds",
+  "exitCode",
+  "freedBytes",
+  "claimedBytes",
+  "kept",
+  "failed",
+] as const;
+
+function isPassRecord(value: unknown): boolean {
+  const record = value as Record<string, unknown> | null;
+  return (
+    typeof record === "object" &&
+    record !== null &&
+    TEXTS.every((key) => typeof record[key] === "string") &&
+    NUMBERS.every((key) => typeof record[key] === "number") &&
+    (record.gate === null || typeof record.gate === "string") &&
+    Object.values(Object(record.removed)).every((count) => typeof count === "number") &&
+    Array.isArray(record.filesystems) &&
+    record.filesystems.every(isFilesystemRecord)
+  );
+}
+
+function isFilesystemRecord(value: unknown): boolean {
+  const record = value as Record<string, unknown> | null;
+  return (
+    typeof record === "object" &&
+    record !== null &&
+    typeof record.path === "string" &&
+    ["usedPercent", "availableBytes", "totalBytes"].every((key) => typeof record[key] === "number") &&
+    (record.inodesUsedPercent === null || typeof record.inodesUsedPercent === "number")
+  );
+}
 
 export interface LoadedState {
   readonly state: State;

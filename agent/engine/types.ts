@@ -77,11 +77,11 @@ export interface ImageSummary {
   readonly parentId: string;
   readonly sizeBytes: Bytes;
   readonly labels: Labels;
+  /** Of the config; `null`: absent or the zero time. */
+  readonly createdAt: number | null;
 }
 
 export interface ImageDetail extends ImageSummary {
-  /** `null`: absent or the zero time. */
-  readonly createdAt: number | null;
   readonly lastTaggedAt: number | null;
 }
 

@@ -211,6 +211,7 @@ export function toImages(body: unknown): ImageSummary[] {
       RepoTags: strings,
       RepoDigests: strings,
       Size: v.number(),
+      Created: v.number(),
       Labels: labels,
     }),
   );
@@ -221,6 +222,8 @@ export function toImages(body: unknown): ImageSummary[] {
     parentId: image.ParentId,
     sizeBytes: image.Size,
     labels: image.Labels,
+    // Absent is 0, or -62135596800 on 20.10: the zero time.
+    createdAt: image.Created > 0 ? image.Created * 1000 : null,
   }));
 }
 
@@ -259,7 +262,7 @@ const cacheSchema = v.object({
 });
 
 export function toBuildCache(body: unknown): CacheRecord[] {
-  const schema = v.object({ BuildCache: v.nullish(v.array(cacheSchema)) });
+  const schema = v.object({ BuildCache: v.nullable(v.array(cacheSchema)) });
   return (read("build cache", schema, body).BuildCache ?? []).map((record) => ({
     id: record.ID,
     type: record.Type,

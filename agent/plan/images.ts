@@ -7,7 +7,7 @@ import { keptByLabels } from "./selection.ts";
 /** An image the engine lists as dangling, and its detail where that was needed and could be had. */
 export interface ImageFacts {
   readonly summary: ImageSummary;
-  /** `null`: not asked, because the summary alone keeps it; or it went before it could be asked. */
+  /** `null`: not asked, because the summary alone keeps it (`keptUnseen`); or it went before it could be asked. */
   readonly detail: ImageDetail | null;
 }
 
@@ -23,9 +23,18 @@ export interface ImageContext {
 /** Reproducible builds and Nix write a Created of 1970 or 1980: before this it says nothing. 2000-01-01. */
 const MEANINGFUL_SINCE = 946_684_800_000;
 
-/** Nothing an inspection could say would let this image go. */
-export function keptUnseen(summary: ImageSummary): boolean {
-  return summary.tags.length > 0 || summary.digests.length > 0;
+/**
+ * Nothing an inspection could say would let this image go: it has a name, or its Created alone makes it young (the
+ * youngest moment counts, so a later one would only make it younger).
+ * @param until seconds
+ * @param now milliseconds
+ */
+export function keptUnseen(summary: ImageSummary, until: number, now: number): boolean {
+  return summary.tags.length > 0 || summary.digests.length > 0 || isYoung(summary, until, now);
+}
+
+function isYoung({ createdAt }: ImageSummary, until: number, now: number): boolean {
+  return createdAt !== null && !isPast(youngest([{ at: createdAt, basis: "created" }], now), until);
 }
 
 /**
@@ -42,7 +51,7 @@ export function judgeImage(
 ): Judged {
   const { id } = summary;
   const image = detail ?? summary;
-  const age = detail === null ? UNASKED : imageAge(detail, context.firstSeen[id] ?? null, now);
+  const age = imageAge(image, context.firstSeen[id] ?? null, now);
   const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
     kind: "image",
     id,
@@ -57,13 +66,14 @@ export function judgeImage(
   if (image.tags.length > 0) return judge("keep", "tagged", "it has a tag: tagged images are the cache");
   if (image.digests.length > 0)
     return judge("keep", "has-digest", "it was pulled by digest: such images are the cache of services");
-  if (detail === null) return judge("keep", "unreadable", "it could not be inspected");
+  if (detail === null && !isYoung(summary, prune.until, now))
+    return judge("keep", "unreadable", "it could not be inspected");
   if (context.used.has(id)) return judge("keep", "in-use", "a container uses it");
   if (context.parents.has(id)) return judge("keep", "parent", "another image was built on it");
-  const byLabel = keptByLabels({ ...summary.labels, ...detail.labels }, prune);
+  const byLabel = keptByLabels({ ...summary.labels, ...detail?.labels }, prune);
   if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
   if (isPast(age, prune.until)) return judge("remove", "expired", "dangling and older than prune.until");
-  return isDated(detail)
+  return isDated(image)
     ? judge("keep", "young", "younger than prune.until")
     : judge(
         "keep",
@@ -74,14 +84,14 @@ export function judgeImage(
 
 const UNASKED: Age = { seconds: null, basis: "none" };
 
-function isDated(detail: ImageDetail): boolean {
-  return detail.createdAt !== null && detail.createdAt >= MEANINGFUL_SINCE;
+function isDated({ createdAt }: ImageSummary): boolean {
+  return createdAt !== null && createdAt >= MEANINGFUL_SINCE;
 }
 
 /** By the youngest of Created and LastTagTime; where Created says nothing, by our own first sight of it as well. */
-function imageAge(detail: ImageDetail, firstSeen: number | null, now: number): Age {
-  const tagged = { at: detail.lastTaggedAt, basis: "last-tagged" as const };
-  if (isDated(detail)) return youngest([{ at: detail.createdAt, basis: "created" }, tagged], now);
+function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, now: number): Age {
+  const tagged = { at: "lastTaggedAt" in image ? image.lastTaggedAt : null, basis: "last-tagged" as const };
+  if (isDated(image)) return youngest([{ at: image.createdAt, basis: "created" }, tagged], now);
   if (firstSeen === null) return UNASKED;
   return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
 }

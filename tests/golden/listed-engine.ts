@@ -20,6 +20,12 @@ function forbidden(what: string): never {
   throw new Error(`the plan needs no answer to this, and must not ask: ${what}`);
 }
 
+/** Lists say the same Created as inspections, in seconds; the zero time where nothing is told. */
+function imageRow({ list, inspect }: Listed): object {
+  const told = list.Created ?? (typeof inspect === "object" ? inspect.Created : undefined);
+  return { ...list, Created: Date.parse((told ?? "0001-01-01T00:00:00Z") as string) / 1000 };
+}
+
 /** An engine that answers from a scenario, through the same wire.ts as a real one. */
 export function listedEngine(lists: EngineLists): EngineReader {
   const found = (all: readonly Listed[], id: string, key: string): Readonly<Record<string, unknown>> => {
@@ -43,12 +49,18 @@ export function listedEngine(lists: EngineLists): EngineReader {
       ),
     container: async (id) => toContainer({ Id: id, ...found(lists.containers ?? [], id, "Id") }),
     danglingImages: async () =>
-      toImages((lists.danglingImages ?? forbidden("dangling images")).map(({ list }) => list)),
-    allImages: async () => toImages((lists.allImages ?? forbidden("all images")).map(({ list }) => list)),
+      toImages((lists.danglingImages ?? forbidden("dangling images")).map(imageRow)),
+    allImages: async () => toImages((lists.allImages ?? forbidden("all images")).map(imageRow)),
     image: async (id) => {
       const { list } = (lists.danglingImages ?? []).find((entry) => entry.list.Id === id) ?? { list: {} };
       const inspect = found(lists.danglingImages ?? [], id, "Id");
-      return toImage({ ...list, Parent: list.ParentId, Config: { Labels: list.Labels }, ...inspect });
+      return toImage({
+        ...list,
+        Created: undefined,
+        Parent: list.ParentId,
+        Config: { Labels: list.Labels },
+        ...inspect,
+      });
     },
     buildCache: async () => toBuildCache({ BuildCache: lists.buildCache ?? forbidden("build cache") }),
   };

@@ -189,7 +189,7 @@ describe("the house", () => {
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
-      expect.arrayContaining(["agent/audit/state.ts", "valibot", "pino"]),
+      expect.arrayContaining(["agent/audit/state.ts", "valibot"]),
     );
     expect([...reach(agent, "agent/cli/index.ts")]).toEqual(expect.arrayContaining(HEAVY));
   });

@@ -458,6 +458,11 @@ describe("the build cache", () => {
     },
   );
 
+  it("is not pruned when the pass is told to stop while it is listed", async () => {
+    const { calls, acted } = await play({ settings, meanwhile: (_, stop) => stop.abort() });
+    expect([calls, acted.ending]).toEqual([["list cache"], { by: "stop" }]);
+  });
+
   it("that the engine refuses to prune is one failure, and nothing is left over", async () => {
     const { told, acted, events } = await play({ images: 1, settings, cachePrune: "refused" });
     expect([told, counts(acted), acted.ending]).toEqual([

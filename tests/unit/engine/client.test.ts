@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createNetServer, type Server as NetServer } from "node:net";
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -147,12 +147,29 @@ describe("the one door to the engine", () => {
     },
   );
 
-  it.each([301, 302, 307, 308])("follows no redirect (%i) of a question", async (status) => {
-    answer = (_, response) => response.writeHead(status, { location: "http://127.0.0.1:1/volumes" }).end();
-    const error = await engineError(connect().call(INFO));
-    expect(error.kind).not.toBe("unreachable");
-    expect(seen).toEqual(["GET /info"]);
-  });
+  it.each([301, 302, 303, 307, 308])(
+    "follows no redirect (%i), neither to another host nor here",
+    async (status) => {
+      const elsewhere: string[] = [];
+      const other = createServer((request, response) => {
+        elsewhere.push(`${request.method} ${request.url}`);
+        response.end("{}");
+      });
+      await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+      const { port } = other.address() as AddressInfo;
+      try {
+        answer = (_, response) =>
+          response.writeHead(status, { location: `http://127.0.0.1:${port}/info` }).end();
+        await engineError(connect({ timeout: 2 }).call(INFO));
+        // What was to be followed would be on its way by now.
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        expect([seen, elsewhere]).toEqual([["GET /info"], []]);
+      } finally {
+        other.closeAllConnections();
+        await new Promise((resolve) => other.close(resolve));
+      }
+    },
+  );
 
   it("follows no redirect of a deletion to another object on the same socket", async () => {
     answer = (_, response) => response.writeHead(302, { location: "/volumes/data" }).end();

@@ -102,9 +102,17 @@ const imageFacts = (limit: number) =>
     })
     .map(({ name, listedTags, listedDigests, listedLabels, gone, ...told }) => {
       const id = imageId(name);
-      const summary = image({ id, tags: listedTags, digests: listedDigests, labels: listedLabels });
+      // Lists tell the same Created in whole seconds, and one up to 1970 as none.
+      const seconds = Math.floor((told.createdAt ?? 0) / 1000);
+      const summary = image({
+        id,
+        tags: listedTags,
+        digests: listedDigests,
+        labels: listedLabels,
+        createdAt: seconds > 0 ? seconds * 1000 : null,
+      });
       const detail = image({ id, ...told });
-      return { summary, detail: gone || keptUnseen(summary) ? null : detail };
+      return { summary, detail: gone || keptUnseen(summary, limit, NOW) ? null : detail };
     });
 
 const cacheRecord = (limit: number): fc.Arbitrary<CacheRecord> =>

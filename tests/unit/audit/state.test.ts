@@ -1,0 +1,193 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  EMPTY_STATE,
+  loadState,
+  type PassRecord,
+  type State,
+  saveState,
+  setAside,
+  stillSeen,
+} from "../../../agent/audit/state.ts";
+import { NOW } from "../support.ts";
+
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "state-"));
+});
+
+afterEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const record = (pass: string): PassRecord => ({
+  pass,
+  startedAt: NOW,
+  durationSeconds: 1.5,
+  outcome: "pruned",
+  exitCode: 0,
+  reason: "the plan is done",
+  gate: null,
+  filesystems: [{ path: "/", usedPercent: 70, availableBytes: 30, totalBytes: 100, inodesUsedPercent: null }],
+  freedBytes: -5,
+  claimedBytes: 7,
+  removed: { container: 1, image: 2, "build-cache": 0 },
+  kept: 3,
+  failed: 0,
+});
+
+const FULL: State = {
+  engineRoot: "/var/lib/docker",
+  firstSeenDangling: { "sha256:a": NOW - 1000 },
+  busySince: { s1: NOW - 2000 },
+  deferrals: { count: 3, since: NOW - 3000 },
+  passes: [record("1"), record("2")],
+};
+
+const put = (text: string) => writeFileSync(join(dir, "state.json"), text);
+
+describe("what one pass saves", () => {
+  it("the next one loads", () => {
+    saveState(dir, FULL);
+    expect(loadState(dir)).toEqual({ state: FULL, damage: null });
+  });
+
+  it("leaves one file and no other", () => {
+    saveState(dir, FULL);
+    saveState(dir, EMPTY_STATE);
+    expect(readdirSync(dir)).toEqual(["state.json"]);
+  });
+
+  it("makes the folder when it is absent", () => {
+    saveState(join(dir, "a", "b"), FULL);
+    expect(loadState(join(dir, "a", "b")).state).toEqual(FULL);
+  });
+
+  it("is the last 200 passes, and the oldest go", () => {
+    const passes = Array.from({ length: 205 }, (_, at) => record(`${at}`));
+    saveState(dir, { ...FULL, passes });
+    const { state } = loadState(dir);
+    expect([state.passes.length, state.passes[0]?.pass, state.passes.at(-1)?.pass]).toEqual([
+      200,
+      "5",
+      "204",
+    ]);
+  });
+
+  it("is replaced whole or not at all: when that fails, the old one stands and nothing is left lying", () => {
+    // A folder in the place of the file cannot be replaced by one.
+    mkdirSync(join(dir, "state.json"));
+    writeFileSync(join(dir, "state.json", "x"), "");
+    expect(() => saveState(dir, FULL)).toThrow();
+    expect(readdirSync(dir)).toEqual(["state.json"]);
+  });
+
+  it("throws what the filesystem says where nothing can be written", () => {
+    writeFileSync(join(dir, "file"), "");
+    expect(() => saveState(join(dir, "file", "state"), FULL)).toThrow("ENOTDIR");
+  });
+});
+
+describe("a state that is not there", () => {
+  it("is empty, and that is no damage", () => {
+    expect(loadState(dir)).toEqual({ state: EMPTY_STATE, damage: null });
+    expect(loadState(join(dir, "absent"))).toEqual({ state: EMPTY_STATE, damage: null });
+  });
+});
+
+describe("a state that cannot be understood", () => {
+  const saved = () => {
+    saveState(dir, FULL);
+    return readFileSync(join(dir, "state.json"), "utf8");
+  };
+  const changed = (changes: object) => JSON.stringify({ ...JSON.parse(saved()), ...changes });
+
+  it.each<readonly [string, () => string]>([
+    ["empty", () => ""],
+    ["cut off", () => saved().slice(0, -20)],
+    ["full of zeros, as after a power cut", () => "\0".repeat(500)],
+    ["not an object", () => "[]"],
+    ["null", () => "null"],
+    ["of another version", () => changed({ version: 2 })],
+    ["without its version", () => changed({ version: undefined })],
+    ["without its passes", () => changed({ passes: undefined })],
+    ["with passes of another shape", () => changed({ passes: [{ pass: "1" }] })],
+    ["with a pass that is null", () => changed({ passes: [null] })],
+    ["with a pass without its counts", () => changed({ passes: [{ ...record("1"), removed: undefined }] })],
+    ["with a pass whose counts are a text", () => changed({ passes: [{ ...record("1"), removed: "3" }] })],
+    [
+      "with a pass without a filesystem's path",
+      () => changed({ passes: [{ ...record("1"), filesystems: [{}] }] }),
+    ],
+    [
+      "with a pass without its reason",
+      () => changed({ passes: [record("0"), { ...record("1"), reason: 1 }] }),
+    ],
+    ["with a time that is none", () => changed({ firstSeenDangling: { a: "yesterday" } })],
+    ["with a missing time", () => changed({ busySince: { a: null } })],
+    ["with deferrals that are no numbers", () => changed({ deferrals: { count: "3", since: null } })],
+    ["with an engine root that is no path", () => changed({ engineRoot: 7 })],
+  ])("is read as empty, and said to be damaged: %s", (_, text) => {
+    put(text());
+    const { state, damage } = loadState(dir);
+    expect(state).toEqual(EMPTY_STATE);
+    expect(damage).not.toBeNull();
+    expect(damage).not.toBe("");
+  });
+
+  it("is set aside under a name with the time, and stays readable there", () => {
+    put("{damaged");
+    const to = setAside(dir, NOW);
+    expect(to).toBe(join(dir, "state.damaged-2026-08-01T120000000Z.json"));
+    expect(readFileSync(to ?? "", "utf8")).toBe("{damaged");
+    expect(loadState(dir)).toEqual({ state: EMPTY_STATE, damage: null });
+  });
+
+  it("and cannot be set aside is no reason to stop", () => {
+    expect(setAside(join(dir, "absent"), NOW)).toBeNull();
+  });
+
+  it("never throws, whatever stands in the file", () => {
+    const inner = fc.oneof(fc.jsonValue(), fc.constant(FULL), fc.constant({ ...FULL, version: 1 }));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          inner.map((value) => JSON.stringify(value)),
+        ),
+        (text) => {
+          put(text);
+          const { state, damage } = loadState(dir);
+          expect(damage === null ? state : EMPTY_STATE).toEqual(state);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("that is a folder is damage as well", () => {
+    mkdirSync(join(dir, "state.json"));
+    expect(loadState(dir).damage).toContain("EISDIR");
+  });
+});
+
+describe("what was seen before", () => {
+  it("keeps its first sight while it is there, and starts anew when it comes back", () => {
+    const first = stillSeen({}, ["a", "b"], 1000);
+    const second = stillSeen(first, ["a"], 2000);
+    const third = stillSeen(second, ["a", "b"], 3000);
+    expect([first, second, third]).toEqual([{ a: 1000, b: 1000 }, { a: 1000 }, { a: 1000, b: 3000 }]);
+  });
+
+  it("is never seen later than now: a clock that goes backwards makes nothing look younger for ever", () => {
+    expect(stillSeen({ a: 5000 }, ["a"], 1000)).toEqual({ a: 1000 });
+  });
+
+  it("is nothing when nothing is there", () => {
+    expect(stillSeen({ a: 1 }, [], 2)).toEqual({});
+  });
+});
