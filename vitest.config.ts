@@ -4,7 +4,11 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: "unit", include: ["tests/unit/**/*.test.ts", "tests/golden/**/*.test.ts"], testTimeout: 20_000 },
+        test: {
+          name: "unit",
+          include: ["tests/unit/**/*.test.ts", "tests/golden/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
       },
       {
         test: {
@@ -15,6 +19,19 @@ export default defineConfig({
           hookTimeout: 120_000,
           // Each file runs its own engine on its own disk; two cores carry two of them.
           maxWorkers: 2,
+        },
+      },
+      {
+        // The flake, the module and the units, as far as Nix evaluates them without nixpkgs.
+        test: { name: "nix", include: ["tests/nix/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 120_000 },
+      },
+      {
+        // The rendered units under a real systemd as PID 1, with an engine of its own.
+        test: {
+          name: "systemd",
+          include: ["tests/systemd/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 600_000,
         },
       },
     ],

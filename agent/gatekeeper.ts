@@ -88,9 +88,7 @@ export class Gatekeeper {
     const { services, failingGlobals } = observation;
     if (!services.known || !failingGlobals.known) return;
     this.#busy = busyServices(services.value, failingGlobals.value, this.#busySince, now);
-    this.#busySince = Object.fromEntries(
-      this.#busy.map(({ id, busySeconds }) => [id, now - busySeconds * 1000]),
-    );
+    this.#busySince = Object.fromEntries(this.#busy.map(({ id, since }) => [id, since]));
   }
 }
 

@@ -19,6 +19,11 @@ import { loadSettings } from "./settings/load.ts";
 // A promise that never settles must not end in a green 0.
 process.exitCode = Exit.bug;
 
+process.on("uncaughtException", (error) => {
+  reportBug(error);
+  process.exit(Exit.bug);
+});
+
 const argv = process.argv.slice(2);
 
 quietPass(argv)
@@ -32,10 +37,13 @@ quietPass(argv)
   })
   .catch((error: unknown) => {
     process.exitCode = Exit.bug;
-    process.stderr.write(
-      `ci-docker-prune: this is a bug in ci-docker-prune: ${(error as Error)?.stack ?? error}\n`,
-    );
+    reportBug(error);
   });
+
+function reportBug(error: unknown): void {
+  const text = (error as Error | undefined)?.stack ?? String(error);
+  process.stderr.write(`ci-docker-prune: this is a bug in ci-docker-prune: ${text}\n`);
+}
 
 /** `run` with nothing but plain options, not on a terminal, below the watermark: the whole pass. Else `false`. */
 async function quietPass(args: readonly string[]): Promise<boolean> {

@@ -79,6 +79,6 @@ export function nextDeferrals(
   if (outcome === "deferred") {
     return { count: state.deferrals.count + 1, since: state.deferrals.since ?? startedAt };
   }
-  // A pass that could not even look says nothing about runs and services.
-  return outcome === "failed" || outcome === "dry-run" ? state.deferrals : NO_DEFERRALS;
+  // A pass that could not look, or was stopped, says nothing about runs and services.
+  return ["failed", "incomplete", "dry-run"].includes(outcome) ? state.deferrals : NO_DEFERRALS;
 }

@@ -25,7 +25,9 @@ const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3
 export function parseBytes(text: string): Bytes | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)$/.exec(text.trim());
   const factor = match?.[2] === undefined ? undefined : BYTE_UNITS[match[2]];
-  return match?.[1] === undefined || factor === undefined ? undefined : Math.round(Number(match[1]) * factor);
+  if (match?.[1] === undefined || factor === undefined) return undefined;
+  const bytes = Math.round(Number(match[1]) * factor);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** `"24h"`, `"1h30m"`, `"7d"`, `"500ms"` -> seconds. Parts run from the larger unit to the smaller, each once. */

@@ -26,6 +26,8 @@ const NEEDED = {
   nsenter: "util-linux",
   fallocate: "util-linux",
   ip: "iproute2",
+  "nix-instantiate": "nix-bin",
+  "systemd-analyze": "systemd",
   ...(engines ? { mmdebstrap: "mmdebstrap" } : {}),
 };
 

@@ -243,9 +243,9 @@ export async function execute(
 
   /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
   async function pruneBuildCache(): Promise<Ending | null> {
-    const listed = (await listBuildCache()).map((record) => judgeCacheRecord(record, prune, clock.now()));
-    if (stop.aborted) return { by: "stop" };
     try {
+      const listed = (await listBuildCache()).map((record) => judgeCacheRecord(record, prune, clock.now()));
+      if (stop.aborted) return { by: "stop" };
       const pruned = await writer.pruneBuildCache(prune.until);
       const forecast = new Map(listed.map((object) => [object.id, object]));
       for (const id of pruned.ids) {
@@ -282,7 +282,7 @@ export async function execute(
     try {
       return (await reader.buildCache(false)) ?? [];
     } catch (error) {
-      if (error instanceof EngineError) return [];
+      if (error instanceof EngineError && !error.endsThePass) return [];
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Outcome } from "./outcome.ts";
 
@@ -83,7 +83,9 @@ function isPassRecord(value: unknown): boolean {
     TEXTS.every((key) => typeof record[key] === "string") &&
     NUMBERS.every((key) => typeof record[key] === "number") &&
     (record.gate === null || typeof record.gate === "string") &&
-    Object.values(Object(record.removed)).every((count) => typeof count === "number") &&
+    typeof record.removed === "object" &&
+    record.removed !== null &&
+    Object.values(record.removed).every((count) => typeof count === "number") &&
     Array.isArray(record.filesystems) &&
     record.filesystems.every(isFilesystemRecord)
   );
@@ -134,9 +136,25 @@ export function setAside(dir: string, now: number): string | null {
   }
 }
 
+/**
+ * Makes a folder and those above it. Not `recursive: true`: node 20 spins for ever where the kernel answers ENOENT to
+ * any mkdir, as below /proc.
+ */
+export function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o755 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(dir) === dir) throw error;
+    makeFolder(dirname(dir));
+    mkdirSync(dir, { mode: 0o755 });
+  }
+}
+
 /** Replaces the file as a whole. Throws what the filesystem says. */
 export function saveState(dir: string, state: State): void {
-  mkdirSync(dir, { recursive: true, mode: 0o755 });
+  makeFolder(dir);
   const temporary = join(dir, `.${FILE}.${process.pid}`);
   try {
     writeFileSync(

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { makeFolder } from "../audit/state.ts";
 import { visible } from "../audit/text.ts";
 import { DockerodeClient } from "../engine/client.ts";
 import { Reader } from "../engine/reader.ts";
@@ -66,14 +66,14 @@ export function openContext(options: CommonOptions, giveUp?: AbortSignal): Conte
     lockFile: settings.lockFile ?? stateDir,
     client,
     reader: new Reader(client),
-    writer: new Writer(client),
+    writer: new Writer(client, settings.engine.deleteTimeout),
   };
 }
 
 /** The state folder is the default lock, so it must be there; where it cannot be made, taking the lock says why. */
 export function prepareStateDir(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o755 });
+    makeFolder(dir);
   } catch {
     // takeLock and saveState report it, each for its own harm.
   }

@@ -32,7 +32,11 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
           ? `${JSON.stringify(visibleDeep(toDocument(seen, context.settings)), null, 2)}\n`
           : `${toScreen(seen, context.settings, systemClock.now())}\n`,
       );
-      done(seen.gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
+      done(
+        seen.plan.known && seen.gates.every(({ verdict }) => verdict !== "unknown")
+          ? Exit.ok
+          : Exit.unavailable,
+      );
     },
   );
 }

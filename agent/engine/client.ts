@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import Docker from "dockerode";
 import { assertAllowed, ForbiddenRequest } from "./envelope.ts";
 import { EngineError, kindOfStatus } from "./errors.ts";
@@ -39,25 +39,23 @@ export interface ClientOptions {
 }
 
 interface OutgoingRequest {
-  method: string;
-  path: string;
-  socketPath?: string;
-  hostname?: string;
-  maxRedirects?: number;
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  readonly socketPath?: string;
+  readonly hostname?: string;
+  readonly signal?: AbortSignal;
 }
 
 type BuildRequest = (
   options: OutgoingRequest,
   context: unknown,
   data: unknown,
-  callback: (error: unknown) => void,
+  callback: (error: unknown, response?: IncomingMessage) => void,
 ) => void;
 
 /** docker-modem reads these even when socketPath is given: DOCKER_HOST=tcp://… would win over it. */
 const ENGINE_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_PATH_PREFIX"];
-
-/** Accept every status: the modem's tables know only some, we tell them apart ourselves. */
-const ANY_STATUS = new Proxy<Record<string, true>>({}, { get: () => true });
 
 export class DockerodeClient implements EngineClient {
   #requests = 0;
@@ -69,10 +67,14 @@ export class DockerodeClient implements EngineClient {
     for (const name of ENGINE_VARIABLES) delete process.env[name];
     this.#options = options;
     const modem = new Docker({ socketPath: options.socketPath }).modem as Docker["modem"];
-    // Private in the types, but the last step before node:http, which every request of the modem takes.
-    const door = modem as unknown as { buildRequest: BuildRequest };
-    const send = door.buildRequest.bind(modem);
-    door.buildRequest = (outgoing, context, data, callback) => {
+    // Private in the types, but the last step before node:http, which every request of the modem takes. Ours stands in
+    // for it: the modem's own follows redirects, to any host and scheme, and leaves their answers unread.
+    (modem as unknown as { buildRequest: BuildRequest }).buildRequest = (
+      outgoing,
+      _context,
+      data,
+      callback,
+    ) => {
       try {
         assertAllowed(outgoing.method, outgoing.path, options.ageLimit);
         if (outgoing.socketPath !== options.socketPath || outgoing.hostname !== undefined)
@@ -84,8 +86,13 @@ export class DockerodeClient implements EngineClient {
         return;
       }
       this.#requests++;
-      // The modem follows redirects of a GET to any host. No engine sends one.
-      send({ ...outgoing, maxRedirects: 0 }, context, data, callback);
+      const { method, path, headers = {}, socketPath, signal } = outgoing;
+      httpRequest(
+        { method, path, headers, socketPath, ...(signal === undefined ? {} : { signal }) },
+        (response) => callback(null, response),
+      )
+        .on("error", callback)
+        .end();
     };
     this.#modem = modem;
   }
@@ -157,10 +164,10 @@ export class DockerodeClient implements EngineClient {
           ...(bare ? {} : { options: { _query: query, _body: {} } as object }),
           abortSignal: signal,
           isStream: true,
-          statusCodes: ANY_STATUS as never,
+          statusCodes: {},
         },
         (error, response) => {
-          if (error !== null && error !== undefined) reject(error);
+          if (response === undefined) reject(error);
           else resolve(response as IncomingMessage);
         },
       );

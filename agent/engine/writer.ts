@@ -21,16 +21,25 @@ const BUILD_PRUNE_DEADLINE = 3600;
 export class Writer implements EngineWriter {
   readonly #client: DockerodeClient;
 
-  constructor(client: DockerodeClient) {
+  readonly #deadline: number;
+
+  /** @param deleteTimeout seconds; removing an image of many files takes minutes on a slow disk */
+  constructor(client: DockerodeClient, deleteTimeout: number) {
     this.#client = client;
+    this.#deadline = deleteTimeout;
   }
 
   async removeContainer(id: string): Promise<void> {
-    await this.#client.call({ method: "DELETE", path: `/containers/${id}` });
+    await this.#client.call({ method: "DELETE", path: `/containers/${id}`, deadline: this.#deadline });
   }
 
   async removeImage(id: string): Promise<void> {
-    await this.#client.call({ method: "DELETE", path: `/images/${id}`, query: { noprune: "true" } });
+    await this.#client.call({
+      method: "DELETE",
+      path: `/images/${id}`,
+      query: { noprune: "true" },
+      deadline: this.#deadline,
+    });
   }
 
   async pruneBuildCache(unusedForSeconds: number): Promise<CachePruned> {

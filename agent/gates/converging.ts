@@ -10,6 +10,8 @@ export interface BusyService {
   readonly why: string;
   /** Since an earlier pass or this one first saw it busy, without a change of the service in between. */
   readonly busySeconds: number;
+  /** The same as a moment, in milliseconds. */
+  readonly since: number;
 }
 
 const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
@@ -74,9 +76,9 @@ export function converging(
   const ignored = busy.filter((service) => !blocking.includes(service));
   const facts = {
     services: services.value.length,
-    busy: blocking.slice(0, SHOWN),
+    busy: blocking.slice(0, SHOWN).map(withoutMoment),
     busyCount: blocking.length,
-    ignored,
+    ignored: ignored.map(withoutMoment),
   };
   const [first] = blocking;
   if (first === undefined) {
@@ -90,6 +92,10 @@ export function converging(
     reason: `a service is converging: ${first.service} (${first.why}${since})${more}`,
     facts,
   };
+}
+
+function withoutMoment({ since: _, ...service }: BusyService) {
+  return service;
 }
 
 export function busyServices(
@@ -109,6 +115,7 @@ export function busyServices(
         service: service.name,
         why,
         busySeconds: Math.max(0, Math.round((now - since) / 1000)),
+        since,
       },
     ];
   });
@@ -132,6 +139,6 @@ function localTasks({ live, starting }: Observation): Verdict {
         gate,
         verdict: "closed",
         reason: `a task on this worker is starting: ${names[0]}`,
-        facts: { services: names },
+        facts: { startingServices: names },
       };
 }

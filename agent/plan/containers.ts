@@ -31,9 +31,9 @@ export function judgeContainer(
   const state = detail?.state ?? summary.state;
   const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
   const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
-  // Without detail there is only Created, and that is young already.
   const finished = { at: detail?.finishedAt ?? null, basis: "finished" as const };
-  const age = youngest(neverStarted || finished.at === null ? [created] : [finished], now);
+  // Without detail there is only Created, and that is young already.
+  const age = youngest(neverStarted || finished.at === null ? [created, finished] : [finished], now);
   const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
     kind: "container",
     id: summary.id,

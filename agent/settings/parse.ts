@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { settingsSchema } from "./schema.ts";
+import { parseWatermark } from "../units.ts";
+import { DEFAULT_HIGH_WATERMARK, settingsSchema } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 
 /** One thing wrong with the settings: where, what stood there, what may stand there. */
@@ -20,35 +21,38 @@ export const DEFAULT_PATHS = ["/", "/var/lib/docker", "/var/lib/containerd"] as 
 /** Unknown JSON -> Settings, or all that is wrong with it. Pure. */
 export function parseSettings(raw: unknown): Parsed {
   const result = v.safeParse(settingsSchema, raw);
-  if (!result.success) return { ok: false, problems: result.issues.map(problemOf) };
+  const problems = [...(result.issues ?? []).map(problemOf), ...inheritedNames(raw), ...reversedMarks(raw)];
+  if (!result.success || problems.length > 0) return { ok: false, problems };
   const parsed = result.output as unknown as Omit<Settings, "disk"> & {
     readonly disk: Omit<Settings["disk"], "paths"> & { readonly paths?: readonly string[] };
   };
   const { paths } = parsed.disk;
-  const settings: Settings = {
-    ...parsed,
-    disk: { ...parsed.disk, paths: paths ?? DEFAULT_PATHS, pathsNamed: paths !== undefined },
-  };
-  const problems = contradictions(settings, raw);
-  return problems.length === 0 ? { ok: true, settings } : { ok: false, problems };
+  const disk = { ...parsed.disk, paths: paths ?? DEFAULT_PATHS, pathsNamed: paths !== undefined };
+  return { ok: true, settings: { ...parsed, disk } };
 }
 
-/** What no single key shows. */
-function contradictions(settings: Settings, raw: unknown): Problem[] {
-  const { highWatermark: high, lowWatermark: low } = settings.disk;
-  if (low === null) return [];
+/** What no single key shows; asked of the raw document, so that it is told together with everything else. */
+function reversedMarks(raw: unknown): Problem[] {
+  const { disk } = Object(raw) as { disk?: unknown };
+  const { lowWatermark, highWatermark = DEFAULT_HIGH_WATERMARK } = Object(disk) as Record<string, unknown>;
+  if (typeof lowWatermark !== "string" || typeof highWatermark !== "string") return [];
+  const [low, high] = [parseWatermark(lowWatermark), parseWatermark(highWatermark)];
   const reversed =
-    (low.kind === "used-percent" && high.kind === "used-percent" && low.percent >= high.percent) ||
-    (low.kind === "free-bytes" && high.kind === "free-bytes" && low.bytes <= high.bytes);
-  if (!reversed) return [];
-  const found = (raw as { disk?: { lowWatermark?: unknown } }).disk?.lowWatermark;
-  return [
-    {
-      path: "disk.lowWatermark",
-      found: show(found),
-      expected: "a mark that leaves more room than disk.highWatermark",
-    },
-  ];
+    (low?.kind === "used-percent" && high?.kind === "used-percent" && low.percent >= high.percent) ||
+    (low?.kind === "free-bytes" && high?.kind === "free-bytes" && low.bytes <= high.bytes);
+  const expected = "a mark that leaves more room than disk.highWatermark";
+  return reversed ? [{ path: "disk.lowWatermark", found: show(lowWatermark), expected }] : [];
+}
+
+/** Keys that every object inherits: valibot 1.5 passes over them, so they would be without effect, unseen. */
+function inheritedNames(raw: unknown, path = ""): Problem[] {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return [];
+  return Object.entries(raw).flatMap(([key, value]) => {
+    const at = path === "" ? key : `${path}.${key}`;
+    return ["__proto__", "constructor", "prototype"].includes(key)
+      ? [{ path: at, found: show(value), expected: "no such key" }]
+      : inheritedNames(value, at);
+  });
 }
 
 function problemOf(issue: v.BaseIssue<unknown>): Problem {

@@ -72,6 +72,7 @@ const reserved = v.pipe(
   v.maxLength(0, "an empty list: this version has no such rules yet"),
 );
 
+export const DEFAULT_HIGH_WATERMARK = "80%";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
 export const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
 
@@ -82,10 +83,11 @@ export const settingsSchema = section({
   engine: section({
     socketPath: v.optional(absolutePath, "/run/docker.sock"),
     timeout: v.optional(durationOf(0.1, 3600, 'a time from "100ms" to "1h"'), "60s"),
+    deleteTimeout: v.optional(durationOf(0.1, 86_400, 'a time from "100ms" to "24h"'), "10m"),
   }),
   disk: section({
     paths: v.optional(v.pipe(list(absolutePath), v.minLength(1, "at least one path"))),
-    highWatermark: v.optional(watermark, "80%"),
+    highWatermark: v.optional(watermark, DEFAULT_HIGH_WATERMARK),
     lowWatermark: v.optional(v.nullable(watermark), null),
     inodes: v.optional(flag, true),
   }),

@@ -14,8 +14,10 @@ export interface LabelRule {
 export interface Settings {
   readonly engine: {
     readonly socketPath: string;
-    /** Deadline of every engine call but the build cache prune, which has its own. */
+    /** Deadline of every answer that only tells something. */
     readonly timeout: Seconds;
+    /** Deadline of removing one container or image. The build cache prune has its own (engine/writer.ts). */
+    readonly deleteTimeout: Seconds;
   };
   readonly disk: {
     readonly paths: readonly string[];

@@ -1,6 +1,6 @@
 /** What a pass takes and what it leaves, on a real engine: both sides of every boundary, and bystanders. */
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -123,6 +123,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
     let dryRun: AgentResult;
     let afterDryRun: typeof before;
     let dryRunState: string;
+    const passState = scratchDir();
     let pass: AgentResult;
 
     const look = async () => ({
@@ -216,7 +217,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
         stateDir: dryRunState,
       });
       afterDryRun = await look();
-      pass = await prunes(prune);
+      pass = await prunes(prune, passState);
     });
     afterAll(async () => {
       await registry?.stop();
@@ -350,6 +351,8 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
       expect(only(dryRun.events, "pass.finished")).toMatchObject({ outcome: "dry-run", claimedBytes: 0 });
       expect(dryRun.events.filter(({ event }) => event === "object.removed")).toEqual([]);
       expect(afterDryRun).toEqual(before);
+      expect(existsSync(join(dryRunState, "state.json"))).toBe(false);
+      expect(existsSync(join(passState, "state.json"))).toBe(true);
     });
 
     it("removes exactly what the plan before it said, and the dry run counted the same", () => {

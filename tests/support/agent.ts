@@ -57,7 +57,7 @@ export function runAgent(options: AgentOptions): Promise<AgentResult> {
     const startedAt = process.hrtime.bigint();
     const child = spawn(process.execPath, [BUNDLE, ...args], {
       cwd: dir,
-      env: { PATH: process.env["PATH"] ?? "", ...options.env },
+      env: { PATH: process.env.PATH ?? "", ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const events: AgentEvent[] = [];
@@ -68,7 +68,7 @@ export function runAgent(options: AgentOptions): Promise<AgentResult> {
       stdout += text;
       const lines = (partial + text).split("\n");
       partial = lines.pop() ?? "";
-      for (const line of lines) if (line.startsWith("{")) events.push(JSON.parse(line) as AgentEvent);
+      for (const line of lines) if (line.startsWith('{"')) events.push(JSON.parse(line) as AgentEvent);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
@@ -95,7 +95,5 @@ export function only(events: readonly AgentEvent[], name: string): AgentEvent {
 
 /** Ids of the objects of this kind that the log says were removed (or kept, …). */
 export function idsOf(events: readonly AgentEvent[], name: string, kind: string): string[] {
-  return events
-    .filter((line) => line.event === name && line["kind"] === kind)
-    .map((line) => String(line["id"]));
+  return events.filter((line) => line.event === name && line.kind === kind).map((line) => String(line.id));
 }

@@ -450,13 +450,19 @@ describe("the build cache", () => {
     expect([counts(acted), acted.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
   });
 
-  it.each([null, "refused", "timeout"] as const)(
-    "is pruned also where it cannot be listed: %s",
-    async (cache) => {
-      const { told } = await play({ settings, cache, cachePrune: { ids: ["a"], claimedBytes: 1 } });
-      expect(told).toEqual(["removed a"]);
-    },
-  );
+  it.each([null, "refused"] as const)("is pruned also where it cannot be listed: %s", async (cache) => {
+    const { told } = await play({ settings, cache, cachePrune: { ids: ["a"], claimedBytes: 1 } });
+    expect(told).toEqual(["removed a"]);
+  });
+
+  it("is not pruned where the engine does not answer the listing: it would be asked for an hour", async () => {
+    const { told, calls } = await play({
+      settings,
+      cache: "timeout",
+      cachePrune: { ids: ["a"], claimedBytes: 1 },
+    });
+    expect([told, calls]).toEqual([["failed *"], ["list cache"]]);
+  });
 
   it("is not pruned when the pass is told to stop while it is listed", async () => {
     const { calls, acted } = await play({ settings, meanwhile: (_, stop) => stop.abort() });

@@ -230,7 +230,7 @@ describe("a worker that judges by its local tasks", () => {
 
   it("names a service once, however many of its tasks start", () => {
     const tasks = ["a", "b"].map((id) => container({ id: hexId(id), state: "created", labels: TASK }));
-    expect(askWorker({ live: known(tasks) }).facts.services).toEqual(["web"]);
+    expect(askWorker({ live: known(tasks) }).facts.startingServices).toEqual(["web"]);
   });
 
   it.each(["live", "starting"] as const)("is unknown when %s cannot be read", (part) => {

@@ -9,7 +9,7 @@ import { settingsOf } from "../support.ts";
 
 /** The document of the contract, as other people's scripts have it. */
 const CONTRACT = `
-{ "engine": { "socketPath": "/run/docker.sock", "timeout": "60s" },
+{ "engine": { "socketPath": "/run/docker.sock", "timeout": "60s", "deleteTimeout": "10m" },
   "disk": { "paths": ["/", "/var/lib/docker", "/var/lib/containerd"], "highWatermark": "80%", "lowWatermark": null, "inodes": true },
   "liveRuns": { "services": ["^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_"], "containers": [], "labels": [], "presets": [] },
   "convergence": { "settle": "3s", "ignoreStuckAfter": null, "onWorker": "defer" },
@@ -44,7 +44,7 @@ describe("the defaults", () => {
 
   it("are these, in the units of the program", () => {
     expect(settingsOf({})).toEqual({
-      engine: { socketPath: "/run/docker.sock", timeout: 60 },
+      engine: { socketPath: "/run/docker.sock", timeout: 60, deleteTimeout: 600 },
       disk: {
         paths: ["/", "/var/lib/docker", "/var/lib/containerd"],
         pathsNamed: false,
@@ -390,5 +390,25 @@ describe("a settings file", () => {
 
   it("that is a folder is a problem", () => {
     expect(loadSettings("/")).toMatchObject({ ok: false, problems: [{ expected: "a readable file" }] });
+  });
+});
+
+describe("what no single key shows", () => {
+  const problemsOf = (document: unknown) => {
+    const parsed = parseSettings(document);
+    return parsed.ok ? [] : parsed.problems.map(({ path }) => path).sort();
+  };
+
+  it("is told together with everything else that is wrong", () => {
+    expect(problemsOf({ disk: { highWatermark: "70%", lowWatermark: "75%" }, x: 1 })).toEqual([
+      "disk.lowWatermark",
+      "x",
+    ]);
+  });
+
+  it.each(["__proto__", "constructor", "prototype"])("the inherited name %s is no key", (name) => {
+    expect(problemsOf(JSON.parse(`{"${name}": 1, "disk": {"${name}": {}}}`))).toEqual(
+      [`${name}`, `disk.${name}`].sort(),
+    );
   });
 });

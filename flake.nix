@@ -1,0 +1,71 @@
+{
+  description = "Prunes a Docker CI host under disk pressure, never during a run, and keeps its image cache warm";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      perSystem =
+        make:
+        builtins.listToAttrs (
+          map
+            (system: {
+              name = system;
+              value = make nixpkgs.legacyPackages.${system} self.packages.${system};
+            })
+            [
+              "x86_64-linux"
+              "aarch64-linux"
+            ]
+        );
+    in
+    {
+      nixosModules = {
+        ci-docker-prune = ./nix/module.nix;
+        default = ./nix/module.nix;
+      };
+
+      overlays.default = final: _: {
+        ci-docker-prune = final.callPackage ./nix/package.nix { };
+      };
+
+      packages = perSystem (
+        pkgs: packages: {
+          ci-docker-prune = pkgs.callPackage ./nix/package.nix { };
+          default = packages.ci-docker-prune;
+          units = import ./nix/units-package.nix { inherit pkgs; };
+          options-doc = pkgs.writeText "options.md" (import ./nix/options-doc.nix { inherit (pkgs) lib; });
+        }
+      );
+
+      checks = perSystem (
+        pkgs: packages:
+        import ./nix/checks.nix {
+          inherit pkgs;
+          package = packages.ci-docker-prune;
+          inherit (packages) units;
+        }
+      );
+
+      devShells = perSystem (
+        pkgs: _: {
+          default = pkgs.mkShell {
+            packages = [
+              pkgs.nodejs
+              pkgs.util-linux
+            ];
+          };
+        }
+      );
+
+      formatter = perSystem (pkgs: _: pkgs.nixfmt-tree);
+
+      nixosConfigurations.example = nixpkgs.lib.nixosSystem {
+        modules = [
+          self.nixosModules.default
+          ./nix/examples/ci-host.nix
+        ];
+      };
+    };
+}

@@ -1,0 +1,133 @@
+# The agent, bundled as `npm run build` bundles it.
+#
+# package-lock.json holds no addresses, which nixpkgs' own fetchers for npm need. So npm itself fetches, in a
+# fixed-output derivation: production dependencies only, none of them optional (those differ between platforms), no
+# scripts. That tree is plain JavaScript and the same everywhere. `npm run nix:hash` writes its hash anew, and a test
+# fails when it is stale.
+{
+  lib,
+  stdenvNoCC,
+  cacert,
+  coreutils,
+  esbuild,
+  makeBinaryWrapper,
+  nodejs,
+  nodejs-slim,
+  runCommand,
+  testers,
+  util-linux,
+}:
+let
+  root = ../.;
+  inherit (lib.importJSON ../package.json) version;
+  inherit (lib.importJSON ./node-modules.json) npmFlags hash;
+  esbuildFlags = lib.importJSON ../scripts/esbuild-flags.json;
+  sources =
+    files:
+    lib.fileset.toSource {
+      inherit root;
+      fileset = lib.fileset.unions files;
+    };
+
+  nodeModules = stdenvNoCC.mkDerivation {
+    pname = "ci-docker-prune-node-modules";
+    inherit version;
+    src = sources [
+      ../package.json
+      ../package-lock.json
+    ];
+    nativeBuildInputs = [
+      cacert
+      nodejs
+    ];
+    dontConfigure = true;
+    # A fixed output may name nothing of the store, which patched shebangs would.
+    dontFixup = true;
+    buildPhase = ''
+      runHook preBuild
+      HOME=$TMPDIR npm ci ${lib.escapeShellArgs npmFlags}
+      # npm's note of what it did.
+      rm node_modules/.package-lock.json
+      runHook postBuild
+    '';
+    installPhase = ''
+      runHook preInstall
+      mv node_modules $out
+      runHook postInstall
+    '';
+    outputHashMode = "recursive";
+    outputHash = hash;
+    impureEnvVars = lib.fetchers.proxyImpureEnvVars;
+  };
+in
+stdenvNoCC.mkDerivation (finalAttrs: {
+  pname = "ci-docker-prune";
+  inherit version;
+  src = sources [
+    ../agent
+    ../package.json
+    ../scripts/stubs
+    ../tsconfig.json
+  ];
+  strictDeps = true;
+  nativeBuildInputs = [
+    esbuild
+    makeBinaryWrapper
+  ];
+  dontConfigure = true;
+
+  buildPhase = ''
+    runHook preBuild
+    # A copy: a link would resolve to a folder that is not called node_modules, where packages do not find each other.
+    cp -r ${nodeModules} node_modules
+    esbuild ${lib.escapeShellArgs esbuildFlags} \
+      ${lib.escapeShellArg "--define:__VERSION__=${builtins.toJSON version}"} --outdir=dist
+    runHook postBuild
+  '';
+
+  installPhase = ''
+    runHook preInstall
+    install -D -m 0644 -t $out/lib/ci-docker-prune dist/ci-docker-prune.cjs dist/ci-docker-prune.full.cjs
+    makeWrapper ${lib.getExe nodejs-slim} $out/bin/ci-docker-prune \
+      --add-flags $out/lib/ci-docker-prune/ci-docker-prune.cjs \
+      --prefix PATH : ${
+        lib.makeBinPath [
+          util-linux
+          coreutils
+        ]
+      }
+    runHook postInstall
+  '';
+
+  # The first line comes from the front, the second from the file that it loads.
+  doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
+  installCheckPhase = ''
+    runHook preInstallCheck
+    echo '{ "disk": { "paths": ["/"], "highWatermark": "1B free", "inodes": false } }' > below.json
+    $out/bin/ci-docker-prune run --settings below.json --state-dir "$PWD/state" | grep -q '"below-watermark"'
+    [ "$($out/bin/ci-docker-prune --version)" = ${version} ]
+    runHook postInstallCheck
+  '';
+
+  passthru = {
+    inherit nodeModules;
+    tests = {
+      version = testers.testVersion { package = finalAttrs.finalPackage; };
+      settings = runCommand "ci-docker-prune-refuses-unknown-settings" { } ''
+        echo '{ "disk": { "pahts": [] } }' > settings.json
+        code=0
+        ${lib.getExe finalAttrs.finalPackage} validate settings.json 2> complaint || code=$?
+        [ "$code" = 78 ]
+        grep -q 'disk.pahts' complaint
+        touch $out
+      '';
+    };
+  };
+
+  meta = {
+    description = "Prunes a Docker CI host under disk pressure, never during a run, and keeps its image cache warm";
+    license = lib.licenses.mit;
+    mainProgram = "ci-docker-prune";
+    platforms = lib.platforms.linux;
+  };
+})

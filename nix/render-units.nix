@@ -1,0 +1,62 @@
+# Unit files as texts, for machines without NixOS. Needs no nixpkgs:
+#
+#   nix-instantiate --eval --strict --json nix/render-units.nix --argstr arguments '{}'
+#   nix-instantiate --eval --strict --json nix/render-units.nix --argstr arguments '{"dates": ["hourly"]}'
+#
+# `arguments` is a JSON object of what units.nix takes; the defaults below are those of a Debian host.
+# Gives { <file name> = <text>; }; the name tells where a file belongs: *.service and *.timer in
+# /etc/systemd/system, *.conf in /etc/tmpfiles.d.
+{
+  arguments ? "{}",
+}:
+let
+  units = import ./units.nix (
+    {
+      command = [
+        "/usr/bin/node"
+        "/usr/local/lib/ci-docker-prune/ci-docker-prune.cjs"
+      ];
+      settingsFile = "/etc/ci-docker-prune/settings.json";
+      path = [
+        "/usr/bin"
+        "/bin"
+      ];
+    }
+    // builtins.fromJSON arguments
+  );
+
+  value = v: if builtins.isBool v then (if v then "yes" else "no") else toString v;
+  line = key: v: "${key}=${value v}\n";
+  lines = key: v: if builtins.isList v then builtins.concatStringsSep "" (map (line key) v) else line key v;
+  section =
+    name: keys:
+    "[${name}]\n"
+    + builtins.concatStringsSep "" (builtins.attrValues (builtins.mapAttrs lines keys));
+  # The order that people expect, not the alphabet's.
+  render =
+    unit:
+    builtins.concatStringsSep "\n" (
+      map (name: section name unit.${name}) (
+        builtins.filter (name: builtins.hasAttr name unit) [
+          "Unit"
+          "Service"
+          "Timer"
+          "Install"
+        ]
+      )
+    );
+in
+{
+  "ci-docker-prune.service" = render units.service;
+}
+// (if units.timer == null then { } else { "ci-docker-prune.timer" = render units.timer; })
+// (
+  if units.tmpfiles == null then
+    { }
+  else
+    {
+      "ci-docker-prune.conf" =
+        with units.tmpfiles;
+        "# Launchers share the lock on this file.\nf ${path} ${mode} ${user} ${group} -\n";
+    }
+)

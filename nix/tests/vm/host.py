@@ -1,0 +1,25 @@
+# In front of every test script.
+import json
+
+
+def make_image(name):
+    """Tags a new, empty image; an older one of that name is left dangling. Gives its id."""
+    return machine.succeed(f"tar -c --files-from /dev/null | docker import - {name}").strip()
+
+
+def images():
+    return set(machine.succeed("docker image ls --all --quiet --no-trunc").split())
+
+
+def fill_disk():
+    machine.succeed("fallocate -l 400M /var/lib/docker/ballast")
+
+
+def last_pass():
+    """The line that ends a pass."""
+    lines = machine.succeed("journalctl -u ci-docker-prune -o cat").splitlines()
+    passes = [json.loads(line) for line in lines if '"pass.finished"' in line]
+    return passes[-1]
+
+
+machine.wait_for_unit("docker.service")

@@ -1,0 +1,172 @@
+# The service and the timer as plain data from plain arguments. No lib, no pkgs: the NixOS module, the renderer
+# (render-units.nix) and the tests all read this one file.
+#
+# Gives { service; timer; tmpfiles; }:
+#   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
+#   timer     { Unit; Timer; Install; }, or null when there are no dates
+#   tmpfiles  { path; mode; user; group; } of the lock file, or null when there is none
+{
+  # The agent, as words: [ "/usr/bin/node" "/usr/lib/ci-docker-prune/ci-docker-prune.cjs" ].
+  command,
+  # The settings document, an absolute path.
+  settingsFile,
+  # Folders for PATH. Needed: flock (util-linux), cat and df (coreutils). The shell that runs df is always /bin/sh.
+  path,
+  # When to look, as systemd.time(7) calendar events. None: no timer, the service can still be started by hand.
+  dates ? [ "daily" ],
+  randomizedDelaySec ? "0",
+  # Catch up on a date that was missed while the machine was off.
+  persistent ? true,
+  # How long one pass may take before it is told to stop.
+  timeout ? "2h",
+  # Units to start when a pass fails.
+  onFailure ? [ ],
+  # The file that launchers share the lock on; it must be the same in the settings. null: the state folder is locked.
+  lockFile ? "/run/lock/ci-docker-prune.lock",
+  # The group that may talk to the engine's socket.
+  socketGroup ? "docker",
+}:
+let
+  # One word of a command line, so that systemd reads back exactly this text.
+  word =
+    text:
+    if builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null then
+      text
+    else
+      builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON text);
+  # A path where systemd takes a list of paths.
+  pathWord =
+    text:
+    if builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null then
+      text
+    else
+      builtins.replaceStrings [ "%" ] [ "%%" ] (builtins.toJSON text);
+  words = builtins.concatStringsSep " ";
+in
+{
+  service = {
+    Unit = {
+      Description = "Prune Docker under disk pressure, never during a CI run";
+      # Only an order. Requires= or Wants= would start an engine that was stopped on purpose, to prune it.
+      After = [ "docker.service" ];
+      OnFailure = onFailure;
+      # A nixos-rebuild that removes or renames the unit leaves a pass that is running alone.
+      X-StopOnRemoval = false;
+    };
+
+    Service = {
+      Type = "oneshot";
+      ExecStart = words (
+        map word (
+          command
+          ++ [
+            "run"
+            "--settings"
+            settingsFile
+          ]
+        )
+      );
+      # No SuccessExitStatus: 10 (the disk is still too full), 69, 75 and 78 fail the unit, so that OnFailure fires.
+      TimeoutStartSec = timeout;
+      # The agent ends within 2 s of SIGTERM, having recorded what it did.
+      TimeoutStopSec = "15s";
+      SyslogIdentifier = "ci-docker-prune";
+
+      # The jobs come first.
+      Nice = 19;
+      IOSchedulingClass = "idle";
+
+      Environment = [ (pathWord "PATH=${builtins.concatStringsSep ":" path}") ];
+      # What the service manager may pass on and what would change which engine is pruned, or how node runs.
+      UnsetEnvironment = words [
+        "DOCKER_HOST"
+        "DOCKER_TLS_VERIFY"
+        "DOCKER_CERT_PATH"
+        "DOCKER_CONTEXT"
+        "NODE_OPTIONS"
+        "NODE_EXTRA_CA_CERTS"
+      ];
+
+      # Nobody of its own, but for the group that opens the engine's socket. That group is as good as root: what
+      # narrows it is in the agent (agent/engine/envelope.ts).
+      DynamicUser = true;
+      SupplementaryGroups = socketGroup;
+      StateDirectory = "ci-docker-prune";
+      StateDirectoryMode = "0750";
+      UMask = "0077";
+
+      # The filesystem: all there to be measured, nothing to be written but the state and the lock. A data root that
+      # is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
+      ProtectSystem = "strict";
+      ProtectHome = "read-only";
+      PrivateMounts = true;
+      PrivateTmp = true;
+      PrivateDevices = true;
+      DevicePolicy = "closed";
+      ReadWritePaths = if lockFile == null then [ ] else [ "-${pathWord lockFile}" ];
+
+      # The engine is reached by a unix socket; there is no network.
+      PrivateNetwork = true;
+      RestrictAddressFamilies = "AF_UNIX";
+      IPAddressDeny = "any";
+
+      # The kernel and the other processes.
+      PrivateUsers = true;
+      PrivateIPC = true;
+      ProtectProc = "invisible";
+      ProcSubset = "pid";
+      ProtectClock = true;
+      ProtectControlGroups = true;
+      ProtectHostname = true;
+      ProtectKernelLogs = true;
+      ProtectKernelModules = true;
+      ProtectKernelTunables = true;
+      CapabilityBoundingSet = "";
+      AmbientCapabilities = "";
+      NoNewPrivileges = true;
+      KeyringMode = "private";
+      LockPersonality = true;
+      RemoveIPC = true;
+      RestrictNamespaces = true;
+      RestrictRealtime = true;
+      RestrictSUIDSGID = true;
+      SystemCallArchitectures = "native";
+      # node 20 calls pkey_alloc; node 22 and later io_uring_setup, which may fail. A call that is not allowed gets an
+      # error, for a process that the kernel kills says nothing.
+      SystemCallFilter = [
+        "@system-service @pkey"
+        "~@privileged @resources"
+      ];
+      SystemCallErrorNumber = "EPERM";
+      # Not MemoryDenyWriteExecute: V8 writes the code that it runs. With --jitless it need not, but then a quiet pass
+      # takes 7 % longer (node 20), for a tenth of a point in systemd-analyze security.
+    };
+  };
+
+  timer =
+    if dates == [ ] then
+      null
+    else
+      {
+        Unit.Description = "Look whether Docker needs pruning";
+        Timer = {
+          OnCalendar = dates;
+          RandomizedDelaySec = randomizedDelaySec;
+          Persistent = persistent;
+        };
+        Install.WantedBy = [ "timers.target" ];
+      };
+
+  # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
+  # launcher holds, or kept below /run/private, which only root can enter.
+  tmpfiles =
+    if lockFile == null then
+      null
+    else
+      {
+        path = lockFile;
+        mode = "0660";
+        user = "root";
+        group = socketGroup;
+      };
+}

@@ -1,0 +1,382 @@
+/** What a pass says and what it leaves behind: log lines, state, exit codes, figures; on a real engine. */
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import {
+  type AgentEvent,
+  type AgentOptions,
+  type AgentResult,
+  BUNDLE,
+  idsOf,
+  only,
+  runAgent,
+  scratchDir,
+} from "../support/agent.ts";
+import { CiHost } from "../support/ci-host.ts";
+import { type EngineName, engineAvailable } from "../support/engines.ts";
+
+const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
+const available = engineAvailable(engine);
+const containerd = engine === "28.5-containerd";
+const OLD = "2020-01-01T00:00:00Z";
+const MIB = 1024 * 1024;
+const POLL = { timeout: 30_000, interval: 50 };
+
+describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
+  let host: CiHost;
+  let base: string;
+
+  beforeAll(async () => {
+    host = await CiHost.start({ name: "audit", swarm: false });
+    base = await host.loadImage({ ref: "base:1", created: OLD });
+  });
+  afterAll(async () => {
+    await host?.stop();
+  });
+  afterEach(async () => {
+    for (const { Id } of await host.docker.listContainers({ all: true })) {
+      await host.docker.getContainer(Id).remove({ force: true });
+    }
+    for (const id of (await host.images()).filter((image) => image !== base)) {
+      await host.docker.getImage(id).remove({ force: true });
+    }
+    await host.docker.pruneBuilder();
+  });
+
+  const settings = (rest: object = {}) => ({
+    engine: { socketPath: host.socketPath },
+    disk: { paths: [host.dataRoot] },
+    prune: { until: "1s" },
+    ...rest,
+  });
+
+  function pass(rest: object = {}, options: Partial<AgentOptions> = {}): Promise<AgentResult> {
+    return runAgent({ args: ["run", "--without-pressure"], settings: settings(rest), ...options });
+  }
+
+  /** An image that every engine holds for older than the limit (the containerd store dates it from its load). */
+  async function oldImage(sizeMiB = 0.1): Promise<string> {
+    const id = await host.loadImage({ created: OLD, sizeMiB });
+    await (containerd ? ageingTakes() : undefined);
+    return id;
+  }
+  /** Ages count whole seconds. */
+  const ageingTakes = () => sleep(2100);
+
+  /** Runs the bundle with its standard output in a file, the way journald's stream is an inode of its own. */
+  async function passIntoFile(journalStream: (device: bigint, inode: bigint) => string): Promise<string[]> {
+    const dir = scratchDir();
+    const out = join(dir, "out");
+    const file = join(dir, "settings.json");
+    const disk = { paths: [host.dataRoot], highWatermark: "1%" };
+    // The reasons of all three priorities: a run that is over, a damaged state, pressure that remains.
+    writeFileSync(file, JSON.stringify(settings({ disk })));
+    writeFileSync(join(dir, "state.json"), "{");
+    const fd = openSync(out, "w");
+    const { dev, ino } = statSync(out, { bigint: true });
+    const child = spawn(process.execPath, [BUNDLE, "run", "--settings", file, "--state-dir", dir], {
+      stdio: ["ignore", fd, "inherit"],
+      env: { PATH: process.env.PATH ?? "", JOURNAL_STREAM: journalStream(dev, ino) },
+    });
+    closeSync(fd);
+    const code = await new Promise((resolve) => child.once("exit", resolve));
+    expect(code).toBe(10);
+    return readFileSync(out, "utf8").trimEnd().split("\n");
+  }
+
+  describe("lines", () => {
+    it("each carry event, pass, msg, time and level; INVOCATION_ID is the pass", async () => {
+      const image = await oldImage();
+      const id = "0123456789abcdef0123456789abcdef";
+      const startedAt = Date.now();
+      const named = await pass({}, { env: { INVOCATION_ID: id } });
+      expect(idsOf(named.events, "object.removed", "image")).toEqual([image]);
+      const lines = named.stdout.trimEnd().split("\n");
+      expect(lines.length).toBe(named.events.length);
+      expect(lines.length).toBeGreaterThan(6);
+      for (const line of named.events) {
+        expect(line.event).toMatch(/^[a-z]+\.[a-z-]+$/);
+        expect(line.pass).toBe(id);
+        expect(line.msg).toMatch(/\w/);
+        expect(["info", "warn", "error"]).toContain(line.level);
+        expect(line.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+        expect(Date.parse(line.time)).toBeGreaterThanOrEqual(startedAt);
+      }
+      for (const environment of [{}, { INVOCATION_ID: "not-an-id" }] as Record<string, string>[]) {
+        const own = await pass({}, { env: environment });
+        const ids = new Set(own.events.map((line) => line.pass));
+        expect([...ids]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
+        expect([...ids]).not.toEqual([id]);
+      }
+    });
+
+    it("begin with their journald priority when the journal is what listens, and only then", async () => {
+      const heard = await passIntoFile((device, inode) => `${device}:${inode}`);
+      const priorities = { info: "<6>", warn: "<4>", error: "<3>" } as Record<string, string>;
+      const levels = heard.map((line) => {
+        const event = JSON.parse(line.slice(3)) as AgentEvent;
+        expect(line.slice(0, 3)).toBe(priorities[event.level]);
+        return event.level;
+      });
+      expect(new Set(levels)).toEqual(new Set(["info", "warn", "error"]));
+      const other = await passIntoFile((device, inode) => `${device}:${inode + 1n}`);
+      expect(other.length).toBe(heard.length);
+      for (const line of other) expect(JSON.parse(line)).toHaveProperty("event");
+    });
+
+    it("cannot be forged or coloured by what labels, names and commands hold, neither as JSON nor as sentences", async () => {
+      const evil = '\u001b[31mred\u001b[0m\r\n{"event":"object.removed"}\u009b2J\u202edesrever\u2028end';
+      const raw = /[\u001b\u009b\u202e\u2028\r]/;
+      const image = await host.loadImage({ created: OLD, sizeMiB: 0.1, labels: { [evil]: evil } });
+      const container = await host.runContainer({
+        image: "base:1",
+        labels: { [evil]: evil, "com.docker.swarm.service.name": evil },
+        wait: true,
+      });
+      // The one text of strangers that does reach the log: what a build did, as its cache record describes it.
+      await host.buildImage({
+        tag: "evil:1",
+        dockerfile: "FROM base:1\nRUN echo '\u001b[31m\u009b2J\u202edesrever'\nRUN touch /x\n",
+        buildkit: true,
+      });
+      await ageingTakes();
+      const liveRuns = { labels: [evil], containers: ["^evil"] };
+      const running = await host.runContainer({
+        image: "base:1",
+        labels: { [evil]: "1" },
+        cmd: ["/bin/sleep", "3600"],
+      });
+      const deferred = await pass({ liveRuns });
+      expect(only(deferred.events, "pass.finished").gate).toBe("live-run");
+      const [live] = deferred.events.filter(
+        ({ gate, verdict }) => gate === "live-run" && verdict === "closed",
+      );
+      expect(live?.live[0].rule).toContain("\\u001b[31mred\\u001b[0m\\u000d\\u000a");
+      const deferredPlain = await pass({ liveRuns }, { args: ["run", "--without-pressure", "--plain"] });
+      await host.docker.getContainer(running).remove({ force: true });
+      const dryRun = { args: ["run", "--without-pressure", "--dry-run"] };
+      const json = await pass({}, dryRun);
+      const plain = await pass({}, { args: [...dryRun.args, "--plain"] });
+      const descriptions = json.events.flatMap(({ kind, names }) => (kind === "build-cache" ? names : []));
+      expect(String(descriptions)).toContain("\\u001b[31m\\u009b2J\\u202edesrever");
+      expect(plain.stdout).toContain("\\u001b[31m\\u009b2J\\u202edesrever");
+      const removed = await pass();
+      expect(idsOf(removed.events, "object.removed", "image")).toEqual([image]);
+      expect(idsOf(removed.events, "object.removed", "container")).toEqual([container]);
+      for (const result of [deferred, deferredPlain, json, plain, removed]) {
+        expect(result.code).toBe(0);
+        expect(result.stdout).not.toMatch(raw);
+      }
+      for (const result of [deferred, json, removed]) {
+        const lines = result.stdout.trimEnd().split("\n");
+        expect(lines.length).toBe(result.events.length);
+        expect(result.events.filter((line) => line.pass === undefined)).toEqual([]);
+      }
+    });
+  });
+
+  describe("state", () => {
+    const stateOf = (dir: string) => JSON.parse(readFileSync(join(dir, "state.json"), "utf8"));
+
+    it("keeps a record of each pass, as its last line tells it", async () => {
+      const stateDir = scratchDir();
+      await oldImage();
+      const first = await pass({}, { stateDir });
+      const second = await pass({}, { stateDir });
+      const records = stateOf(stateDir).passes as AgentEvent[];
+      const told = [first, second].map(({ events }) => only(events, "pass.finished"));
+      expect(records).toMatchObject(
+        told.map(({ pass, outcome, exitCode, reason, freedBytes, claimedBytes, removed, kept, failed }) => ({
+          ...{ pass, outcome, exitCode, reason, freedBytes, claimedBytes, removed, kept, failed },
+        })),
+      );
+      expect(records.map(({ outcome }) => outcome)).toEqual(["pruned", "nothing-eligible"]);
+      expect(stateOf(stateDir).engineRoot).toBe(join(host.dataRoot, "docker"));
+    });
+
+    it("sets a damaged file aside with a warning, and the pass goes on", async () => {
+      const documents = ["{", "[]", '{"version":1,"passes":"many"}', '{"version":2}'];
+      for (const text of documents) {
+        const image = await oldImage();
+        const stateDir = scratchDir();
+        writeFileSync(join(stateDir, "state.json"), text);
+        const result = await pass({}, { stateDir });
+        const warning = only(result.events, "state.damaged");
+        expect(warning.level).toBe("warn");
+        expect(readFileSync(warning.setAside, "utf8")).toBe(text);
+        expect(result.code).toBe(0);
+        expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
+        expect(stateOf(stateDir).passes).toHaveLength(1);
+        const next = await pass({}, { stateDir });
+        expect(next.events.filter(({ event }) => event === "state.damaged")).toEqual([]);
+        expect(stateOf(stateDir).passes).toHaveLength(2);
+      }
+    });
+
+    it("warns when the folder cannot be written, and the pass goes on; it holds its lock all the same", async () => {
+      const image = await oldImage();
+      const stateDir = join(host.dataRoot, "state"); // on ext4, which knows immutable folders
+      mkdirSync(stateDir);
+      const immutable = (flag: string) => spawnSync("chattr", [flag, stateDir], { encoding: "utf8" });
+      expect(immutable("+i").stderr).toBe("");
+      try {
+        const result = await pass({}, { stateDir });
+        expect(only(result.events, "state.unwritable").level).toBe("warn");
+        expect(result.code).toBe(0);
+        expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
+        expect(readdirSync(stateDir)).toEqual([]);
+      } finally {
+        immutable("-i");
+      }
+    });
+
+    it("without a folder there is no lock, so the pass does not go on (69); with a lockFile it does, and warns", async () => {
+      const image = await oldImage();
+      const notAFolder = join(scratchDir(), "file");
+      writeFileSync(notAFolder, "");
+      const stateDir = join(notAFolder, "state");
+      const unlocked = await pass({}, { stateDir });
+      expect(unlocked.code).toBe(69);
+      expect(only(unlocked.events, "pass.finished")).toMatchObject({ outcome: "deferred", gate: "lock" });
+      expect(await host.hasImage(image)).toBe(true);
+      const locked = await pass({ lockFile: join(scratchDir(), "lock") }, { stateDir });
+      expect(locked.code).toBe(0);
+      expect(only(locked.events, "state.unwritable").level).toBe("warn");
+      expect(await host.hasImage(image)).toBe(false);
+    });
+
+    it("counts deferrals in a row, warns from the seventh on, and begins anew after a pass", async () => {
+      const stateDir = scratchDir();
+      const lockFile = join(scratchDir(), "lock");
+      const launcher = spawn("flock", ["--shared", lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
+      const ended = new Promise((resolve) => launcher.once("exit", resolve));
+      await vi.waitUntil(() => spawnSync("flock", ["--nonblock", lockFile, "true"]).status !== 0, POLL);
+      const told: unknown[] = [];
+      for (let count = 1; count <= 8; count++) {
+        const { events } = await pass({ lockFile }, { stateDir });
+        const { outcome, level, deferralsInARow } = only(events, "pass.finished");
+        told.push([outcome, level, deferralsInARow]);
+      }
+      expect(told).toEqual(
+        [1, 2, 3, 4, 5, 6, 7, 8].map((count) => ["deferred", count < 7 ? "info" : "warn", count]),
+      );
+      launcher.stdin.end();
+      await ended;
+      const { events } = await pass({ lockFile }, { stateDir });
+      expect(only(events, "pass.finished")).toMatchObject({ deferralsInARow: 0, level: "info" });
+    });
+  });
+
+  it("ends within 2 s of SIGTERM in mid-pass, with its report and exit 75; the rest is still there", async () => {
+    const containers: string[] = [];
+    for (let n = 0; n < 60; n++) containers.push(await host.createContainer({ image: "base:1" }));
+    const image = await oldImage();
+    await ageingTakes();
+    const stateDir = scratchDir();
+    let toldAt = 0;
+    const result = await pass(
+      {},
+      {
+        stateDir,
+        whileRunning: (child, events) => {
+          child.stdout?.on("data", () => {
+            if (toldAt !== 0 || !events.some(({ event }) => event === "object.removed")) return;
+            toldAt = Date.now();
+            child.kill("SIGTERM");
+          });
+        },
+      },
+    );
+    expect(toldAt).toBeGreaterThan(0);
+    expect(Date.now() - toldAt).toBeLessThan(2000);
+    expect(result.code).toBe(75);
+    const removed = idsOf(result.events, "object.removed", "container");
+    const rest = containers.filter((id) => !removed.includes(id));
+    expect(rest.length).toBeGreaterThan(0);
+    const left = (await host.docker.listContainers({ all: true })).map(({ Id }) => Id);
+    expect(left.sort()).toEqual([...rest].sort());
+    expect(await host.hasImage(image)).toBe(true);
+    const notReached = result.events.filter(({ rule }) => rule === "not-reached").map(({ id }) => id);
+    expect(notReached.sort()).toEqual([...rest, image].sort());
+    expect(only(result.events, "pass.finished")).toMatchObject({
+      outcome: "incomplete",
+      reason: "told to stop",
+      removed: { container: removed.length, image: 0 },
+    });
+    const [record] = JSON.parse(readFileSync(join(stateDir, "state.json"), "utf8")).passes;
+    expect(record).toMatchObject({ outcome: "incomplete", exitCode: 75 });
+  });
+
+  it("measures what was freed, beside what the engine claims, which counts shared layers for each image", async () => {
+    const shared = { seed: "shared", sizeMiB: 20 };
+    for (const seed of ["a", "b", "c"]) {
+      await host.loadImage({ created: OLD, layers: [shared, { seed, sizeMiB: 2 }] });
+    }
+    await ageingTakes();
+    const before = await host.freeBytes();
+    const result = await pass();
+    const measured = (await host.freeBytes()) - before;
+    const finished = only(result.events, "pass.finished");
+    expect(finished.removed.image).toBe(3);
+    expect(Math.abs(finished.freedBytes - measured)).toBeLessThan(MIB);
+    // 20 + 3 × 2 MiB once; the containerd store holds each layer as blob and as snapshot.
+    expect(finished.freedBytes / MIB).toBeGreaterThan(containerd ? 50 : 25);
+    expect(finished.freedBytes / MIB).toBeLessThan(containerd ? 56 : 28);
+    const sizes = result.events
+      .filter(({ event }) => event === "object.removed")
+      .map(({ sizeBytes }) => sizeBytes as number);
+    expect(finished.claimedBytes).toBe(sizes.reduce((sum, bytes) => sum + bytes, 0));
+    expect(finished.claimedBytes / MIB).toBeGreaterThan(3 * 22);
+  });
+
+  it("works on a disk that is full to the last byte, its own state on it, and makes room", async () => {
+    const image = await host.loadImage({ created: OLD, sizeMiB: 30 });
+    const kept = await host.loadImage({ ref: "kept:1", created: OLD, sizeMiB: 30 });
+    const container = await host.runContainer({ image: "base:1", wait: true });
+    await host.buildCache(6);
+    await ageingTakes();
+    const stateDir = join(host.dataRoot, "agent-state");
+    mkdirSync(stateDir); // as systemd does for it
+    await host.fillDisk(100);
+    try {
+      expect(await host.freeBytes()).toBe(0);
+      const disk = { paths: [host.dataRoot], highWatermark: "97%" };
+      const result = await runAgent({ args: ["run"], settings: settings({ disk }), stateDir });
+      const trouble = result.events.filter(({ level }) => level !== "info");
+      expect(trouble).toEqual([]);
+      expect(result.code).toBe(0);
+      const finished = only(result.events, "pass.finished");
+      expect(finished.outcome).toBe("pruned");
+      expect(finished.removed).toMatchObject({ container: 1, image: 1 });
+      expect(finished.removed["build-cache"]).toBeGreaterThan(1);
+      expect(finished.freedBytes).toBeGreaterThan(30 * MIB);
+      expect(await host.freeBytes()).toBeGreaterThan(30 * MIB);
+      expect(await host.hasImage(image)).toBe(false);
+      expect(await host.hasContainer(container)).toBe(false);
+      expect(await host.hasImage(kept)).toBe(true);
+      expect(JSON.parse(readFileSync(join(stateDir, "state.json"), "utf8")).passes).toHaveLength(1);
+    } finally {
+      await host.unfill();
+    }
+  });
+
+  it("leaves no file in the place of its state folder when the disk was too full to make that folder", async () => {
+    const parent = join(host.dataRoot, "lib");
+    mkdirSync(parent);
+    const stateDir = join(parent, "ci-docker-prune");
+    await host.loadImage({ created: OLD, sizeMiB: 10 });
+    await ageingTakes();
+    await host.fillDisk(100);
+    try {
+      await pass({}, { stateDir });
+    } finally {
+      await host.unfill();
+    }
+    const next = await pass({}, { stateDir });
+    expect(next.events.filter(({ event }) => event === "state.unwritable")).toEqual([]);
+    expect(next.code).toBe(0);
+    expect(statSync(stateDir).isDirectory()).toBe(true);
+  });
+});

@@ -1,0 +1,216 @@
+/** The finished bundle by itself: its two files alone in an empty folder, with nothing but PATH in the environment. */
+import { spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import { basename, dirname, join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { BUNDLE, scratchDir } from "../support/agent.ts";
+
+const FILES = ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs"];
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+let home: string;
+/** Where the program is started: elsewhere, and not a good place. */
+let cwd: string;
+
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, FILES[0]!), ...args], {
+    cwd,
+    env: { PATH: process.env.PATH ?? "", ...env },
+    encoding: "utf8",
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
+  return { code: status, stdout, stderr };
+}
+
+const longest = (text: string) => Math.max(...text.split("\n").map(({ length }) => length));
+
+function settingsFile(settings: unknown): string {
+  const file = join(cwd, "settings.json");
+  writeFileSync(file, JSON.stringify(settings));
+  return file;
+}
+
+/** Far from any pressure, whatever this machine's disk holds; the engine is not there. */
+const quiet = () => ({
+  engine: { socketPath: join(cwd, "absent.sock") },
+  disk: { paths: [cwd], highWatermark: "1B free", inodes: false },
+});
+
+describe("the bundle in an empty folder", () => {
+  beforeEach(() => {
+    home = scratchDir();
+    for (const file of FILES) copyFileSync(join(dirname(BUNDLE), file), join(home, file));
+    cwd = scratchDir();
+    // yargs looks for one upward from here, unless it is told not to.
+    writeFileSync(join(cwd, "package.json"), '{ "version": "9.9.9", "yargs": { broken');
+  });
+
+  it("is two files, and stays two files", () => {
+    run(["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")]);
+    run(["--help"]);
+    expect(readdirSync(home).sort()).toEqual(FILES);
+    expect(basename(BUNDLE)).toBe(FILES[0]);
+  });
+
+  it("--version", () => {
+    expect(run(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  it("--help names every command and every exit code", () => {
+    const { code, stdout, stderr } = run(["--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const command of ["run", "plan", "status", "validate <file>", "completion"]) {
+      expect(stdout).toContain(`ci-docker-prune ${command}`);
+    }
+    for (const exit of [0, 10, 64, 69, 70, 75, 78]) {
+      expect(stdout).toMatch(new RegExp(`^\\s+${exit}  \\S`, "m"));
+    }
+  });
+
+  it.each(["run", "plan", "status", "validate"])("%s --help", (command) => {
+    const { code, stdout, stderr } = run([command, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`ci-docker-prune ${command}`);
+    expect(stdout).toMatch(/Examples:/);
+  });
+
+  it("run below the watermark: one line, 0, recorded", () => {
+    const args = ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
+    const { code, stdout, stderr } = run(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({ event: "pass.finished", outcome: "below-watermark" });
+    const { passes } = JSON.parse(readFileSync(join(cwd, "state", "state.json"), "utf8"));
+    expect(passes).toMatchObject([{ outcome: "below-watermark", exitCode: 0 }]);
+  });
+
+  it("run under pressure without an engine: the second file is found, 69", () => {
+    const settings = { ...quiet(), disk: { paths: [cwd], highWatermark: "1%" } };
+    const { code, stdout, stderr } = run([
+      ...["run", "--settings", settingsFile(settings), "--state-dir", join(cwd, "state")],
+    ]);
+    expect({ code, stderr }).toEqual({ code: 69, stderr: "" });
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(events.at(-1)).toMatchObject({ event: "pass.finished", outcome: "failed" });
+  });
+
+  it("validate", () => {
+    const good = settingsFile(quiet());
+    expect(run(["validate", good])).toEqual({ code: 0, stdout: `${good}: valid\n`, stderr: "" });
+    const bad = settingsFile({ disk: { highWatermark: 80 }, pruen: {} });
+    const { code, stdout, stderr } = run(["validate", bad]);
+    expect({ code, stdout }).toEqual({ code: 78, stdout: "" });
+    expect(stderr).toContain("2 problems");
+  });
+
+  it("completion prints a script that a shell can read", () => {
+    const { code, stdout, stderr } = run(["completion"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("ci-docker-prune");
+    const shell = spawnSync("bash", ["-n"], { input: stdout, encoding: "utf8" });
+    expect({ code: shell.status, stderr: shell.stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  it("can be read and run by others than root", () => {
+    const NOBODY = 65534;
+    const open = scratchDir();
+    chmodSync(open, 0o755);
+    for (const file of FILES) copyFileSync(join(home, file), join(open, file));
+    const { status, stdout } = spawnSync(join(open, FILES[0]!), ["--version"], {
+      cwd: "/",
+      env: { PATH: process.env.PATH ?? "" },
+      encoding: "utf8",
+      ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: `${version}\n` });
+  });
+
+  describe("when it breaks", () => {
+    /** Loaded before the program. */
+    function preload(script: string): Record<string, string> {
+      rmSync(join(cwd, "package.json")); // node itself reads it for --require
+      const file = join(home, "preload.cjs");
+      writeFileSync(file, script);
+      return { NODE_OPTIONS: `--require ${file}` };
+    }
+
+    it("has no line that would flood the journal when node quotes it", () => {
+      for (const file of FILES) expect(longest(readFileSync(join(home, file), "utf8"))).toBeLessThan(5000);
+    });
+
+    it("an uncaught error quotes a short line, and is no success", () => {
+      const { code, stderr } = run(["run"], preload("process.argv = undefined;"));
+      expect(stderr).toContain(FILES[0]); // node quotes the line of the front that failed
+      expect(stderr).toMatch(/TypeError/);
+      expect(longest(stderr)).toBeLessThan(1500);
+      expect(code).toBeGreaterThan(0);
+    });
+
+    it("an error in a command is reported as our bug, 70", () => {
+      const script = `globalThis.AbortController = function () { throw new Error("made to fail"); };`;
+      const { code, stderr } = run(
+        ["run", "--without-pressure", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")],
+        preload(script),
+      );
+      expect(stderr).toMatch(/^ci-docker-prune: this is a bug in ci-docker-prune: Error: made to fail/);
+      expect(longest(stderr)).toBeLessThan(1500);
+      expect(code).toBe(70);
+    });
+
+    it("a missing second file is reported, 70", () => {
+      rmSync(join(home, FILES[1]!));
+      const { code, stderr } = run(["--help"]);
+      expect(code).toBe(70);
+      expect(stderr).toMatch(
+        /^ci-docker-prune: this is a bug in ci-docker-prune: .*ci-docker-prune\.full\.cjs/,
+      );
+    });
+
+    it("a promise that never settles ends in 70, not in a green 0", () => {
+      const script = `require("node:fs").statfs = () => {};`;
+      const { code, stdout } = run(
+        ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")],
+        preload(script),
+      );
+      expect({ code, stdout }).toEqual({ code: 70, stdout: "" });
+    });
+  });
+
+  it("speaks HTTP with what it has in it", async () => {
+    const server = createServer((_, response) => response.writeHead(500).end('{"message":"from the test"}'));
+    const socketPath = join(cwd, "engine.sock");
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    mkdirSync(join(cwd, "state"));
+    const settings = settingsFile({ ...quiet(), engine: { socketPath } });
+    // Not spawnSync: the server is in this process.
+    const child = spawn(
+      process.execPath,
+      [join(home, FILES[0]!), "status", "--json", "--settings", settings, "--state-dir", join(cwd, "state")],
+      { cwd, env: { PATH: process.env.PATH ?? "" }, timeout: 20_000, killSignal: "SIGKILL" },
+    );
+    let stdout = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    server.closeAllConnections();
+    server.close();
+    expect(JSON.parse(stdout).engine).toEqual({ unknown: "GET /version: 500 from the test" });
+    expect(code).toBe(69);
+  });
+});

@@ -1,0 +1,104 @@
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  bothMissing,
+  evaluate,
+  LIB,
+  libMissing,
+  type Missing,
+  nixMissing,
+  type Ran,
+  ROOT,
+  run,
+  scratch,
+  title,
+} from "../support/nix.ts";
+
+const npmMissing: Missing =
+  run("npm", ["view", "picocolors", "version", "--fetch-retries=0"]).code === 0
+    ? null
+    : "npm reaches no registry";
+
+const hashMissing = bothMissing(nixMissing, npmMissing);
+
+describe.skipIf(hashMissing !== null)(title("nix/node-modules.json", hashMissing), () => {
+  it("has the hash of the dependencies in package-lock.json (npm run nix:hash)", () => {
+    const { code, stdout, stderr } = run(process.execPath, ["scripts/nix-hash.mjs", "--check"]);
+    expect(code, stdout + stderr).toBe(0);
+  });
+});
+
+const phasesMissing = bothMissing(libMissing, npmMissing);
+
+interface Phases {
+  readonly src: readonly string[];
+  readonly buildPhase: string;
+  readonly installPhase: string;
+  readonly installCheckPhase: string;
+  readonly version: string;
+}
+
+/** Its phases are run as they stand, in a folder that holds the sources it names and nothing else. */
+describe.skipIf(phasesMissing !== null)(title("nix/package.nix", phasesMissing), () => {
+  const dir = scratch("package");
+  const bin = join(dir, "bin");
+  const out = join(dir, "out");
+  const nodeModules = join(dir, "node-modules");
+  let phases: { package: Phases; nodeModules: Phases };
+
+  function runPhases(name: string, { src }: Phases, script: string, to: string): Ran {
+    const work = join(dir, name);
+    for (const path of src) cpSync(join(ROOT, path), join(work, path), { recursive: true });
+    return run("bash", ["-euo", "pipefail", "-c", `runHook() { :; }\n${script}`], {
+      cwd: work,
+      env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, out: to, TMPDIR: dir },
+    });
+  }
+
+  beforeAll(() => {
+    mkdirSync(bin);
+    symlinkSync(process.execPath, join(bin, "node"));
+    symlinkSync(join(ROOT, "node_modules/.bin/esbuild"), join(bin, "esbuild"));
+    // What makeBinaryWrapper would put there, as a script.
+    writeFileSync(
+      join(bin, "makeWrapper"),
+      `#!/bin/bash
+mkdir -p "$(dirname "$2")"
+[ "$3" = --add-flags ] && [ "$5 $6 $7" = "--prefix PATH :" ] || exit 1
+printf '#!/bin/sh\\nPATH=%s:$PATH exec %s %s "$@"\\n' "$8" "$1" "$4" > "$2"
+chmod +x "$2"
+`,
+    );
+    chmodSync(join(bin, "makeWrapper"), 0o755);
+    const paths = `{ node = "${dir}"; tools = "/usr"; nodeModules = "${nodeModules}"; }`;
+    phases = evaluate(
+      `import ./nix/tests/package-phases.nix { lib = ${LIB}; paths = ${paths}; }`,
+    ) as typeof phases;
+  });
+
+  it("fetches dependencies by npm alone", () => {
+    const { buildPhase, installPhase } = phases.nodeModules;
+    // Not the HOME of the build: this machine's npm may know its registry from there.
+    const script = buildPhase.replace("HOME=$TMPDIR ", "") + installPhase;
+    const { code, stderr } = runPhases("fetch", phases.nodeModules, script, nodeModules);
+    expect(code, stderr).toBe(0);
+  });
+
+  it("bundles to the byte what npm run build bundles", () => {
+    const { buildPhase, installPhase } = phases.package;
+    const { code, stderr } = runPhases("build", phases.package, buildPhase + installPhase, out);
+    expect(code, stderr).toBe(0);
+    const fresh = join(dir, "fresh");
+    expect(run(process.execPath, ["scripts/build.mjs", fresh]).code).toBe(0);
+    for (const name of ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs"]) {
+      const built = readFileSync(join(out, "lib/ci-docker-prune", name), "utf8");
+      expect(built === readFileSync(join(fresh, name), "utf8"), name).toBe(true);
+    }
+  });
+
+  it("passes its own check, with nothing but the wrapper", () => {
+    const { code, stderr } = runPhases("check", phases.package, phases.package.installCheckPhase, out);
+    expect(code, stderr).toBe(0);
+  });
+});
