@@ -100,11 +100,11 @@ async function observeAndAct(
   const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, course.state.busySince);
   course.gatekeeper = gatekeeper;
   const verdicts = await gatekeeper.lookTwice(stop);
+  if (stop.aborted) return stopped();
   for (const verdict of verdicts) say(ports, verdict);
   for (const { service, why, busySeconds } of gatekeeper.ignored) {
     journal.emit(serviceIgnored({ service, why, busySeconds }));
   }
-  if (stop.aborted) return stopped();
   const notOpen = firstNotOpen(verdicts);
   if (notOpen !== null) return deferred(notOpen);
 
@@ -182,6 +182,7 @@ function judgeActed({ ending, failed, removed }: Acted): Ended {
   if (ending?.by === "engine") {
     return { outcome: "failed", exitCode: Exit.unavailable, reason: ending.error.message, gate: null };
   }
+  if (ending?.by === "stop") return stopped();
   if (failed > 0) {
     return {
       outcome: "incomplete",
@@ -190,7 +191,6 @@ function judgeActed({ ending, failed, removed }: Acted): Ended {
       gate: null,
     };
   }
-  if (ending?.by === "stop") return stopped();
   if (ending?.by === "gate") {
     const { verdict } = ending;
     return {

@@ -47,8 +47,10 @@ in
   service = {
     Unit = {
       Description = "Prune Docker under disk pressure, never during a CI run";
-      # Only an order. Requires= or Wants= would start an engine that was stopped on purpose, to prune it.
+      # Requires= or Wants= would start an engine that was stopped on purpose, to prune it; so would our first request
+      # where docker.socket listens. Requisite= fails instead.
       After = [ "docker.service" ];
+      Requisite = [ "docker.service" ];
       OnFailure = onFailure;
       # A nixos-rebuild that removes or renames the unit leaves a pass that is running alone.
       X-StopOnRemoval = false;
@@ -71,6 +73,8 @@ in
       # The agent ends within 2 s of SIGTERM, having recorded what it did.
       TimeoutStopSec = "15s";
       SyslogIdentifier = "ci-docker-prune";
+      # Of lines without a priority of their own: what goes to standard error (settings that are not valid, a crash).
+      SyslogLevel = "err";
 
       # The jobs come first.
       Nice = 19;

@@ -28,7 +28,8 @@ const NEEDED = {
   ip: "iproute2",
   "nix-instantiate": "nix-bin",
   "systemd-analyze": "systemd",
-  ...(engines ? { mmdebstrap: "mmdebstrap" } : {}),
+  jq: "jq",
+  mmdebstrap: "mmdebstrap",
 };
 
 /** @param {string} tool */

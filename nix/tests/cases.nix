@@ -40,6 +40,7 @@ let
       engine = {
         socketPath = "/run/ci.sock";
         timeout = "2m";
+        deleteTimeout = "30m";
       };
       disk = {
         paths = [ "/srv" ];
@@ -237,6 +238,7 @@ lib.mapAttrsToList (name: case: case // { inherit name; }) {
       engine = {
         socketPath = "/run/ci.sock";
         timeout = "2m";
+        deleteTimeout = "30m";
       };
       disk = {
         paths = [ "/srv" ];
