@@ -1,10 +1,11 @@
+import { resolve } from "node:path";
 import { makeFolder } from "../audit/state.ts";
 import { visible } from "../audit/text.ts";
 import { DockerodeClient } from "../engine/client.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
-import { stateDirectory } from "../host/places.ts";
+import { nearestFolder, stateDirectory } from "../host/places.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -41,19 +42,24 @@ export interface CommonOptions {
 export interface Context {
   readonly settings: Settings;
   readonly stateDir: string;
-  /** Folders can be locked as well as files, and need no room on a full disk. */
+  /** The setting, or a folder: those can be locked as well as files, and need no room on a full disk. */
   readonly lockFile: string;
   readonly client: DockerodeClient;
   readonly reader: Reader;
   readonly writer: Writer;
 }
 
-/** Throws SettingsError. @param giveUp aborts requests in flight */
-export function openContext(options: CommonOptions, giveUp?: AbortSignal): Context {
+/**
+ * Throws SettingsError.
+ * @param writes the command keeps a state: its folder is made where it is missing
+ * @param giveUp aborts requests in flight
+ */
+export function openContext(options: CommonOptions, writes: boolean, giveUp?: AbortSignal): Context {
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) throw new SettingsError(options.settings ?? "settings", loaded.problems);
   const { settings } = loaded;
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
+  if (writes) prepareStateDir(stateDir);
   const client = new DockerodeClient({
     socketPath: settings.engine.socketPath,
     timeout: settings.engine.timeout,
@@ -63,18 +69,18 @@ export function openContext(options: CommonOptions, giveUp?: AbortSignal): Conte
   return {
     settings,
     stateDir,
-    lockFile: settings.lockFile ?? stateDir,
+    lockFile: settings.lockFile ?? nearestFolder(resolve(stateDir)),
     client,
     reader: new Reader(client),
     writer: new Writer(client, settings.engine.deleteTimeout),
   };
 }
 
-/** The state folder is the default lock, so it must be there; where it cannot be made, taking the lock says why. */
-export function prepareStateDir(dir: string): void {
+/** The state folder is the default lock, and both want it to be there; where it cannot be made, others report it. */
+function prepareStateDir(dir: string): void {
   try {
     makeFolder(dir);
   } catch {
-    // takeLock and saveState report it, each for its own harm.
+    // saveState says why, once there is something to save.
   }
 }

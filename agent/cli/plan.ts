@@ -25,7 +25,7 @@ export function planCommand(yargs: Argv, done: Done): Argv {
           "what stays because it is young",
         ),
     async (argv) => {
-      const { gates, plan } = await preview(openContext(argv), true);
+      const { gates, plan } = await preview(openContext(argv, false), true);
       const settled: Plan = plan.known ? plan.value : { remove: [], keep: [] };
       const totals = { remove: totalsOf(settled.remove), keep: totalsOf(settled.keep) };
       if (argv.json) {

@@ -5,7 +5,7 @@ import { systemClock } from "../host/clock.ts";
 import { passId } from "../host/places.ts";
 import { runPass } from "../pass.ts";
 import { VERSION } from "../version.ts";
-import { openContext, prepareStateDir } from "./context.ts";
+import { openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
 
 /** After being told to stop, a request in flight may still take this long; a pass ends within 2 s. */
@@ -45,8 +45,7 @@ export function runCommand(yargs: Argv, done: Done): Argv {
       };
       process.once("SIGTERM", end);
       process.once("SIGINT", end);
-      const context = openContext(argv, giveUp.signal);
-      prepareStateDir(context.stateDir);
+      const context = openContext(argv, true, giveUp.signal);
       const pass = passId(process.env);
       const terminal = argv.plain === true || (process.stdout.isTTY === true && argv.json !== true);
       const plain = terminal ? plainJournal(process.stdout, end) : null;

@@ -25,7 +25,7 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
         .option("json", { type: "boolean", default: false, describe: "One JSON document" })
         .example("$0 status", "one screen"),
     async (argv) => {
-      const context = openContext(argv);
+      const context = openContext(argv, false);
       const seen = await preview(context, false);
       process.stdout.write(
         argv.json

@@ -1,5 +1,6 @@
+import { statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Where the state lives: the option, the setting, systemd's StateDirectory, else the usual place of this user. */
 export function stateDirectory(
@@ -14,6 +15,12 @@ export function stateDirectory(
   if (fromSystemd !== undefined && fromSystemd !== "") return fromSystemd;
   if (uid === 0) return "/var/lib/ci-docker-prune";
   return join(env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "ci-docker-prune");
+}
+
+/** This folder, or the nearest one above it that exists: what can be locked where the folder cannot be made. */
+export function nearestFolder(path: string): string {
+  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return folder || dirname(path) === path ? path : nearestFolder(dirname(path));
 }
 
 /** The pass id: systemd's own where it started us, so that `journalctl _SYSTEMD_INVOCATION_ID=…` finds the pass. */

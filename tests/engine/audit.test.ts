@@ -71,7 +71,7 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
     const out = join(dir, "out");
     const file = join(dir, "settings.json");
     const disk = { paths: [host.dataRoot], highWatermark: "1%" };
-    // The reasons of all three priorities: a run that is over, a damaged state, pressure that remains.
+    // Something for each priority: what always is said, a damaged state, and pressure that remains.
     writeFileSync(file, JSON.stringify(settings({ disk })));
     writeFileSync(join(dir, "state.json"), "{");
     const fd = openSync(out, "w");

@@ -311,7 +311,9 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
 
     it(`leaves an old image that has a digest and no tag${containerd ? " (this engine does not list it as dangling)" : ""}`, async () => {
       expect(await host.hasImage(id("digestOnly"))).toBe(true);
-      expect(fate("digestOnly")).toEqual(containerd ? [] : [["object.kept", "has-digest", "none"]]);
+      expect(fate("digestOnly")).toMatchObject(
+        containerd ? [] : [["object.kept", "has-digest", expect.any(String)]],
+      );
     });
 
     it("leaves an old dangling image whose container stays, and takes one whose container goes with it", async () => {

@@ -1,0 +1,577 @@
+/**
+ * When a pass defers and when it goes on, on a real engine with a real swarm: each gate closed and open. That a gate
+ * let the pass through is seen on the engine: the bait, an old dangling image, is gone.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
+import { CiHost, type ServiceSpec } from "../support/ci-host.ts";
+import { type EngineName, engineAvailable } from "../support/engines.ts";
+
+const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
+const available = engineAvailable(engine);
+const OLD = "2020-01-01T00:00:00Z";
+/** Loaded again it is the same image again. */
+const BAIT = { created: OLD, sizeMiB: 0, labels: { for: "bait" } };
+const RUN = "ab12-1f2e3d_ci_commoninternet_net";
+/** What waits here waits for the engine: poll soon and long. */
+const POLL = { timeout: 30_000, interval: 50 };
+
+interface ServiceView {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: Record<string, unknown> & { readonly TaskTemplate: Record<string, unknown> };
+  readonly ServiceStatus: { RunningTasks: number; DesiredTasks: number; CompletedTasks: number };
+  readonly UpdateStatus?: { State?: string };
+}
+
+describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
+  let host: CiHost;
+  let base: string;
+  let bait: string;
+
+  beforeAll(async () => {
+    host = await CiHost.start({ name: "gates" });
+    base = await host.loadImage({ ref: "base:1", created: OLD });
+  });
+  afterAll(async () => {
+    await host?.stop();
+  });
+  beforeEach(async () => {
+    for (const id of await host.images()) if (id !== base) await host.docker.getImage(id).remove();
+    bait = await host.loadImage(BAIT);
+  });
+  /** A limit that the bait is past on every engine; short ones are for what a test lets grow old. */
+  const settings = (rest: object = {}) => ({
+    engine: { socketPath: host.socketPath },
+    disk: { paths: [host.dataRoot] },
+    convergence: { settle: "300ms" },
+    prune: { until: "1s", buildCache: false },
+    ...rest,
+  });
+
+  interface PassOptions {
+    readonly rest?: object;
+    readonly stateDir?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  }
+
+  async function pass({ rest, stateDir, env }: PassOptions = {}): Promise<AgentResult> {
+    await baitIsOld();
+    return await runAgent({
+      args: ["run", "--without-pressure"],
+      settings: settings(rest),
+      ...(stateDir === undefined ? {} : { stateDir }),
+      ...(env === undefined ? {} : { env }),
+    });
+  }
+
+  /** By LastTagTime the containerd store dates it from its load, and ages count whole seconds. */
+  async function baitIsOld(): Promise<void> {
+    const image = (await host.docker.getImage(bait).inspect()) as unknown as {
+      Metadata: { LastTagTime: string };
+    };
+    await past(Date.parse(image.Metadata.LastTagTime));
+  }
+
+  /** Resolves when what is dated so is older than the limit of 1 s. */
+  const past = (at: number) => sleep(Math.max(0, at + 2100 - Date.now()));
+
+  async function expectPassed(result: AgentResult): Promise<void> {
+    const verdicts = result.events.filter(({ event }) => event === "gate.verdict");
+    expect(verdicts.map(({ gate, verdict }) => [gate, verdict])).toEqual([
+      ["lock", "open"],
+      ["live-run", "open"],
+      ["converging", "open"],
+    ]);
+    expect(result.code).toBe(0);
+    expect(only(result.events, "pass.finished").outcome).toBe("pruned");
+    expect(idsOf(result.events, "object.removed", "image")).toEqual([bait]);
+    expect(await host.hasImage(bait)).toBe(false);
+    bait = await host.loadImage(BAIT);
+  }
+
+  /** @returns the verdict that deferred the pass */
+  async function expectDeferred(result: AgentResult, gate: string): Promise<AgentEvent> {
+    const verdicts = result.events.filter(({ event }) => event === "gate.verdict");
+    const closed = verdicts.filter(({ verdict }) => verdict !== "open");
+    expect(closed.map((line) => [line.gate, line.verdict])).toEqual([[gate, "closed"]]);
+    expect(result.code).toBe(0);
+    const [verdict] = closed as [AgentEvent];
+    expect(only(result.events, "pass.finished")).toMatchObject({
+      outcome: "deferred",
+      gate,
+      reason: verdict.reason,
+      removed: { container: 0, image: 0, "build-cache": 0 },
+    });
+    expect(await host.hasImage(bait)).toBe(true);
+    return verdict;
+  }
+
+  async function service(id: string): Promise<ServiceView> {
+    // Of the list: GET /services/{id} has no ServiceStatus.
+    const services = (await host.docker.listServices({ status: true } as object)) as unknown as ServiceView[];
+    const found = services.find(({ ID }) => ID === id);
+    if (found === undefined) throw new Error(`no service ${id}`);
+    return found;
+  }
+
+  async function counts(id: string): Promise<[number, number, number]> {
+    const { RunningTasks, DesiredTasks, CompletedTasks } = (await service(id)).ServiceStatus;
+    return [RunningTasks, DesiredTasks, CompletedTasks ?? 0];
+  }
+
+  /** Creates the service and waits until running/desired/completed tasks are these. */
+  async function serviceWith(spec: ServiceSpec, wanted: readonly number[]): Promise<string> {
+    const id = await host.createService(spec);
+    await vi.waitUntil(async () => String(await counts(id)) === String(wanted), POLL);
+    return id;
+  }
+
+  /** Asks for an update and waits until the engine calls its state that. */
+  async function update(id: string, state: string, change: (spec: ServiceView["Spec"]) => object) {
+    const { Version, Spec } = await service(id);
+    await host.docker.getService(id).update({ version: Version.Index, ...change(Spec) });
+    await vi.waitUntil(async () => (await service(id)).UpdateStatus?.State === state, POLL);
+  }
+
+  /** A task that runs until it is let go, and then ends well. */
+  const untilLetGo = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"];
+  async function letGo(serviceName: string): Promise<void> {
+    const tasks = await host.docker.listContainers({
+      filters: { label: [`com.docker.swarm.service.name=${serviceName}`] },
+    });
+    expect(tasks).toHaveLength(1);
+    for (const { Id } of tasks) await host.docker.getContainer(Id).kill({ signal: "SIGTERM" });
+  }
+
+  /** Ends all services and containers. */
+  async function clear(): Promise<void> {
+    for (const { ID } of await host.docker.listServices()) await host.docker.getService(ID).remove();
+    for (const { Id } of await host.docker.listContainers({ all: true })) {
+      await host.docker
+        .getContainer(Id)
+        .remove({ force: true })
+        .catch(() => {}); // a task's may go by itself
+    }
+    await vi.waitUntil(async () => (await host.docker.listContainers({ all: true })).length === 0, POLL);
+  }
+
+  describe("live runs", () => {
+    afterEach(clear);
+
+    it("defers for a service named like a run by default, and not for names that come close", async () => {
+      for (const name of [
+        "abcde-1f2e3d_ci_commoninternet_net_app",
+        "ab-1f2e3_ci_commoninternet_net_app",
+        "x_ab12-1f2e3d_ci_commoninternet_net_app",
+        "ab12-1f2e3g_ci_commoninternet_net_app",
+        "AB13-1f2e3d_ci_commoninternet_net_app",
+        "ab12-1f2e3d_ci_commoninternet_netapp",
+      ]) {
+        await host.createService({ name, image: "base:1", replicas: 0 });
+      }
+      await expectPassed(await pass());
+      await host.createService({ name: `${RUN}_app`, image: "base:1", replicas: 0 });
+      const verdict = await expectDeferred(await pass(), "live-run");
+      expect(verdict.reason).toContain(`service ${RUN}_app`);
+      expect(verdict.live).toMatchObject([{ kind: "service", name: `${RUN}_app` }]);
+      expect(verdict.liveCount).toBe(1);
+      await host.removeService(`${RUN}_app`);
+      await expectPassed(await pass());
+    });
+
+    it("still defers while the containers of a service run that has just been deleted", async () => {
+      await host.createService({
+        name: `${RUN}_db`,
+        image: "base:1",
+        cmd: ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"],
+        stopGraceMs: 6000,
+        waitForRunning: true,
+      });
+      await baitIsOld();
+      await host.removeService(`${RUN}_db`);
+      const deferred = await pass();
+      expect(await host.docker.listServices()).toEqual([]);
+      expect(await host.docker.listContainers()).toHaveLength(1);
+      const verdict = await expectDeferred(deferred, "live-run");
+      expect(verdict.live).toMatchObject([
+        { kind: "container", name: expect.stringContaining(`${RUN}_db.`) },
+      ]);
+      const [container] = await host.docker.listContainers();
+      await host.docker.getContainer(container!.Id).kill();
+      await vi.waitUntil(async () => (await host.docker.listContainers({ all: true })).length === 0, POLL);
+      await expectPassed(await pass());
+    });
+
+    it("defers for a running container by name, by label, or by a preset, and not for others or stopped ones", async () => {
+      const liveRuns = { containers: ["^job-[0-9]+$"], labels: ["ci.run"], presets: ["gitlab-runner"] };
+      const rest = { liveRuns, prune: { until: "1s", containers: false, buildCache: false } };
+      const idle = { image: "base:1", cmd: ["/bin/sleep", "3600"] };
+      await host.runContainer({ ...idle, name: "job-x" });
+      await host.runContainer({ ...idle, name: "my-job-1", labels: { "ci.runner": "1" } });
+      await host.runContainer({ image: "base:1", name: "job-99", labels: { "ci.run": "1" }, wait: true });
+      await expectPassed(await pass({ rest }));
+      const marks = [
+        { spec: { name: "job-7" }, rule: "^job-[0-9]+$" },
+        { spec: { name: "labelled", labels: { "ci.run": "" } }, rule: "ci.run" },
+        {
+          spec: { name: "gitlab", labels: { "com.gitlab.gitlab-runner.job.id": "12" } },
+          rule: "com.gitlab.gitlab-runner.job.id",
+        },
+      ];
+      for (const { spec, rule } of marks) {
+        const id = await host.runContainer({ ...idle, ...spec });
+        const verdict = await expectDeferred(await pass({ rest }), "live-run");
+        expect(verdict.live).toMatchObject([{ kind: "container", name: spec.name, rule }]);
+        await host.docker.getContainer(id).remove({ force: true });
+      }
+      await expectPassed(await pass({ rest }));
+    });
+
+    it("defers for a container that was created a moment ago, and takes it for a leftover past the limit", async () => {
+      const liveRuns = { containers: ["^job-"] };
+      const created = await host.createContainer({ image: "base:1", name: "job-1" });
+      const young = { liveRuns, prune: { until: "1h", buildCache: false } };
+      await expectDeferred(await pass({ rest: young }), "live-run");
+      const { Created } = await host.docker.getContainer(created).inspect();
+      await past(Date.parse(Created));
+      const old = await pass({ rest: { liveRuns, prune: { until: "1s", buildCache: false } } });
+      expect(idsOf(old.events, "object.removed", "container")).toEqual([created]);
+      expect(await host.hasContainer(created)).toBe(false);
+      await expectPassed(old);
+    });
+  });
+
+  describe("converging services", () => {
+    afterEach(clear);
+
+    it("passes beside services that are settled, at 2 of 2 or scaled to 0, and defers while one is at 0 of 1", async () => {
+      await serviceWith({ name: "web", image: "base:1", replicas: 2 }, [2, 2, 0]);
+      await serviceWith({ name: "off", image: "base:1", replicas: 0 }, [0, 0, 0]);
+      await expectPassed(await pass());
+      const stuck = await serviceWith(
+        { name: "homeless", image: "base:1", constraints: ["node.labels.no==such"] },
+        [0, 1, 0],
+      );
+      const verdict = await expectDeferred(await pass(), "converging");
+      expect(verdict).toMatchObject({
+        services: 3,
+        busyCount: 1,
+        busy: [{ id: stuck, service: "homeless", why: "0 of 1 tasks run" }],
+      });
+      await host.removeService("homeless");
+      await expectPassed(await pass());
+    });
+
+    it("defers for a one-shot service that is done, until it is stuck for longer than ignoreStuckAfter; then names it each time", async () => {
+      const id = await host.createService({
+        name: "oneshot",
+        image: "base:1",
+        cmd: ["/bin/true"],
+        restartCondition: "none",
+      });
+      const done = async () =>
+        (await host.docker.listTasks({ filters: { service: ["oneshot"] } })).map(
+          ({ Status }) => Status.State,
+        );
+      await vi.waitUntil(async () => String(await done()) === "complete", POLL);
+      expect(await counts(id)).toEqual([0, 1, 0]);
+      const stateDir = scratchDir();
+      const rest = { convergence: { settle: "0s", ignoreStuckAfter: "1m" } };
+      await expectDeferred(await pass({ stateDir }), "converging"); // default: never ignored
+      expect(Object.keys(stateOf(stateDir).busySince)).toEqual([id]);
+
+      const soon = await pass({ rest, stateDir, env: later(50) });
+      const verdict = await expectDeferred(soon, "converging");
+      expect(verdict.busy).toMatchObject([{ service: "oneshot", why: "0 of 1 tasks run" }]);
+      expect(soon.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
+
+      for (const seconds of [75, 90]) {
+        const ignoring = await pass({ rest, stateDir, env: later(seconds) });
+        const named = only(ignoring.events, "service.ignored");
+        expect(named).toMatchObject({ service: "oneshot", why: "0 of 1 tasks run", level: "warn" });
+        expect(named.busySeconds).toBeGreaterThan(60);
+        await expectPassed(ignoring);
+      }
+      await expectDeferred(await pass({ stateDir, env: later(100) }), "converging");
+    });
+
+    it("defers while jobs run, replicated or global, and passes when they are done", async () => {
+      await serviceWith({ name: "job", image: "base:1", mode: "replicated-job", cmd: untilLetGo }, [1, 1, 0]);
+      await serviceWith(
+        { name: "everywhere", image: "base:1", mode: "global-job", cmd: untilLetGo },
+        [1, 1, 0],
+      );
+      const both = await expectDeferred(await pass(), "converging");
+      expect(both.busyCount).toBe(2);
+      await letGo("job");
+      const [job] = await host.docker.listServices({ filters: { name: ["job"] } });
+      await vi.waitUntil(async () => (await counts(job!.ID))[2] === 1, POLL);
+      expect(await counts(job!.ID)).toEqual([0, 1, 1]); // done, though it looks as if 1 were wanted
+      const one = await expectDeferred(await pass(), "converging");
+      expect(one.busy).toMatchObject([{ service: "everywhere", why: "1 tasks to complete" }]);
+      await letGo("everywhere");
+      const [all] = await host.docker.listServices({ filters: { name: ["everywhere"] } });
+      await vi.waitUntil(async () => String(await counts(all!.ID)) === "0,0,1", POLL);
+      await expectPassed(await pass());
+    });
+
+    it("defers for a global service whose image cannot be had, though it wants 0 tasks most of the time", async () => {
+      const id = await host.createService({
+        name: "everywhere",
+        image: "127.0.0.1:9/no/such:1",
+        mode: "global",
+      });
+      await vi.waitUntil(async () => {
+        const tasks = await host.docker.listTasks({ filters: { service: [id] } });
+        return (
+          tasks.some(({ Status }) => Status.State === "rejected") && String(await counts(id)) === "0,0,0"
+        );
+      }, POLL);
+      for (let look = 0; look < 3; look++) {
+        const verdict = await expectDeferred(await pass(), "converging");
+        expect(verdict.busy).toMatchObject([{ service: "everywhere" }]);
+      }
+    });
+
+    it("defers for a service in a crash loop", async () => {
+      const id = await host.createService({ name: "crash", image: "base:1", cmd: ["/bin/false"] });
+      await vi.waitUntil(async () => {
+        const tasks = await host.docker.listTasks({ filters: { service: [id] } });
+        return tasks.some(({ Status }) => Status.State === "failed");
+      }, POLL);
+      const verdict = await expectDeferred(await pass(), "converging");
+      expect(verdict.busy).toMatchObject([{ service: "crash" }]);
+    });
+
+    it("defers while an update is under way, though 2 of 2 tasks run, and while a failed one is paused", async () => {
+      const id = await serviceWith({ name: "web", image: "base:1", replicas: 2 }, [2, 2, 0]);
+      await update(id, "updating", (spec) => ({
+        ...spec,
+        TaskTemplate: { ...spec.TaskTemplate, ForceUpdate: 1 },
+        UpdateConfig: { Parallelism: 1, Delay: 600e9, Order: "start-first" },
+      }));
+      await vi.waitUntil(async () => String(await counts(id)) === "2,2,0", POLL);
+      const updating = await expectDeferred(await pass(), "converging");
+      expect(updating.busy).toMatchObject([{ service: "web", why: "update updating" }]);
+
+      await update(id, "paused", (spec) => ({
+        ...spec,
+        TaskTemplate: {
+          ...spec.TaskTemplate,
+          ForceUpdate: 2,
+          ContainerSpec: {
+            ...(spec.TaskTemplate.ContainerSpec as object),
+            Command: ["/bin/busybox", "false"],
+          },
+        },
+        UpdateConfig: { Parallelism: 1, FailureAction: "pause", Order: "start-first", Monitor: 10e9 },
+      }));
+      const paused = await expectDeferred(await pass(), "converging");
+      expect(paused.busy).toMatchObject([{ service: "web", why: "update paused" }]);
+    });
+
+    function stateOf(dir: string): { busySince: Record<string, number> } {
+      return JSON.parse(readFileSync(join(dir, "state.json"), "utf8"));
+    }
+
+    /** Sets the clock of the pass, and of nothing else, so many seconds ahead. */
+    function later(seconds: number): Record<string, string> {
+      const file = join(scratchDir(), "later.cjs");
+      writeFileSync(file, `const now = Date.now; Date.now = () => now() + ${seconds * 1000};\n`);
+      return { NODE_OPTIONS: `--require ${file}` };
+    }
+  });
+
+  describe("the lock", () => {
+    it("defers while a launcher holds it shared, without asking the engine, and passes when it has let go", async () => {
+      const lockFile = join(scratchDir(), "lock");
+      const launcher = spawn("flock", ["--shared", lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
+      const ended = new Promise((resolve) => launcher.once("exit", resolve));
+      const held = () => spawnSync("flock", ["--nonblock", lockFile, "true"]).status !== 0;
+      await vi.waitUntil(() => existsSync(lockFile) && held(), POLL);
+      const verdict = await expectDeferred(await pass({ rest: { lockFile } }), "lock");
+      expect(verdict).toMatchObject({ lockFile, reason: expect.stringContaining(lockFile) });
+      const again = await pass({ rest: { lockFile } });
+      expect(only(again.events, "pass.finished")).toMatchObject({ engineRequests: 0, deferralsInARow: 1 });
+      launcher.stdin.end();
+      await ended;
+      await expectPassed(await pass({ rest: { lockFile } }));
+    });
+
+    it("lets only one pass of the same state at the engine at a time; one with a state of its own goes on", async () => {
+      const stateDir = scratchDir();
+      const rest = { convergence: { settle: "4s" } };
+      const outcomes: Promise<AgentResult>[] = [];
+      await baitIsOld();
+      const first = await runAgent({
+        args: ["run", "--without-pressure"],
+        settings: settings(rest),
+        stateDir,
+        whileRunning: (child, events) => {
+          child.stdout?.on("data", () => {
+            // The first line after the lock's: the pass holds it now, and waits for services to settle.
+            const locked = events.some(({ event, gate }) => event === "gate.verdict" && gate === "lock");
+            if (locked && outcomes.length === 0) {
+              outcomes.push(pass({ stateDir }));
+              outcomes.push(pass({ rest: { prune: { images: false, buildCache: false } } }));
+            }
+          });
+        },
+      });
+      const [second, other] = await Promise.all(outcomes);
+      expect(only(second!.events, "pass.finished")).toMatchObject({ outcome: "deferred", gate: "lock" });
+      expect(second!.code).toBe(0);
+      expect(only(other!.events, "pass.finished").gate).toBe(null);
+      await expectPassed(first);
+    });
+  });
+
+  describe("a run that starts in mid-pass", () => {
+    afterEach(clear);
+
+    const COUNT = 40;
+
+    /** Runs a pass over what was made, and starts a run when it has removed its first object. */
+    async function passInto(start: () => Promise<unknown>, liveRuns: object) {
+      let started: Promise<number> | undefined;
+      const result = await runAgent({
+        args: ["run", "--without-pressure"],
+        settings: settings({ liveRuns, convergence: { settle: "0s" } }),
+        whileRunning: (child, events) => {
+          child.stdout?.on("data", () => {
+            if (started !== undefined || !events.some(({ event }) => event === "object.removed")) return;
+            child.kill("SIGSTOP"); // or on a busy machine it may be through before the run has started
+            started = start()
+              .then(() => Date.now())
+              .finally(() => child.kill("SIGCONT"));
+          });
+        },
+      });
+      const startedAt = await started;
+      if (startedAt === undefined) throw new Error("nothing was removed, so no run was started");
+      return { result, startedAt };
+    }
+
+    async function expectEndedAtOnce(
+      { result, startedAt }: { result: AgentResult; startedAt: number },
+      kind: "container" | "image",
+      planned: readonly string[],
+      stillThere: (ids: readonly string[]) => Promise<string[]>,
+    ): Promise<void> {
+      const removed = idsOf(result.events, "object.removed", kind);
+      const rest = planned.filter((id) => !removed.includes(id));
+      expect(rest.length).toBeGreaterThan(0);
+      const late = result.events.filter(
+        ({ event, time }) => event === "object.removed" && Date.parse(String(time)) > startedAt,
+      );
+      expect(late.length).toBeLessThanOrEqual(10); // the gates are asked every 10 deletions
+      expect((await stillThere(planned)).sort()).toEqual([...rest].sort());
+      const notReached = result.events.filter(({ rule }) => rule === "not-reached").map(({ id }) => id);
+      expect(notReached).toEqual(expect.arrayContaining(rest));
+      expect(only(result.events, "pass.ended-early")).toMatchObject({
+        level: "warn",
+        reason: expect.stringContaining("a CI run is live"),
+        left: notReached.length,
+      });
+      expect(only(result.events, "pass.finished")).toMatchObject({
+        outcome: "incomplete",
+        gate: "live-run",
+        reason: expect.stringContaining("ended in mid-pass: a CI run is live"),
+      });
+      expect(result.code).toBe(0);
+    }
+
+    it("ends the pass at once: a service, while containers are removed; images are not even begun", async () => {
+      const containers: string[] = [];
+      for (let n = 0; n < COUNT; n++) containers.push(await host.createContainer({ image: "base:1" }));
+      await baitIsOld();
+      await past(Date.now()); // the containers are old as well
+      const started = await passInto(
+        () => host.createService({ name: `${RUN}_app`, image: "base:1", replicas: 0 }),
+        {},
+      );
+      await expectEndedAtOnce(started, "container", containers, async (ids) => {
+        const all = await host.docker.listContainers({ all: true });
+        return ids.filter((id) => all.some(({ Id }) => Id === id));
+      });
+      expect(await host.hasImage(bait)).toBe(true);
+    });
+
+    it("ends the pass at once: a container, while images are removed", async () => {
+      const images = [bait];
+      for (let n = 1; n < COUNT; n++) {
+        images.push(await host.loadImage({ ...BAIT, labels: { n: String(n) } }));
+      }
+      await past(Date.now()); // also where a load dates an image
+      const started = await passInto(
+        () => host.runContainer({ image: "base:1", name: "job-1", cmd: ["/bin/sleep", "3600"] }),
+        { containers: ["^job-"] },
+      );
+      await expectEndedAtOnce(started, "image", images, async (ids) => {
+        const all = await host.images();
+        return ids.filter((id) => all.includes(id));
+      });
+      // What is left goes with the next pass, once the run is over.
+      await host.docker.getContainer("job-1").remove({ force: true });
+      const next = await runAgent({ args: ["run", "--without-pressure"], settings: settings() });
+      expect(idsOf(next.events, "object.removed", "image").length).toBeGreaterThan(0);
+      expect((await host.images()).filter((id) => images.includes(id))).toEqual([]);
+    });
+  });
+
+  // These come last: they take the swarm and then the engine away.
+  describe("without a swarm, and without an engine", () => {
+    it("passes when the host is in no swarm, and looks only once", async () => {
+      await baitIsOld();
+      await host.docker.swarmLeave({ force: true });
+      const result = await runAgent({
+        args: ["run", "--without-pressure"],
+        settings: settings({ convergence: { settle: "60s" } }),
+      });
+      expect(result.seconds).toBeLessThan(30);
+      const [, , converging] = result.events.filter(({ event }) => event === "gate.verdict");
+      expect(converging?.reason).toBe("this engine is not part of a swarm");
+      await expectPassed(result);
+    });
+
+    it("below the watermark never contacts the engine: one line and exit 0, also when it is down", async () => {
+      const percent = await host.diskPercent();
+      const disk = (mark: number) => ({ disk: { paths: [host.dataRoot], highWatermark: `${mark}%` } });
+      let connections = 0;
+      const socketPath = join(scratchDir(), "counting.sock");
+      const server = createServer((socket) => {
+        connections++;
+        socket.destroy();
+      });
+      await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+      const counted = { engine: { socketPath } };
+      const below = await runAgent({
+        args: ["run"],
+        settings: settings({ ...disk(percent + 1), ...counted }),
+      });
+      expect(connections).toBe(0);
+      const above = await runAgent({ args: ["run"], settings: settings({ ...disk(percent), ...counted }) });
+      expect(connections).toBeGreaterThan(0);
+      expect(above.code).toBe(69);
+      server.close();
+
+      await host.killEngine();
+      const down = await runAgent({ args: ["run"], settings: settings(disk(percent + 1)) });
+      for (const result of [below, down]) {
+        expect(result.code).toBe(0);
+        expect(result.stdout.trim().split("\n")).toHaveLength(1);
+        expect(only(result.events, "pass.finished")).toMatchObject({
+          outcome: "below-watermark",
+          gate: "disk-pressure",
+          engineRequests: 0,
+        });
+      }
+    });
+  });
+});
