@@ -19,8 +19,15 @@ export function stateDirectory(
 
 /** This folder, or the nearest one above it that exists: what can be locked where the folder cannot be made. */
 export function nearestFolder(path: string): string {
-  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return folder || dirname(path) === path ? path : nearestFolder(dirname(path));
+  return isFolder(path) || dirname(path) === path ? path : nearestFolder(dirname(path));
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** The pass id: systemd's own where it started us, so that `journalctl _SYSTEMD_INVOCATION_ID=…` finds the pass. */
