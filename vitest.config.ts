@@ -8,6 +8,7 @@ export default defineConfig({
           name: "unit",
           include: ["tests/unit/**/*.test.ts", "tests/golden/**/*.test.ts"],
           testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -19,11 +20,19 @@ export default defineConfig({
           hookTimeout: 120_000,
           // Each file runs its own engine on its own disk; two cores carry two of them.
           maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
         // The flake, the module and the units, as far as Nix evaluates them without nixpkgs.
-        test: { name: "nix", include: ["tests/nix/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 120_000 },
+        test: {
+          name: "nix",
+          include: ["tests/nix/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         // The rendered units under a real systemd as PID 1, with an engine of its own.
@@ -32,6 +41,7 @@ export default defineConfig({
           include: ["tests/systemd/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 600_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

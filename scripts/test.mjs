@@ -48,7 +48,7 @@ try {
   );
   for (const { name, message } of broken) console.log(`FAILED as a whole: ${name}: ${message}`);
   failed += broken.length;
-  if (vitest.status !== 0 && failed === 0) failed++;
+  if (vitest.status !== 0 && result.numFailedTests + broken.length === 0) failed++;
 } catch (error) {
   console.log(`FAILED: vitest left no report: ${error.message}`);
   failed++;
