@@ -9,6 +9,7 @@ import type { Gatekeeper } from "./gatekeeper.ts";
 import type { Clock } from "./host/clock.ts";
 import type { Engine } from "./observe.ts";
 import type { Pressure } from "./pressure.ts";
+import type { Sightings } from "./sightings.ts";
 
 /** What a pass needs from outside. */
 export interface PassPorts {
@@ -36,11 +37,11 @@ export interface PassOptions {
 /** What the stages hand to the report; filled in as the pass gets that far. */
 export interface Course {
   readonly startedAt: number;
-  readonly before: Pressure;
+  before: Pressure;
   readonly state: State;
   engine: Engine | null;
   gatekeeper: Gatekeeper | null;
-  seenDangling: readonly string[] | null;
+  dangling: Sightings | null;
 }
 
 /** How a pass ended, before the disk was measured again. */

@@ -1,12 +1,30 @@
 import type { EngineReader } from "./engine/reader.ts";
+import type { Task } from "./engine/types.ts";
 import { unknown } from "./facts.ts";
 import { type BusyService, busyServices, converging } from "./gates/converging.ts";
 import { liveRun, type RunRules, runRules } from "./gates/live-run.ts";
 import type { Verdict } from "./gates/verdict.ts";
 import type { Clock } from "./host/clock.ts";
 import type { Observation } from "./observation.ts";
-import { type Engine, observe } from "./observe.ts";
+import { ask, type Engine, observe } from "./observe.ts";
 import type { Settings } from "./settings/settings.ts";
+import { type Sightings, sinceOf, stillSeen } from "./sightings.ts";
+
+/** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
+const MAX_GAP = 25 * 3_600_000;
+
+/** A task in one of these states has not run anything yet, or never will. */
+const NEVER_RAN = [
+  "new",
+  "allocated",
+  "pending",
+  "assigned",
+  "accepted",
+  "preparing",
+  "ready",
+  "starting",
+  "rejected",
+];
 
 /**
  * The short loop `observe → gates` that a pass goes round before it starts and between its steps: is a run live, does
@@ -14,39 +32,33 @@ import type { Settings } from "./settings/settings.ts";
  */
 export class Gatekeeper {
   readonly #reader: EngineReader;
-  readonly #engine: Engine;
+  #engine: Engine;
   readonly #settings: Settings;
   readonly #clock: Clock;
   readonly #rules: RunRules;
-  #busySince: Readonly<Record<string, number>>;
-  #busy: readonly BusyService[] = [];
+  #busy: Sightings;
+  #busyNow: readonly BusyService[] = [];
   #live: Observation["live"] = unknown("the containers", "not looked at yet");
-  #lookedAt = 0;
+  #askedAt = 0;
 
-  constructor(
-    reader: EngineReader,
-    engine: Engine,
-    settings: Settings,
-    clock: Clock,
-    busySince: Readonly<Record<string, number>>,
-  ) {
+  constructor(reader: EngineReader, engine: Engine, settings: Settings, clock: Clock, busy: Sightings) {
     this.#reader = reader;
     this.#engine = engine;
     this.#settings = settings;
     this.#clock = clock;
     this.#rules = runRules(settings.liveRuns);
-    this.#busySince = busySince;
+    this.#busy = busy;
   }
 
   /** For the next pass. */
-  get busySince(): Readonly<Record<string, number>> {
-    return this.#busySince;
+  get busy(): Sightings {
+    return this.#busy;
   }
 
   /** Services stuck for longer than `convergence.ignoreStuckAfter`: they no longer block, but are named. */
   get ignored(): readonly BusyService[] {
     const limit = this.#settings.convergence.ignoreStuckAfter;
-    return limit === null ? [] : this.#busy.filter(({ busySeconds }) => busySeconds > limit);
+    return limit === null ? [] : this.#busyNow.filter(({ busySeconds }) => busySeconds > limit);
   }
 
   /** The containers of the last look that run or are about to. */
@@ -54,23 +66,31 @@ export class Gatekeeper {
     return this.#live;
   }
 
-  /** When that look was, in milliseconds. */
-  get lookedAt(): number {
-    return this.#lookedAt;
+  /** When that look was, by the clock's `elapsed`. */
+  get askedAt(): number {
+    return this.#askedAt;
   }
 
   /** One look. Both verdicts, in order. */
   async look(): Promise<readonly Verdict[]> {
     const observation = await observe(this.#reader, this.#engine, this.#settings);
+    this.#askedAt = this.#clock.elapsed();
     const now = this.#clock.now();
-    this.#remember(observation, now);
-    this.#lookedAt = now;
+    const busySince = await this.#remember(observation, now);
     this.#live = observation.live;
     const { prune, convergence } = this.#settings;
     return [
       liveRun(this.#rules, observation, prune.until, now),
-      converging(convergence, observation, this.#busySince, now),
+      converging(convergence, observation, busySince, now),
     ];
+  }
+
+  /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */
+  async lookAgain(): Promise<readonly Verdict[]> {
+    const info = await ask("the engine", () => this.#reader.info());
+    if (!info.known) return [{ gate: "converging", verdict: "unknown", reason: info.reason, facts: {} }];
+    this.#engine = { ...this.#engine, info: info.value };
+    return this.look();
   }
 
   /**
@@ -84,13 +104,51 @@ export class Gatekeeper {
     return this.look();
   }
 
-  #remember(observation: Observation, now: number): void {
+  /** Since when each service has been busy, in milliseconds by its id. */
+  async #remember(observation: Observation, now: number): Promise<Readonly<Record<string, number>>> {
     const { services, failingGlobals } = observation;
-    if (!services.known || !failingGlobals.known) return;
-    this.#busy = busyServices(services.value, failingGlobals.value, this.#busySince, now);
-    this.#busySince = Object.fromEntries(this.#busy.map(({ id, since }) => [id, since]));
+    if (!services.known || !failingGlobals.known) return {};
+    const judge = (since: Readonly<Record<string, number>>) =>
+      busyServices(services.value, failingGlobals.value, since, now);
+    this.#busy = stillSeen(
+      this.#busy,
+      judge({}).map(({ id }) => id),
+      MAX_GAP,
+      now,
+    );
+    let since = sinceOf(this.#busy);
+    this.#busyNow = judge(since);
+    const stuck = this.ignored.map(({ id }) => id);
+    if (stuck.length > 0) {
+      since = { ...since, ...(await this.#lastRan(stuck, since, now)) };
+      this.#busyNow = judge(since);
+    }
+    return since;
+  }
+
+  /**
+   * Two looks are no proof of what lay between them. A task that has run since a service was first seen stuck says
+   * that it was not: its clock starts anew from there; and from now where the tasks cannot be read.
+   */
+  async #lastRan(
+    ids: readonly string[],
+    since: Readonly<Record<string, number>>,
+    now: number,
+  ): Promise<Readonly<Record<string, number>>> {
+    const tasks = await ask("the tasks of stuck services", () => this.#reader.tasks(ids, []));
+    return Object.fromEntries(
+      ids.map((id) => {
+        if (!tasks.known) return [id, now];
+        const ran = tasks.value
+          .filter((task) => task.serviceId === id && hasRun(task))
+          .map(({ at }) => at ?? now);
+        return [id, Math.max(since[id] ?? now, ...ran)];
+      }),
+    );
   }
 }
+
+const hasRun = ({ state }: Task) => !NEVER_RAN.includes(state);
 
 export function firstNotOpen(verdicts: readonly Verdict[]): Verdict | null {
   return verdicts.find(({ verdict }) => verdict !== "open") ?? null;

@@ -33,7 +33,8 @@ quietPass(argv)
       return;
     }
     const { main } = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
-    return main(argv);
+    // All is written (synchronously, on Linux); what may still run is a child that names mounts and hangs on one.
+    return main(argv).then(() => process.exit());
   })
   .catch((error: unknown) => {
     process.exitCode = Exit.bug;

@@ -1,7 +1,14 @@
 import pMap from "p-map";
 import { EngineError } from "./engine/errors.ts";
 import { apiAtLeast, type EngineReader, LIVE_STATES, STOPPED_STATES } from "./engine/reader.ts";
-import type { ContainerSummary, EngineInfo, EngineVersion, Service, Task } from "./engine/types.ts";
+import type {
+  ContainerDetail,
+  ContainerSummary,
+  EngineInfo,
+  EngineVersion,
+  Service,
+  Task,
+} from "./engine/types.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import type { Observation } from "./observation.ts";
 import { worthInspecting } from "./plan/containers.ts";
@@ -13,7 +20,7 @@ import type { Settings } from "./settings/settings.ts";
 const CONCURRENCY = 4;
 
 /** Runs a question; what the engine does not answer is unknown, a bug stays an exception. */
-async function ask<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
+export async function ask<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
   try {
     return known(await question());
   } catch (error) {
@@ -127,7 +134,10 @@ export function observeCandidates(
       dangling,
       async (summary) => ({
         summary,
-        detail: keptUnseen(summary, prune.until, now) ? null : await orGone(reader.image(summary.id)),
+        detail:
+          keptUnseen(summary, prune.until, now) || !IMAGE_ID.test(summary.id)
+            ? null
+            : await orUnread(reader.image(summary.id)),
       }),
       { concurrency: CONCURRENCY },
     );
@@ -140,8 +150,15 @@ export function observeCandidates(
     };
   });
 
-  async function containerDetail(summary: ContainerSummary) {
-    return worthInspecting(summary, prune.until, now) ? orGone(reader.container(summary.id, true)) : null;
+  /** The size is for the log; where it takes too long, or fails, the container is judged without. */
+  async function containerDetail(summary: ContainerSummary): Promise<ContainerDetail | null> {
+    if (!worthInspecting(summary, prune.until, now) || !CONTAINER_ID.test(summary.id)) return null;
+    try {
+      return await reader.container(summary.id, true);
+    } catch (error) {
+      if (!(error instanceof EngineError) || ["unreachable", "stopped"].includes(error.kind)) throw error;
+      return orUnread(reader.container(summary.id, false));
+    }
   }
 
   /**
@@ -155,11 +172,16 @@ export function observeCandidates(
   }
 }
 
-async function orGone<T>(question: Promise<T>): Promise<T | null> {
+/** One object that is gone, or that the engine refuses to show, is unread; an engine that does not answer is unknown. */
+async function orUnread<T>(question: Promise<T>): Promise<T | null> {
   try {
     return await question;
   } catch (error) {
-    if (error instanceof EngineError && error.kind === "gone") return null;
+    if (error instanceof EngineError && !error.endsThePass) return null;
     throw error;
   }
 }
+
+/** The ids of which a deletion may ever be asked (engine/envelope.ts); others are seen, and stay. */
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;

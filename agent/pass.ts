@@ -9,10 +9,9 @@ import {
   passStarted,
   prunePlanned,
   serviceIgnored,
-  stateDamaged,
 } from "./audit/events.ts";
 import type { Journal } from "./audit/journal.ts";
-import { loadState, NO_DEFERRALS, type State, setAside, stillSeen } from "./audit/state.ts";
+import { NO_DEFERRALS } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { Exit, type ExitCode } from "./exit.ts";
 import { known } from "./facts.ts";
@@ -25,9 +24,10 @@ import { nameMounts } from "./host/mounts.ts";
 import { observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
-import { belowWatermark, readable, readPressure } from "./pressure.ts";
-import { record, report } from "./report.ts";
+import { belowWatermark, readable, readPressure, watches } from "./pressure.ts";
+import { readState, record, report } from "./report.ts";
 import type { Settings } from "./settings/settings.ts";
+import { danglingSeen, sinceOf } from "./sightings.ts";
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -36,12 +36,12 @@ import type { Settings } from "./settings/settings.ts";
 export async function runPass(ports: PassPorts, settings: Settings, options: PassOptions): Promise<ExitCode> {
   const { clock, journal } = ports;
   const startedAt = clock.now();
-  const state = readState(ports);
+  const state = readState(ports, options.dryRun);
   const before = await readPressure(settings.disk, state.engineRoot);
   if (before.verdict.verdict === "closed" && !options.withoutPressure) {
     const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
-    if (!options.dryRun) record(ports, { ...state, deferrals: NO_DEFERRALS }, startedAt, finished, {});
+    if (!options.dryRun) record(ports, startedAt, finished, { deferrals: NO_DEFERRALS });
     return Exit.ok;
   }
   const mounts = await nameMounts(readable(before.filesystems).flatMap(({ paths }) => paths));
@@ -56,27 +56,37 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
       }),
     }),
   );
-  const course: Course = { startedAt, before, state, engine: null, gatekeeper: null, seenDangling: null };
-  const ended = await underLock(ports, settings, options, course);
-  return report(ports, settings, options, course, ended);
+  const course: Course = { startedAt, before, state, engine: null, gatekeeper: null, dangling: null };
+  return underLock(ports, settings, options, course);
 }
 
+/** The pass and its report, under the lock: the next pass finds the state that this one leaves. */
 async function underLock(
   ports: PassPorts,
   settings: Settings,
   options: PassOptions,
   course: Course,
-): Promise<Ended> {
+): Promise<ExitCode> {
+  const end = (ended: Ended) => report(ports, settings, options, course, ended);
   if (!options.withoutPressure) {
     say(ports, course.before.verdict);
-    if (course.before.verdict.verdict === "unknown") return failed(course.before.verdict);
+    if (course.before.verdict.verdict === "unknown") return end(failed(course.before.verdict));
   }
   const lock = await takeLock(ports.lockFile);
   const verdict = lockGate(ports.lockFile, lock.known ? known(lock.value !== null) : lock);
   say(ports, verdict);
-  if (verdict.verdict !== "open") return deferred(verdict);
+  if (verdict.verdict !== "open") return end(deferred(verdict));
   try {
-    return await observeAndAct(ports, settings, options, course);
+    return await end(await observeAndAct(ports, settings, options, course));
+  } catch (error) {
+    // A bug of ours. What was done is told all the same; main.ts says the rest.
+    await end({
+      outcome: "failed",
+      exitCode: Exit.bug,
+      reason: `a bug: ${(error as Error).message}`,
+      gate: null,
+    });
+    throw error;
   } finally {
     await (lock as { value: Lock }).value.release();
   }
@@ -96,8 +106,10 @@ async function observeAndAct(
     return { outcome: "failed", exitCode: Exit.unavailable, reason: engine.reason, gate: null };
   }
   course.engine = engine.value;
+  const { rootDir } = engine.value.info;
+  if (!watches(course.before, rootDir)) course.before = await readPressure(settings.disk, rootDir);
 
-  const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, course.state.busySince);
+  const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, course.state.busy);
   course.gatekeeper = gatekeeper;
   const verdicts = await gatekeeper.lookTwice(stop);
   if (stop.aborted) return stopped();
@@ -122,10 +134,10 @@ async function observeAndAct(
     return { outcome: "failed", exitCode: Exit.unavailable, reason: candidates.reason, gate: null };
   }
   const now = clock.now();
-  const dangling = candidates.value.images.map(({ summary }) => summary.id);
-  const firstSeen = stillSeen(course.state.firstSeenDangling, dangling, now);
-  course.seenDangling = settings.prune.images ? dangling : null;
-  const { plan, context } = makePlan(candidates.value, firstSeen, settings.prune, now);
+  const images = candidates.value.images.map(({ summary }) => summary);
+  const seen = danglingSeen(course.state.dangling, images, settings.prune.until, now);
+  if (settings.prune.images) course.dangling = seen;
+  const { plan, context } = makePlan(candidates.value, sinceOf(seen), settings.prune, now);
   journal.emit(
     prunePlanned(
       plan,
@@ -153,17 +165,18 @@ async function observeAndAct(
       journal,
       clock,
       stop,
-      gatesAskedAt: gatekeeper.lookedAt,
+      gatesAskedAt: gatekeeper.askedAt,
       askGates: async () => {
-        const notOpen = firstNotOpen(await gatekeeper.look());
+        const notOpen = firstNotOpen(await gatekeeper.lookAgain());
         if (notOpen !== null) say(ports, notOpen);
         return notOpen;
       },
       roomEnough: async () => {
         const { lowWatermark, inodes } = settings.disk;
         if (lowWatermark === null || options.withoutPressure) return false;
-        const { filesystems } = await readPressure(settings.disk, engine.value.info.rootDir);
-        return belowEverywhere(filesystems, lowWatermark, inodes);
+        const { filesystems, verdict } = await readPressure(settings.disk, rootDir);
+        // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
+        return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
       },
       progress: ports.progress,
     },
@@ -172,13 +185,13 @@ async function observeAndAct(
     context,
     settings,
   );
-  return { ...judgeActed(acted), acted, ...kept(plan) };
+  return { ...judgeActed(acted, plan), acted, ...kept(plan) };
 }
 
 const kept = (plan: Plan) => ({ keptByPlan: plan.keep.length });
 
 /** How the deletions ended; whether pressure remains is seen later, by measuring. Pure. */
-function judgeActed({ ending, failed, removed }: Acted): Ended {
+function judgeActed({ ending, failed, removed }: Acted, plan: Plan): Ended {
   if (ending?.by === "engine") {
     return { outcome: "failed", exitCode: Exit.unavailable, reason: ending.error.message, gate: null };
   }
@@ -200,9 +213,20 @@ function judgeActed({ ending, failed, removed }: Acted): Ended {
       gate: verdict.gate,
     };
   }
-  return removed.length === 0
-    ? { outcome: "nothing-eligible", exitCode: Exit.ok, reason: "nothing fulfils the rules", gate: null }
-    : { outcome: "pruned", exitCode: Exit.ok, reason: "the plan is done", gate: null };
+  const done = { exitCode: Exit.ok, gate: null };
+  if (removed.length > 0) {
+    const reason =
+      ending?.by === "low-watermark" ? "every filesystem is below the low watermark" : "the plan is done";
+    return { ...done, outcome: "pruned", reason };
+  }
+  return {
+    ...done,
+    outcome: "nothing-eligible",
+    reason:
+      plan.remove.length === 0
+        ? "nothing fulfils the rules"
+        : "all that was planned was gone, in use or named again when its turn came",
+  };
 }
 
 function stopped(): Ended {
@@ -240,11 +264,4 @@ function warnOfIdleLabels(journal: Journal, plan: Plan, { prune }: Settings): vo
       unselectedBytes: old.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0),
     }),
   );
-}
-
-function readState({ stateDir, journal, clock }: PassPorts): State {
-  const { state, damage } = loadState(stateDir);
-  if (damage !== null)
-    journal.emit(stateDamaged(damage, setAside(stateDir, clock.now()) ?? "could not be moved"));
-  return state;
 }

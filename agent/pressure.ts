@@ -21,6 +21,11 @@ export async function readPressure(settings: Settings["disk"], engineRoot: strin
   return { filesystems, verdict: diskPressure(settings, filesystems) };
 }
 
+/** This path is among those whose filesystem was looked at. Pure. */
+export function watches({ filesystems }: Pressure, path: string): boolean {
+  return readable(filesystems).some(({ paths }) => paths.includes(path));
+}
+
 export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
 }
@@ -37,6 +42,7 @@ export function belowWatermark({ filesystems, verdict }: Pressure, durationSecon
     filesystems: readable(filesystems),
     removed: { container: 0, image: 0, "build-cache": 0 },
     kept: 0,
+    gone: 0,
     failed: 0,
     deferralsInARow: 0,
     deferredForSeconds: null,

@@ -1,4 +1,4 @@
-import { loadState, type State, stillSeen } from "./audit/state.ts";
+import { loadState, type State } from "./audit/state.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
@@ -11,6 +11,7 @@ import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
 import type { Settings } from "./settings/settings.ts";
+import { danglingSeen, sinceOf } from "./sightings.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
@@ -20,26 +21,28 @@ export interface PreviewPorts {
 }
 
 /** What a pass would see and do now, without doing or recording any of it. */
-export interface Preview {
+/** What the gates say now: all four, in order, also those behind one that is not open. */
+export interface GatesPreview {
   readonly state: State;
   readonly pressure: Pressure;
   readonly engine: Fact<Engine>;
-  /** All four, in order, also those behind one that is not open. */
   readonly gates: readonly Verdict[];
-  readonly plan: Fact<Plan>;
+  /** `null` where the engine cannot be asked. */
+  readonly gatekeeper: Gatekeeper | null;
 }
 
 /** @param twice look at runs and services twice, as a pass does, instead of once */
-export async function preview(
+export async function previewGates(
   { settings, stateDir, lockFile, reader }: PreviewPorts,
   twice: boolean,
-): Promise<Preview> {
+): Promise<GatesPreview> {
   const { state } = loadState(stateDir);
   const engine = await observeEngine(reader);
   const root = engine.known ? engine.value.info.rootDir : state.engineRoot;
   const pressure = await readPressure(settings.disk, root);
   const held = await lockIsHeld(lockFile);
   const lock = lockGate(lockFile, held.known ? known(!held.value) : held);
+  const gates = [pressure.verdict, lock];
   if (!engine.known) {
     const blind = (gate: Verdict["gate"]): Verdict => ({
       gate,
@@ -51,34 +54,26 @@ export async function preview(
       state,
       pressure,
       engine,
-      gates: [pressure.verdict, lock, blind("live-run"), blind("converging")],
-      plan: unknown("the plan", engine.reason),
+      gatekeeper: null,
+      gates: [...gates, blind("live-run"), blind("converging")],
     };
   }
-  const gatekeeper = new Gatekeeper(reader, engine.value, settings, systemClock, state.busySince);
+  const gatekeeper = new Gatekeeper(reader, engine.value, settings, systemClock, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
+  return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
+}
+
+/** What a pass would remove now, whatever the gates say. */
+export async function previewPlan(
+  { settings, reader }: PreviewPorts,
+  { state, engine, gatekeeper }: GatesPreview,
+): Promise<Fact<Plan>> {
+  if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const now = systemClock.now();
-  const candidates = await observeCandidates(
-    reader,
-    engine.value,
-    settings.prune,
-    gatekeeper.live,
-    true,
-    now,
-  );
-  const plan = candidates.known
-    ? known(
-        makePlan(
-          candidates.value,
-          stillSeen(
-            state.firstSeenDangling,
-            candidates.value.images.map(({ summary }) => summary.id),
-            now,
-          ),
-          settings.prune,
-          now,
-        ).plan,
-      )
-    : candidates;
-  return { state, pressure, engine, gates: [pressure.verdict, lock, ...verdicts], plan };
+  const { prune } = settings;
+  const candidates = await observeCandidates(reader, engine.value, prune, gatekeeper.live, true, now);
+  if (!candidates.known) return candidates;
+  const images = candidates.value.images.map(({ summary }) => summary);
+  const seen = danglingSeen(state.dangling, images, prune.until, now);
+  return known(makePlan(candidates.value, sinceOf(seen), prune, now).plan);
 }

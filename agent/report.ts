@@ -1,12 +1,14 @@
 import {
   countByKind,
+  factUnknown,
   type PassFinished,
   passFinished,
   passIneffective,
+  stateDamaged,
   stateUnwritable,
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
-import { loadState, type State, saveState, stillSeen } from "./audit/state.ts";
+import { loadState, type State, saveState, setAside } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
@@ -26,6 +28,13 @@ export async function report(
   const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
   const after = await readPressure(settings.disk, engineRoot);
   let { outcome, exitCode, reason } = ended;
+  if (after.verdict.verdict === "unknown" && course.before.verdict.verdict !== "unknown") {
+    journal.emit(factUnknown("whether the pass helped", after.verdict.reason));
+    if (exitCode === Exit.ok && outcome !== "deferred") {
+      exitCode = Exit.unavailable;
+      reason = `${reason}, but the disk cannot be read any more: ${after.verdict.reason}`;
+    }
+  }
   const ranThrough = outcome === "pruned" || outcome === "nothing-eligible" || outcome === "incomplete";
   const pressed = !options.withoutPressure && after.verdict.verdict === "open";
   if (ranThrough && pressed && ended.gate === null && !ports.stop.aborted) {
@@ -43,7 +52,11 @@ export async function report(
       reason = `${reason}, but the disk is still ${after.verdict.reason}`;
     }
   }
-  const deferrals = nextDeferrals(course.state, outcome, course.startedAt);
+  const underPressure = course.before.verdict.verdict === "open";
+  const deferrals =
+    options.dryRun || (outcome === "deferred" && !underPressure)
+      ? course.state.deferrals
+      : nextDeferrals(course.state, outcome, course.startedAt);
   const now = clock.now();
   const deferredFor = deferrals.since === null ? null : (now - deferrals.since) / 1000;
   const fields: PassFinished = {
@@ -56,6 +69,7 @@ export async function report(
     filesystems: readable(after.filesystems),
     removed: countByKind(ended.acted?.removed ?? []),
     kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
+    gone: ended.acted?.gone ?? 0,
     failed: ended.acted?.failed ?? 0,
     deferralsInARow: deferrals.count,
     deferredForSeconds: deferredFor,
@@ -69,18 +83,11 @@ export async function report(
   const level = exitCode !== Exit.ok ? "error" : tooLong || outcome === "incomplete" ? "warn" : "info";
   journal.emit(passFinished(fields, level));
   if (!options.dryRun) {
-    record(ports, { ...course.state, deferrals }, course.startedAt, fields, {
+    record(ports, course.startedAt, fields, {
+      deferrals,
       engineRoot,
-      ...(course.gatekeeper === null ? {} : { busySince: course.gatekeeper.busySince }),
-      ...(course.seenDangling === null
-        ? {}
-        : {
-            firstSeenDangling: stillSeen(
-              course.state.firstSeenDangling,
-              course.seenDangling,
-              course.startedAt,
-            ),
-          }),
+      ...(course.gatekeeper === null ? {} : { busy: course.gatekeeper.busy }),
+      ...(course.dangling === null ? {} : { dangling: course.dangling }),
     });
   }
   return exitCode;
@@ -107,17 +114,37 @@ async function readHolders(reader: EngineReader, after: Pressure, engineRoot: st
   }
 }
 
-/** Adds the pass to the state as it stands now: a pass that was turned away may have been recorded meanwhile. */
+/**
+ * The state that earlier passes left. A file that was read and not understood is set aside.
+ * @param dryRun leave it where it is
+ */
+export function readState({ stateDir, journal, clock }: PassPorts, dryRun: boolean): State {
+  const { state, damage } = loadState(stateDir);
+  if (damage !== null) {
+    const aside = damage.kind === "not-understood" && !dryRun ? setAside(stateDir, clock.now()) : null;
+    journal.emit(stateDamaged(damage.reason, aside ?? "left where it is"));
+  }
+  return state;
+}
+
+/**
+ * Adds the pass, and what it learnt, to the state as it stands now: another pass may have been recorded meanwhile. A
+ * file that cannot be read is not replaced.
+ */
 export function record(
   { stateDir, journal, pass }: PassPorts,
-  state: State,
   startedAt: number,
   finished: PassFinished,
-  changes: Partial<State>,
+  learnt: Partial<State>,
 ): void {
+  const { state, damage } = loadState(stateDir);
   try {
-    const passes = [...loadState(stateDir).state.passes, toRecord(pass, startedAt, finished)];
-    saveState(stateDir, { ...state, passes, ...changes });
+    if (damage !== null) throw new Error(damage.reason);
+    saveState(stateDir, {
+      ...state,
+      ...learnt,
+      passes: [...state.passes, toRecord(pass, startedAt, finished)],
+    });
   } catch (error) {
     journal.emit(stateUnwritable((error as Error).message));
   }

@@ -6,6 +6,7 @@ import {
   passEndedEarly,
   type StepReport,
   stepFinished,
+  stepSkipped,
 } from "../audit/events.ts";
 import type { Journal } from "../audit/journal.ts";
 import { EngineError } from "../engine/errors.ts";
@@ -30,7 +31,7 @@ export interface ActPorts {
   readonly clock: Clock;
   /** Fires when the pass is told to stop: it ends before the next deletion. */
   readonly stop: AbortSignal;
-  /** When the gates were asked last, in milliseconds. */
+  /** When the gates were asked last, by the clock's `elapsed`. */
   readonly gatesAskedAt: number;
   /** Asks the gates again; the first one that is not open. */
   askGates(): Promise<Verdict | null>;
@@ -50,6 +51,8 @@ export type Ending =
 export interface Acted {
   readonly removed: readonly Judged[];
   readonly kept: number;
+  /** Gone before their turn came. */
+  readonly gone: number;
   readonly failed: number;
   readonly claimedBytes: Bytes;
   /** `null`: the whole plan was gone through. */
@@ -81,6 +84,7 @@ export async function execute(
   const images = new Map(candidates.images.map(({ summary }) => [summary.id, summary]));
   const removed: Judged[] = [];
   let kept = 0;
+  let gone = 0;
   let failed = 0;
   let claimedBytes = 0;
   let ending: Ending | null = null;
@@ -88,6 +92,7 @@ export async function execute(
   let checkedAt = ports.gatesAskedAt;
   let done = 0;
   let left = 0;
+  const stepsLeft: ObjectKind[] = [];
   let steps = 0;
   const total = plan.remove.length;
 
@@ -99,14 +104,16 @@ export async function execute(
       kind,
       removed: removed.length,
       kept,
+      gone,
       failed,
       claimedBytes,
       durationSeconds: 0,
     };
-    const startedAt = clock.now();
+    const startedAt = clock.elapsed();
     // The gates have just been asked when the first step starts.
     ending ??= await mayGoOn(steps++ > 0);
     if (ending !== null) {
+      stepsLeft.push(kind);
       leave(objects);
       continue;
     }
@@ -117,25 +124,28 @@ export async function execute(
         kind,
         removed: removed.length - before.removed,
         kept: kept - before.kept,
+        gone: gone - before.gone,
         failed: failed - before.failed,
         claimedBytes: claimedBytes - before.claimedBytes,
-        durationSeconds: (clock.now() - startedAt) / 1000,
+        durationSeconds: (clock.elapsed() - startedAt) / 1000,
       }),
     );
   }
   if (ending !== null) reportEnding(ending);
-  return { removed, kept, failed, claimedBytes, ending };
+  return { removed, kept, gone, failed, claimedBytes, ending };
 
   /** Whether the next deletion may happen; the gates are asked only when it is time. */
   async function mayGoOn(now: boolean): Promise<Ending | null> {
     if (stop.aborted) return { by: "stop" };
     if (await ports.roomEnough()) return { by: "low-watermark" };
     const due =
-      now || sinceCheck >= RECHECK_AFTER_DELETIONS || clock.now() - checkedAt >= RECHECK_AFTER_SECONDS * 1000;
+      now ||
+      sinceCheck >= RECHECK_AFTER_DELETIONS ||
+      clock.elapsed() - checkedAt >= RECHECK_AFTER_SECONDS * 1000;
     if (!due) return null;
     const verdict = await ports.askGates();
     sinceCheck = 0;
-    checkedAt = clock.now();
+    checkedAt = clock.elapsed();
     // Told to stop while asking: the verdict may be no more than the echo of that.
     if (stop.aborted) return { by: "stop" };
     return verdict === null ? null : { by: "gate", verdict };
@@ -158,6 +168,7 @@ export async function execute(
         removed.push(object);
         claimedBytes += object.sizeBytes ?? 0;
       } else if (fate === "failed") failed++;
+      else if (fate === "gone") gone++;
       else kept++;
       if (cause !== null) {
         leave(objects.slice(index + 1));
@@ -208,6 +219,7 @@ export async function execute(
     judgeAgain: () => Promise<Judged | null>,
     remove: () => Promise<void>,
   ): Promise<Fate> {
+    let sent = false;
     try {
       const judged = await judgeAgain();
       if (judged === null || judged.action === "keep") {
@@ -223,6 +235,7 @@ export async function execute(
         left++;
         return { fate: "kept", ending: { by: "stop" } };
       }
+      sent = true;
       await remove();
       journal.emit(objectRemoved(object));
       return { fate: "removed", ending: null };
@@ -236,8 +249,25 @@ export async function execute(
         keep(object, "in-use", "the engine refuses: it is in use (409)");
         return { fate: "kept", ending: null };
       }
-      journal.emit(objectFailed(object, error.message, error.status ?? null));
-      return { fate: "failed", ending: error.endsThePass ? endingOf(error) : null };
+      const ending = error.endsThePass ? endingOf(error) : null;
+      // The answer was lost, and with it whether the engine did it: an object that is gone now was removed by us.
+      const untold = sent && (error.endsThePass || error.kind === "malformed");
+      if (untold && error.kind !== "stopped" && (await isGone(judgeAgain))) {
+        journal.emit(objectRemoved(object));
+        return { fate: "removed", ending };
+      }
+      journal.emit(objectFailed(object, error.message, error.status ?? null, untold ? "unknown" : "no"));
+      return { fate: "failed", ending };
+    }
+  }
+
+  async function isGone(lookAgain: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await lookAgain();
+      return false;
+    } catch (error) {
+      if (error instanceof EngineError) return error.kind === "gone";
+      throw error;
     }
   }
 
@@ -249,7 +279,7 @@ export async function execute(
       const pruned = await writer.pruneBuildCache(prune.until);
       const forecast = new Map(listed.map((object) => [object.id, object]));
       for (const id of pruned.ids) {
-        const object = forecast.get(id) ?? cacheRecordByEngine(id);
+        const object = { ...cacheRecordByEngine(id), ...told(forecast.get(id)) };
         forecast.delete(id);
         removed.push(object);
         journal.emit(objectRemoved(object));
@@ -263,14 +293,18 @@ export async function execute(
       return null;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
+      if (error.kind === "gone") {
+        journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
+        return null;
+      }
       failed++;
+      const untold = error.endsThePass || error.kind === "malformed";
       journal.emit(
         objectFailed(
           cacheRecordByEngine("*"),
-          error.kind === "stopped"
-            ? `${error.message}; what it removed until then is not known`
-            : error.message,
+          error.message,
           error.status ?? null,
+          untold ? "unknown" : "no",
         ),
       );
       return error.endsThePass ? endingOf(error) : null;
@@ -292,12 +326,19 @@ export async function execute(
   }
 
   function reportEnding(end: Ending): void {
-    if (end.by === "gate") journal.emit(passEndedEarly(end.verdict.reason, left, "warn"));
-    else if (end.by === "stop") journal.emit(passEndedEarly("told to stop", left, "warn"));
+    if (end.by === "gate") journal.emit(passEndedEarly(end.verdict.reason, left, stepsLeft, "warn"));
+    else if (end.by === "stop") journal.emit(passEndedEarly("told to stop", left, stepsLeft, "warn"));
     else if (end.by === "low-watermark")
-      journal.emit(passEndedEarly("every filesystem is below the low watermark", left, "info"));
-    else journal.emit(passEndedEarly(end.error.message, left, "error"));
+      journal.emit(passEndedEarly("every filesystem is below the low watermark", left, stepsLeft, "info"));
+    else journal.emit(passEndedEarly(end.error.message, left, stepsLeft, "error"));
   }
+}
+
+/** What the list told of a record; why it goes is the engine's to say. */
+function told(listed: Judged | undefined): Partial<Judged> {
+  if (listed === undefined) return {};
+  const { names, sizeBytes, ageSeconds, ageBasis } = listed;
+  return { names, sizeBytes, ageSeconds, ageBasis };
 }
 
 /** A record that only the engine's report names: engines before API 1.42 list none beforehand. */

@@ -28,6 +28,7 @@ export const MESSAGES = {
   "object.kept": "kept",
   "object.gone": "was gone already",
   "object.failed": "could not be removed",
+  "step.skipped": "a step does not apply here",
   "step.finished": "a step is done",
   "pass.ended-early": "the pass ends before its plan is done",
   "pass.ineffective": "the pass did not achieve what it is for",
@@ -87,8 +88,16 @@ export const objectPlanned = (object: Judged) => event("object.planned", "info",
 export const objectRemoved = (object: Judged) => event("object.removed", "info", objectFields(object));
 export const objectKept = (object: Judged) => event("object.kept", "info", objectFields(object));
 export const objectGone = (object: Judged) => event("object.gone", "info", objectFields(object));
-export const objectFailed = (object: Judged, error: string, status: number | null) =>
-  event("object.failed", "error", { ...objectFields(object), error, status });
+/** @param removed `unknown`: the request was sent, and what came of it was not told */
+export const objectFailed = (
+  object: Judged,
+  error: string,
+  status: number | null,
+  removed: "no" | "unknown",
+) => event("object.failed", "error", { ...objectFields(object), error, status, removed });
+
+export const stepSkipped = (kind: ObjectKind, reason: string) =>
+  event("step.skipped", "info", { kind, reason });
 
 export const stepFinished = (fields: StepReport) =>
   event("step.finished", fields.failed > 0 ? "warn" : "info", { ...fields });
@@ -97,13 +106,20 @@ export interface StepReport {
   readonly kind: ObjectKind;
   readonly removed: number;
   readonly kept: number;
+  /** Planned, and gone before its turn came. */
+  readonly gone: number;
   readonly failed: number;
   readonly claimedBytes: Bytes;
   readonly durationSeconds: Seconds;
 }
 
-export const passEndedEarly = (reason: string, left: number, level: Level) =>
-  event("pass.ended-early", level, { reason, left });
+/** @param left objects of the plan that were not come to @param stepsLeft kinds that were not come to at all */
+export const passEndedEarly = (
+  reason: string,
+  left: number,
+  stepsLeft: readonly ObjectKind[],
+  level: Level,
+) => event("pass.ended-early", level, { reason, left, stepsLeft });
 
 export const passIneffective = (fields: {
   readonly cause: "pressure-remains" | "labels-match-nothing";
@@ -128,6 +144,8 @@ export interface PassFinished {
   readonly filesystems: readonly Filesystem[];
   readonly removed: Readonly<Record<ObjectKind, number>>;
   readonly kept: number;
+  /** Planned, and gone before its turn came. */
+  readonly gone: number;
   readonly failed: number;
   readonly deferralsInARow: number;
   /** `null`: the last pass was not deferred. */

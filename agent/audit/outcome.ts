@@ -12,6 +12,6 @@ export type Outcome =
   | "pressure-remains"
   /** Ended before the plan was done, or something planned could not be removed. */
   | "incomplete"
-  /** A fact could not be read before anything was decided. */
+  /** The engine, or a fact that a decision needs, could not be read; also after some of the plan was done. */
   | "failed"
   | "dry-run";

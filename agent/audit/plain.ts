@@ -68,8 +68,10 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
       return pc.dim(`  = kept ${describeObject(fields)}: ${field("reason")}`);
     case "object.gone":
       return pc.dim(`  = ${describeObject(fields)} was gone already`);
-    case "object.failed":
-      return pc.red(`  ✗ could not remove ${describeObject(fields)}: ${field("error")}`);
+    case "object.failed": {
+      const what = field("removed") === "unknown" ? "not known whether it removed" : "could not remove";
+      return pc.red(`  ✗ ${what} ${describeObject(fields)}: ${field("error")}`);
+    }
     case "step.finished": {
       const step = fields as unknown as StepReport;
       const failed = step.failed > 0 ? pc.red(`, ${step.failed} failed`) : "";

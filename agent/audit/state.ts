@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
+import type { Sightings } from "../sightings.ts";
 import type { Outcome } from "./outcome.ts";
 
 /**
@@ -10,9 +11,10 @@ import type { Outcome } from "./outcome.ts";
 export interface State {
   /** Where the engine keeps its data, as it said last: watched from then on, before it is asked again. */
   readonly engineRoot: string | null;
-  readonly firstSeenDangling: Readonly<Record<string, number>>;
-  /** By service id. */
-  readonly busySince: Readonly<Record<string, number>>;
+  /** Dangling images, by id. */
+  readonly dangling: Sightings;
+  /** Busy services, by id. */
+  readonly busy: Sightings;
   readonly deferrals: { readonly count: number; readonly since: number | null };
   /** Oldest first. */
   readonly passes: readonly PassRecord[];
@@ -44,8 +46,8 @@ export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 
 export const EMPTY_STATE: State = {
   engineRoot: null,
-  firstSeenDangling: {},
-  busySince: {},
+  dangling: {},
+  busy: {},
   deferrals: NO_DEFERRALS,
   passes: [],
 };
@@ -53,12 +55,12 @@ export const EMPTY_STATE: State = {
 const KEPT_PASSES = 200;
 const FILE = "state.json";
 
-const times = v.record(v.string(), v.number());
+const sightings = v.record(v.string(), v.object({ since: v.number(), lastSeen: v.number() }));
 const schema = v.object({
   version: v.literal(1),
   engineRoot: v.nullable(v.string()),
-  firstSeenDangling: times,
-  busySince: times,
+  dangling: sightings,
+  busy: sightings,
   deferrals: v.object({ count: v.number(), since: v.nullable(v.number()) }),
   // By hand: valibot takes 4 ms and 5 MB for the 200 of them, in each quiet pass.
   passes: v.custom<PassRecord[]>((list) => Array.isArray(list) && list.every(isPassRecord)),
@@ -104,8 +106,8 @@ function isFilesystemRecord(value: unknown): boolean {
 
 export interface LoadedState {
   readonly state: State;
-  /** The file could not be understood: why, and (once set aside) where it is now. */
-  readonly damage: string | null;
+  /** Why the file says nothing; `null` where it was understood, or is not there yet. */
+  readonly damage: { readonly reason: string; readonly kind: "unreadable" | "not-understood" } | null;
 }
 
 /** Never throws: no file is the empty state, and so is one that cannot be understood. */
@@ -115,13 +117,14 @@ export function loadState(dir: string): LoadedState {
     text = readFileSync(join(dir, FILE), "utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return { state: EMPTY_STATE, damage: code === "ENOENT" || code === "ENOTDIR" ? null : message };
+    const absent = code === "ENOENT" || code === "ENOTDIR";
+    return { state: EMPTY_STATE, damage: absent ? null : { reason: message, kind: "unreadable" } };
   }
   try {
     const { version: _, ...state } = v.parse(schema, JSON.parse(text));
     return { state, damage: null };
   } catch (error) {
-    return { state: EMPTY_STATE, damage: (error as Error).message };
+    return { state: EMPTY_STATE, damage: { reason: (error as Error).message, kind: "not-understood" } };
   }
 }
 
@@ -155,7 +158,7 @@ export function makeFolder(dir: string): void {
 /** Replaces the file as a whole. Throws what the filesystem says. */
 export function saveState(dir: string, state: State): void {
   makeFolder(dir);
-  const temporary = join(dir, `.${FILE}.${process.pid}`);
+  const temporary = join(dir, `.${FILE}.new`);
   try {
     writeFileSync(
       temporary,
@@ -166,13 +169,4 @@ export function saveState(dir: string, state: State): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-}
-
-/** `firstSeen` for what is there now: the earlier sight where there was one. Pure. */
-export function stillSeen(
-  before: Readonly<Record<string, number>>,
-  ids: readonly string[],
-  now: number,
-): Record<string, number> {
-  return Object.fromEntries(ids.map((id) => [id, Math.min(before[id] ?? now, now)]));
 }

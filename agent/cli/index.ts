@@ -11,6 +11,8 @@ import { validateCommand } from "./validate.ts";
 
 /** The command line behind the front (main.ts). Sets the exit code; only bugs are thrown. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // A reader that goes away (`| head`) is no error; a pass that acts has an ear of its own for it.
+  process.stdout.on("error", () => {});
   let code: ExitCode | null = null;
   const done: Done = (result) => {
     code = result;
@@ -22,6 +24,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     )
     .version(VERSION)
     .strict()
+    // Given twice, the last one counts, as in the front (main.ts).
+    .parserConfiguration({ "duplicate-arguments-array": false })
     .recommendCommands()
     .demandCommand(1, "name a command")
     .wrap(Math.min(process.stdout.columns ?? 100, 110))

@@ -5,7 +5,7 @@ import { shortId } from "../audit/plain.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { Exit } from "../exit.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
-import { preview } from "../preview.ts";
+import { previewGates, previewPlan } from "../preview.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
 import { gateLine } from "./gates.ts";
@@ -25,7 +25,10 @@ export function planCommand(yargs: Argv, done: Done): Argv {
           "what stays because it is young",
         ),
     async (argv) => {
-      const { gates, plan } = await preview(openContext(argv, false), true);
+      const context = openContext(argv, false);
+      const seen = await previewGates(context, true);
+      const { gates } = seen;
+      const plan = await previewPlan(context, seen);
       const settled: Plan = plan.known ? plan.value : { remove: [], keep: [] };
       const totals = { remove: totalsOf(settled.remove), keep: totalsOf(settled.keep) };
       if (argv.json) {

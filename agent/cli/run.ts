@@ -40,11 +40,11 @@ export function runCommand(yargs: Argv, done: Done): Argv {
       const stop = new AbortController();
       const giveUp = new AbortController();
       const end = () => {
+        if (stop.signal.aborted) return;
         stop.abort();
         setTimeout(() => giveUp.abort(), GRACE_MS).unref();
       };
-      process.once("SIGTERM", end);
-      process.once("SIGINT", end);
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
       const context = openContext(argv, true, giveUp.signal);
       const pass = passId(process.env);
       const terminal = argv.plain === true || (process.stdout.isTTY === true && argv.json !== true);

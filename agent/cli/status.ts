@@ -6,7 +6,7 @@ import { Exit } from "../exit.ts";
 import { crossings } from "../gates/disk-pressure.ts";
 import { systemClock } from "../host/clock.ts";
 import { readable } from "../pressure.ts";
-import { type Preview, preview } from "../preview.ts";
+import { type GatesPreview, previewGates } from "../preview.ts";
 import type { Settings } from "../settings/settings.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
 import { openContext } from "./context.ts";
@@ -26,22 +26,18 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
         .example("$0 status", "one screen"),
     async (argv) => {
       const context = openContext(argv, false);
-      const seen = await preview(context, false);
+      const seen = await previewGates(context, false);
       process.stdout.write(
         argv.json
           ? `${JSON.stringify(visibleDeep(toDocument(seen, context.settings)), null, 2)}\n`
           : `${toScreen(seen, context.settings, systemClock.now())}\n`,
       );
-      done(
-        seen.plan.known && seen.gates.every(({ verdict }) => verdict !== "unknown")
-          ? Exit.ok
-          : Exit.unavailable,
-      );
+      done(seen.gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
     },
   );
 }
 
-function toDocument({ engine, pressure, gates, state }: Preview, settings: Settings) {
+function toDocument({ engine, pressure, gates, state }: GatesPreview, settings: Settings) {
   return {
     engine: engine.known ? { ...engine.value.version, ...engine.value.info } : { unknown: engine.reason },
     highWatermark: formatWatermark(settings.disk.highWatermark),
@@ -52,7 +48,7 @@ function toDocument({ engine, pressure, gates, state }: Preview, settings: Setti
   };
 }
 
-function toScreen({ engine, pressure, gates, state }: Preview, settings: Settings, now: number): string {
+function toScreen({ engine, pressure, gates, state }: GatesPreview, settings: Settings, now: number): string {
   const { highWatermark, inodes } = settings.disk;
   const lines = [
     engine.known

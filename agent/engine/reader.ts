@@ -30,13 +30,13 @@ export interface EngineReader {
   version(): Promise<EngineVersion>;
   info(): Promise<EngineInfo>;
   services(): Promise<Service[]>;
-  /** Tasks of these services at these desired states. */
+  /** Tasks of these services; at these desired states, or at any when none is named. */
   tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]>;
   /** Containers in one of these states. */
   containers(states: readonly string[]): Promise<ContainerSummary[]>;
   /** Containers whose health check has not spoken yet. */
   startingContainers(): Promise<ContainerSummary[]>;
-  /** @param size also measure the writable layer, which walks it */
+  /** @param size also measure the writable layer, which walks it: may time out early, then ask without */
   container(id: string, size: boolean): Promise<ContainerDetail>;
   /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
   danglingImages(): Promise<ImageSummary[]>;
@@ -51,6 +51,9 @@ export interface EngineReader {
   /** As dear as all lists together: for reports only, never for a decision. */
   diskUsage(): Promise<DiskUsage>;
 }
+
+/** Seconds. Nothing depends on a size, and the container that fills the disk takes longest to measure. */
+const SIZE_DEADLINE = 5;
 
 /** Containers that run or are about to. */
 export const LIVE_STATES = ["created", "restarting", "running", "removing", "paused"] as const;
@@ -98,7 +101,10 @@ export class Reader implements EngineReader {
 
   async tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]> {
     if (serviceIds.length === 0) return [];
-    const filters = JSON.stringify({ service: serviceIds, "desired-state": desiredStates });
+    const filters = JSON.stringify({
+      service: serviceIds,
+      ...(desiredStates.length === 0 ? {} : { "desired-state": desiredStates }),
+    });
     return toTasks(await this.#get("/tasks", { filters }));
   }
 
@@ -113,7 +119,11 @@ export class Reader implements EngineReader {
   }
 
   async container(id: string, size: boolean): Promise<ContainerDetail> {
-    return toContainer(await this.#get(`/containers/${id}/json`, size ? { size: "true" } : undefined));
+    const path = `/containers/${id}/json`;
+    if (!size) return toContainer(await this.#get(path));
+    return toContainer(
+      await this.#client.call({ method: "GET", path, query: { size: "true" }, deadline: SIZE_DEADLINE }),
+    );
   }
 
   async danglingImages(): Promise<ImageSummary[]> {

@@ -46,6 +46,8 @@ export interface Task {
   /** `"running"`, `"failed"`, `"rejected"` … */
   readonly state: string;
   readonly desiredState: string;
+  /** When it came into this state. */
+  readonly at: number | null;
 }
 
 export type Labels = Readonly<Record<string, string>>;

@@ -148,13 +148,14 @@ export function toTasks(body: unknown): Task[] {
     v.object({
       ServiceID: v.string(),
       DesiredState: v.string(),
-      Status: v.object({ State: v.string() }),
+      Status: v.object({ State: v.string(), Timestamp: time }),
     }),
   );
   return read("tasks", schema, body).map((task) => ({
     serviceId: task.ServiceID,
     state: task.Status.State,
     desiredState: task.DesiredState,
+    at: task.Status.Timestamp,
   }));
 }
 

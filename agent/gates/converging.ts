@@ -8,10 +8,8 @@ export interface BusyService {
   readonly id: string;
   readonly service: string;
   readonly why: string;
-  /** Since an earlier pass or this one first saw it busy, without a change of the service in between. */
+  /** Since it was first seen busy, in one look after the other, without a change of the service in between. */
   readonly busySeconds: number;
-  /** The same as a moment, in milliseconds. */
-  readonly since: number;
 }
 
 const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
@@ -43,7 +41,7 @@ export function busyWhy(service: Service, failingGlobal: boolean): string | null
 
 /**
  * Closed while a service converges: a deploy, an update or a pull is in flight.
- * @param busySince milliseconds by service id: when it was first seen busy (audit/state.ts keeps it over passes)
+ * @param busySince milliseconds by service id: since when it has been seen busy (gatekeeper.ts knows, over passes)
  * @param now milliseconds
  */
 export function converging(
@@ -76,13 +74,15 @@ export function converging(
   const ignored = busy.filter((service) => !blocking.includes(service));
   const facts = {
     services: services.value.length,
-    busy: blocking.slice(0, SHOWN).map(withoutMoment),
+    busy: blocking.slice(0, SHOWN),
     busyCount: blocking.length,
-    ignored: ignored.map(withoutMoment),
+    ignored,
   };
   const [first] = blocking;
   if (first === undefined) {
-    return { gate, verdict: "open", reason: "no service is converging", facts };
+    const but =
+      ignored.length === 0 ? "" : ` but ${ignored.length} that no longer counts, stuck for too long`;
+    return { gate, verdict: "open", reason: `no service is converging${but}`, facts };
   }
   const more = blocking.length === 1 ? "" : ` and ${blocking.length - 1} more`;
   const since = first.busySeconds > 0 ? `, for ${formatDuration(first.busySeconds)}` : "";
@@ -92,10 +92,6 @@ export function converging(
     reason: `a service is converging: ${first.service} (${first.why}${since})${more}`,
     facts,
   };
-}
-
-function withoutMoment({ since: _, ...service }: BusyService) {
-  return service;
 }
 
 export function busyServices(
@@ -115,7 +111,6 @@ export function busyServices(
         service: service.name,
         why,
         busySeconds: Math.max(0, Math.round((now - since) / 1000)),
-        since,
       },
     ];
   });

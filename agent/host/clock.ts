@@ -2,12 +2,15 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds since some moment, never going back: for how long something takes. */
+  elapsed(): number;
   /** Resolves after so many seconds, or at once when the signal fires. */
   sleep(seconds: number, signal?: AbortSignal): Promise<void>;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   sleep: (seconds, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

@@ -32,8 +32,9 @@ export function judgeContainer(
   const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
   const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
   const finished = { at: detail?.finishedAt ?? null, basis: "finished" as const };
-  // Without detail there is only Created, and that is young already.
-  const age = youngest(neverStarted || finished.at === null ? [created, finished] : [finished], now);
+  const started = { at: detail?.startedAt ?? null, basis: "started" as const };
+  // Finished is the youngest of the three, unless the clock was set in between.
+  const age = youngest([finished, started, created], now);
   const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
     kind: "container",
     id: summary.id,

@@ -30,7 +30,12 @@ const MEANINGFUL_SINCE = 946_684_800_000;
  * @param now milliseconds
  */
 export function keptUnseen(summary: ImageSummary, until: number, now: number): boolean {
-  return summary.tags.length > 0 || summary.digests.length > 0 || isYoung(summary, until, now);
+  return !isDangling(summary) || isYoung(summary, until, now);
+}
+
+/** No tag and no digest: stricter than the classic stores, which take images that only a digest names for dangling. */
+export function isDangling({ tags, digests }: ImageSummary): boolean {
+  return tags.length === 0 && digests.length === 0;
 }
 
 function isYoung({ createdAt }: ImageSummary, until: number, now: number): boolean {

@@ -3,7 +3,14 @@ import type { Bytes, Seconds } from "../units.ts";
 export type ObjectKind = "container" | "image" | "build-cache";
 
 /** What an age was counted from. `none`: nothing dates this object. */
-export type AgeBasis = "finished" | "created" | "last-tagged" | "first-seen-dangling" | "last-used" | "none";
+export type AgeBasis =
+  | "finished"
+  | "started"
+  | "created"
+  | "last-tagged"
+  | "first-seen-dangling"
+  | "last-used"
+  | "none";
 
 /** Which rule decided; never changes meaning, so that metrics and queries can rely on it. */
 export type Rule =
