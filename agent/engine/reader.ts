@@ -1,4 +1,5 @@
 import type { DockerodeClient } from "./client.ts";
+import { EngineError } from "./errors.ts";
 import type {
   CacheRecord,
   ContainerDetail,
@@ -51,6 +52,11 @@ export interface EngineReader {
   /** As dear as all lists together: for reports only, never for a decision. */
   diskUsage(): Promise<DiskUsage>;
 }
+
+/** The only ids that a deletion may ever name (envelope.ts); an object with another one is listed, unread, and stays. */
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
+const oddId = (id: string) => new EngineError("malformed", `not an id that could be asked for: ${id}`);
 
 /** Seconds. Nothing depends on a size, and the container that fills the disk takes longest to measure. */
 const SIZE_DEADLINE = 5;
@@ -119,6 +125,7 @@ export class Reader implements EngineReader {
   }
 
   async container(id: string, size: boolean): Promise<ContainerDetail> {
+    if (!CONTAINER_ID.test(id)) throw oddId(id);
     const path = `/containers/${id}/json`;
     if (!size) return toContainer(await this.#get(path));
     return toContainer(
@@ -135,6 +142,7 @@ export class Reader implements EngineReader {
   }
 
   async image(id: string): Promise<ImageDetail> {
+    if (!IMAGE_ID.test(id)) throw oddId(id);
     return toImage(await this.#get(`/images/${id}/json`));
   }
 

@@ -53,7 +53,7 @@ async function play(story: Story) {
   const names = new Map<string, string>();
   let now = NOW;
   let asked = 0;
-  const clock: Clock = { now: () => now, sleep: async () => {} };
+  const clock: Clock = { now: () => now, elapsed: () => now, sleep: async () => {} };
 
   const count = (letter: string, total = 0) => Array.from({ length: total }, (_, at) => `${letter}${at + 1}`);
   const containers = count("c", story.containers).map((name) => {
@@ -184,6 +184,7 @@ describe("a plan that meets no obstacle", () => {
         kept: 0,
         failed: 0,
         claimedBytes: 20,
+        gone: 0,
         durationSeconds: 1,
       },
       {
@@ -193,6 +194,7 @@ describe("a plan that meets no obstacle", () => {
         kept: 0,
         failed: 0,
         claimedBytes: 100,
+        gone: 0,
         durationSeconds: 0.5,
       },
     ]);
@@ -231,7 +233,7 @@ describe("the gates are asked again", () => {
     expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
     expect(counts(acted)).toEqual({ removed: 10, kept: 4, failed: 0 });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "warn", reason: CLOSED.reason, left: 4 },
+      { level: "warn", reason: CLOSED.reason, left: 4, stepsLeft: ["image"] },
     ]);
   });
 
@@ -276,7 +278,8 @@ describe("an object that is not what it was when the plan was made", () => {
   it("and is gone already is noted as gone, not as removed", async () => {
     const { deleted, told, acted } = await play({ containers: 2, now: { c1: "gone" } });
     expect([deleted, told]).toEqual([["c2"], ["gone c1", "removed c2"]]);
-    expect(counts(acted)).toEqual({ removed: 1, kept: 1, failed: 0 });
+    expect(counts(acted)).toEqual({ removed: 1, kept: 0, failed: 0 });
+    expect(acted.gone).toBe(1);
   });
 });
 
@@ -317,7 +320,7 @@ describe("a deletion that the engine answers with", () => {
       expect(told).toEqual(["removed c1", "failed c2", "kept c3 not-reached", "kept i1 not-reached"]);
       expect(acted.ending).toMatchObject({ by: "engine", error: { kind } });
       expect(eventNamed(events, "pass.ended-early")).toEqual([
-        { level: "error", reason: `engine says ${kind}`, left: 2 },
+        { level: "error", reason: `engine says ${kind}`, left: 2, stepsLeft: ["image"] },
       ]);
     },
   );
@@ -347,7 +350,7 @@ describe("a pass that is told to stop", () => {
     expect(told).toEqual(["removed c1", "kept c2 not-reached", "kept c3 not-reached"]);
     expect(acted.ending).toEqual({ by: "stop" });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "warn", reason: "told to stop", left: 2 },
+      { level: "warn", reason: "told to stop", left: 2, stepsLeft: [] },
     ]);
   });
 
@@ -401,7 +404,7 @@ describe("the low watermark", () => {
     expect(told.at(-1)).toBe("kept i2 not-reached");
     expect(acted.ending).toEqual({ by: "low-watermark" });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "info", reason: "every filesystem is below the low watermark", left: 1 },
+      { level: "info", reason: "every filesystem is below the low watermark", left: 1, stepsLeft: [] },
     ]);
   });
 
@@ -488,7 +491,7 @@ describe("the build cache", () => {
     const { events, acted } = await play({ settings, cachePrune: "stopped" });
     expect(acted.ending).toEqual({ by: "stop" });
     expect(eventNamed(events, "object.failed")).toMatchObject([
-      { error: "engine says stopped; what it removed until then is not known" },
+      { error: "engine says stopped", removed: "unknown" },
     ]);
   });
 });

@@ -21,6 +21,7 @@ import {
   stateDamaged,
   stateUnwritable,
   stepFinished,
+  stepSkipped,
 } from "../../../agent/audit/events.ts";
 import { bar, plainJournal, sentence, shortId } from "../../../agent/audit/plain.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
@@ -49,6 +50,7 @@ const FINISHED: PassFinished = {
   filesystems: [filesystem({ usedPercent: 40 })],
   removed: { container: 1, image: 2, "build-cache": 0 },
   kept: 3,
+  gone: 0,
   failed: 0,
   deferralsInARow: 0,
   deferredForSeconds: null,
@@ -112,18 +114,42 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   ],
   [objectGone(OBJECT), `  = image ${ID}, 1.5 KiB, last tagged 2d ago was gone already`],
   [
-    objectFailed(OBJECT, "500 disk error", 500),
+    objectFailed(OBJECT, "500 disk error", 500, "no"),
     `  ✗ could not remove image ${ID}, 1.5 KiB, last tagged 2d ago: 500 disk error`,
   ],
   [
-    stepFinished({ kind: "image", removed: 2, kept: 1, failed: 0, claimedBytes: 1, durationSeconds: 1 }),
+    objectFailed(OBJECT, "no answer", null, "unknown"),
+    `  ✗ not known whether it removed image ${ID}, 1.5 KiB, last tagged 2d ago: no answer`,
+  ],
+  [stepSkipped("build-cache", "no such thing here"), "a step does not apply here: no such thing here"],
+  [
+    stepFinished({
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 0,
+      claimedBytes: 1,
+      durationSeconds: 1,
+    }),
     "  image: 2 removed, 1 kept",
   ],
   [
-    stepFinished({ kind: "image", removed: 2, kept: 1, failed: 3, claimedBytes: 1, durationSeconds: 1 }),
+    stepFinished({
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 3,
+      claimedBytes: 1,
+      durationSeconds: 1,
+    }),
     "  image: 2 removed, 1 kept, 3 failed",
   ],
-  [passEndedEarly("told to stop", 4, "warn"), "The pass ends before its plan is done, 4 left: told to stop"],
+  [
+    passEndedEarly("told to stop", 4, [], "warn"),
+    "The pass ends before its plan is done, 4 left: told to stop",
+  ],
   [
     passIneffective({
       cause: "pressure-remains",
@@ -180,7 +206,7 @@ describe("the levels of events", () => {
     [gateVerdict({ gate: "lock", verdict: "closed", reason: "", facts: {} }), "info"],
     [factUnknown("a", "b"), "error"],
     [passIneffective({ cause: "labels-match-nothing", reason: "" }), "error"],
-    [objectFailed(OBJECT, "x", null), "error"],
+    [objectFailed(OBJECT, "x", null, "no"), "error"],
     [stateDamaged("a", "b"), "warn"],
     [serviceIgnored({ service: "a", why: "b", busySeconds: 1 }), "warn"],
     [objectRemoved(OBJECT), "info"],
@@ -212,7 +238,7 @@ describe("a terminal", () => {
     const journal = plainJournal(out, () => {});
     journal.progress(1, 4);
     expect(stripVTControlCharacters(read())).toBe("  █████░░░░░░░░░░░░░░░ 1 of 4");
-    journal.emit(passEndedEarly("told to stop", 3, "warn"));
+    journal.emit(passEndedEarly("told to stop", 3, ["build-cache"], "warn"));
     expect(read()).toMatch(/^\r\u001b\[K/);
   });
 

@@ -10,7 +10,6 @@ import {
   type State,
   saveState,
   setAside,
-  stillSeen,
 } from "../../../agent/audit/state.ts";
 import { NOW } from "../support.ts";
 
@@ -42,8 +41,8 @@ const record = (pass: string): PassRecord => ({
 
 const FULL: State = {
   engineRoot: "/var/lib/docker",
-  firstSeenDangling: { "sha256:a": NOW - 1000 },
-  busySince: { s1: NOW - 2000 },
+  dangling: { "sha256:a": { since: NOW - 1000, lastSeen: NOW } },
+  busy: { s1: { since: NOW - 2000, lastSeen: NOW } },
   deferrals: { count: 3, since: NOW - 3000 },
   passes: [record("1"), record("2")],
 };
@@ -127,16 +126,15 @@ describe("a state that cannot be understood", () => {
       "with a pass without its reason",
       () => changed({ passes: [record("0"), { ...record("1"), reason: 1 }] }),
     ],
-    ["with a time that is none", () => changed({ firstSeenDangling: { a: "yesterday" } })],
-    ["with a missing time", () => changed({ busySince: { a: null } })],
+    ["with a time that is none", () => changed({ dangling: { a: { since: "yesterday", lastSeen: 1 } } })],
+    ["with a missing time", () => changed({ busy: { a: { since: 1 } } })],
     ["with deferrals that are no numbers", () => changed({ deferrals: { count: "3", since: null } })],
     ["with an engine root that is no path", () => changed({ engineRoot: 7 })],
   ])("is read as empty, and said to be damaged: %s", (_, text) => {
     put(text());
     const { state, damage } = loadState(dir);
     expect(state).toEqual(EMPTY_STATE);
-    expect(damage).not.toBeNull();
-    expect(damage).not.toBe("");
+    expect(damage).toMatchObject({ kind: "not-understood", reason: expect.stringMatching(/./) });
   });
 
   it("is set aside under a name with the time, and stays readable there", () => {
@@ -171,23 +169,9 @@ describe("a state that cannot be understood", () => {
 
   it("that is a folder is damage as well", () => {
     mkdirSync(join(dir, "state.json"));
-    expect(loadState(dir).damage).toContain("EISDIR");
-  });
-});
-
-describe("what was seen before", () => {
-  it("keeps its first sight while it is there, and starts anew when it comes back", () => {
-    const first = stillSeen({}, ["a", "b"], 1000);
-    const second = stillSeen(first, ["a"], 2000);
-    const third = stillSeen(second, ["a", "b"], 3000);
-    expect([first, second, third]).toEqual([{ a: 1000, b: 1000 }, { a: 1000 }, { a: 1000, b: 3000 }]);
-  });
-
-  it("is never seen later than now: a clock that goes backwards makes nothing look younger for ever", () => {
-    expect(stillSeen({ a: 5000 }, ["a"], 1000)).toEqual({ a: 1000 });
-  });
-
-  it("is nothing when nothing is there", () => {
-    expect(stillSeen({ a: 1 }, [], 2)).toEqual({});
+    expect(loadState(dir).damage).toMatchObject({
+      kind: "unreadable",
+      reason: expect.stringContaining("EISDIR"),
+    });
   });
 });

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { EngineError } from "../../agent/engine/errors.ts";
+import type { EngineReader } from "../../agent/engine/reader.ts";
+import type { EngineInfo, Service, Task } from "../../agent/engine/types.ts";
+import { Gatekeeper } from "../../agent/gatekeeper.ts";
+import type { Engine } from "../../agent/observe.ts";
+import type { Sightings } from "../../agent/sightings.ts";
+import { HOUR, NOW, service, settingsOf } from "./support.ts";
+
+const settings = settingsOf({ convergence: { ignoreStuckAfter: "6h" } });
+const info: EngineInfo = { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "manager" } };
+const engine: Engine = { version: { version: "28.5.2", apiVersion: "1.51" }, info };
+const stuck = service({
+  id: "s",
+  name: "web",
+  status: { running: 0, desired: 1, completed: 0 },
+  updatedAt: 0,
+});
+const hours = (count: number) => NOW - count * HOUR * 1000;
+const task = (state: string, at: number | null): Task => ({
+  serviceId: "s",
+  state,
+  desiredState: "running",
+  at,
+});
+
+/** The verdicts of one look at these services, whose tasks are these; `null`: they cannot be read. */
+async function look(services: Service[], tasks: Task[] | null, busy: Sightings) {
+  const reader: Partial<EngineReader> = {
+    containers: async () => [],
+    services: async () => services,
+    tasks: async (ids) => {
+      if (ids.length === 0) return [];
+      if (tasks === null) throw new EngineError("refused", "500", 500);
+      return tasks;
+    },
+  };
+  const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
+  const gatekeeper = new Gatekeeper(reader as EngineReader, engine, settings, clock, busy);
+  const [, converging] = await gatekeeper.look();
+  return { verdict: converging?.verdict, ignored: gatekeeper.ignored.map((one) => one.service), gatekeeper };
+}
+
+const seenBusy = (since: number, lastSeen = hours(1)): Sightings => ({ s: { since, lastSeen } });
+
+describe("a service that is stuck for longer than convergence.ignoreStuckAfter", () => {
+  it.each([
+    ["nothing of it ever ran", []],
+    ["all its tasks are rejected, the last one just now", [task("rejected", NOW)]],
+    ["it ran before it was first seen stuck", [task("complete", hours(8)), task("failed", hours(9))]],
+  ])("no longer blocks: %s", async (_, tasks) => {
+    const { verdict, ignored } = await look([stuck], tasks, seenBusy(hours(7)));
+    expect([verdict, ignored]).toEqual(["open", ["web"]]);
+  });
+
+  it.each([
+    ["one of its tasks has run since", [task("failed", hours(2))], seenBusy(hours(7))],
+    ["a task runs, since when is not told", [task("running", null)], seenBusy(hours(7))],
+    ["its tasks cannot be read", null, seenBusy(hours(7))],
+    ["nobody looked for more than a day", [], seenBusy(hours(40), hours(26))],
+    ["it is not stuck for that long", [], seenBusy(hours(5))],
+    ["it was never seen before", [], {}],
+  ])("still blocks: %s", async (_, tasks, busy) => {
+    const { verdict, ignored } = await look([stuck], tasks, busy);
+    expect([verdict, ignored]).toEqual(["closed", []]);
+  });
+
+  it("is forgotten once it is seen settled", async () => {
+    const settled = service({ id: "s", name: "web" });
+    const { gatekeeper } = await look([settled], [], seenBusy(hours(7)));
+    expect(gatekeeper.busy).toEqual({});
+  });
+});
