@@ -13,18 +13,8 @@ import { type Sightings, sinceOf, stillSeen } from "./sightings.ts";
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
 
-/** A task in one of these states has not run anything yet, or never will. */
-const NEVER_RAN = [
-  "new",
-  "allocated",
-  "pending",
-  "assigned",
-  "accepted",
-  "preparing",
-  "ready",
-  "starting",
-  "rejected",
-];
+/** A task in one of these states has not run anything yet. */
+const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
 
 /**
  * The short loop `observe → gates` that a pass goes round before it starts and between its steps: is a run live, does
@@ -88,7 +78,10 @@ export class Gatekeeper {
   /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */
   async lookAgain(): Promise<readonly Verdict[]> {
     const info = await ask("the engine", () => this.#reader.info());
-    if (!info.known) return [{ gate: "converging", verdict: "unknown", reason: info.reason, facts: {} }];
+    if (!info.known) return [unclear(info.reason)];
+    // A manager that shuts down says so for some seconds, on connections that are open (20.10): its swarm lives on.
+    if (info.value.swarm.role === "none" && this.#engine.info.swarm.role !== "none")
+      return [unclear("this engine was part of a swarm, and says that it is not any more")];
     this.#engine = { ...this.#engine, info: info.value };
     return this.look();
   }
@@ -148,7 +141,11 @@ export class Gatekeeper {
   }
 }
 
-const hasRun = ({ state }: Task) => !NEVER_RAN.includes(state);
+/** A task whose image cannot be had is rejected; so is one that ran on a node that no longer meets a constraint. */
+const hasRun = ({ state, hadContainer }: Task) =>
+  state === "rejected" ? hadContainer : !NOT_YET.includes(state);
+
+const unclear = (reason: string): Verdict => ({ gate: "converging", verdict: "unknown", reason, facts: {} });
 
 export function firstNotOpen(verdicts: readonly Verdict[]): Verdict | null {
   return verdicts.find(({ verdict }) => verdict !== "open") ?? null;

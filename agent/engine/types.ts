@@ -48,6 +48,8 @@ export interface Task {
   readonly desiredState: string;
   /** When it came into this state. */
   readonly at: number | null;
+  /** A container was made for it; it may have run, whatever its state is now. */
+  readonly hadContainer: boolean;
 }
 
 export type Labels = Readonly<Record<string, string>>;

@@ -148,7 +148,11 @@ export function toTasks(body: unknown): Task[] {
     v.object({
       ServiceID: v.string(),
       DesiredState: v.string(),
-      Status: v.object({ State: v.string(), Timestamp: time }),
+      Status: v.object({
+        State: v.string(),
+        Timestamp: time,
+        ContainerStatus: v.nullish(v.object({ ContainerID: v.nullish(v.string(), "") })),
+      }),
     }),
   );
   return read("tasks", schema, body).map((task) => ({
@@ -156,6 +160,7 @@ export function toTasks(body: unknown): Task[] {
     state: task.Status.State,
     desiredState: task.DesiredState,
     at: task.Status.Timestamp,
+    hadContainer: (task.Status.ContainerStatus?.ContainerID ?? "") !== "",
   }));
 }
 

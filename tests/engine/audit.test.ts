@@ -1,6 +1,16 @@
 /** What a pass says and what it leaves behind: log lines, state, exit codes, figures; on a real engine. */
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -202,6 +212,13 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
         const image = await oldImage();
         const stateDir = scratchDir();
         writeFileSync(join(stateDir, "state.json"), text);
+        const dry = await pass({}, { stateDir, args: ["run", "--without-pressure", "--dry-run"] });
+        expect(only(dry.events, "state.damaged")).toMatchObject({
+          level: "warn",
+          setAside: "left where it is",
+        });
+        expect(readdirSync(stateDir)).toEqual(["state.json"]);
+        expect(readFileSync(join(stateDir, "state.json"), "utf8")).toBe(text);
         const result = await pass({}, { stateDir });
         const warning = only(result.events, "state.damaged");
         expect(warning.level).toBe("warn");
@@ -213,6 +230,18 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
         expect(next.events.filter(({ event }) => event === "state.damaged")).toEqual([]);
         expect(stateOf(stateDir).passes).toHaveLength(2);
       }
+    });
+
+    it("leaves what cannot be read where it is, replaces nothing, and the pass goes on", async () => {
+      const image = await oldImage();
+      const stateDir = scratchDir();
+      mkdirSync(join(stateDir, "state.json"));
+      const result = await pass({}, { stateDir });
+      expect(only(result.events, "state.damaged").setAside).toBe("left where it is");
+      expect(only(result.events, "state.unwritable").reason).toMatch(/EISDIR/);
+      expect(result.code).toBe(0);
+      expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
+      expect(readdirSync(stateDir)).toEqual(["state.json"]);
     });
 
     it("warns when the folder cannot be written, and the pass goes on; it holds its lock all the same", async () => {
@@ -257,9 +286,10 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
       const launcher = spawn("flock", ["--shared", lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
       const ended = new Promise((resolve) => launcher.once("exit", resolve));
       await vi.waitUntil(() => spawnSync("flock", ["--nonblock", lockFile, "true"]).status !== 0, POLL);
+      const pressed = { disk: { paths: [host.dataRoot], highWatermark: "1%" } };
       const told: unknown[] = [];
       for (let count = 1; count <= 8; count++) {
-        const { events } = await pass({ lockFile }, { stateDir });
+        const { events } = await pass({ lockFile, ...pressed }, { stateDir, args: ["run"] });
         const { outcome, level, deferralsInARow } = only(events, "pass.finished");
         told.push([outcome, level, deferralsInARow]);
       }
@@ -268,8 +298,65 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
       );
       launcher.stdin.end();
       await ended;
-      const { events } = await pass({ lockFile }, { stateDir });
-      expect(only(events, "pass.finished")).toMatchObject({ deferralsInARow: 0, level: "info" });
+      const { events } = await pass({ lockFile, ...pressed }, { stateDir, args: ["run"] });
+      expect(only(events, "pass.finished")).toMatchObject({
+        outcome: "nothing-eligible",
+        exitCode: 10,
+        deferralsInARow: 0,
+        deferredForSeconds: null,
+      });
+      expect(stateOf(stateDir).deferrals).toEqual({ count: 0, since: null });
+    });
+
+    it("counts a deferral only under pressure; a pass that failed, was stopped or dry changes nothing about the row", async () => {
+      const stateDir = scratchDir();
+      const lockFile = join(scratchDir(), "lock");
+      const launcher = spawn("flock", ["--shared", lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
+      const ended = new Promise((resolve) => launcher.once("exit", resolve));
+      await vi.waitUntil(() => spawnSync("flock", ["--nonblock", lockFile, "true"]).status !== 0, POLL);
+      const pressed = { disk: { paths: [host.dataRoot], highWatermark: "1%" } };
+      const absent = { engine: { socketPath: join(scratchDir(), "absent.sock") } };
+      const deaf = { engine: { socketPath: join(scratchDir(), "deaf.sock") } };
+      const row: unknown[] = [];
+      const note = ({ events }: AgentResult) => {
+        const { outcome, deferralsInARow } = only(events, "pass.finished");
+        row.push([outcome, deferralsInARow, stateOf(stateDir).deferrals.count]);
+      };
+      const args = ["run"];
+      note(await pass({ lockFile, ...pressed }, { stateDir, args }));
+      const { since } = stateOf(stateDir).deferrals;
+      note(await pass({ lockFile }, { stateDir })); // --without-pressure, and there is none
+      note(await pass({ lockFile, ...pressed }, { stateDir, args: ["run", "--dry-run"] }));
+      note(await pass({ ...pressed, ...absent }, { stateDir, args }));
+      const sockets: { destroy(): void }[] = [];
+      const server = createServer((socket) => sockets.push(socket));
+      await new Promise<void>((resolve) => server.listen(deaf.engine.socketPath, resolve));
+      note(
+        await pass(
+          { ...pressed, ...deaf },
+          {
+            stateDir,
+            args,
+            whileRunning: (child) => {
+              server.once("connection", () => child.kill("SIGTERM"));
+            },
+          },
+        ),
+      );
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      note(await pass({ lockFile, ...pressed }, { stateDir })); // --without-pressure, and there is some
+      expect(row).toEqual([
+        ["deferred", 1, 1],
+        ["deferred", 1, 1],
+        ["deferred", 1, 1],
+        ["failed", 1, 1],
+        ["incomplete", 1, 1],
+        ["deferred", 2, 2],
+      ]);
+      expect(stateOf(stateDir).deferrals.since).toBe(since);
+      launcher.stdin.end();
+      await ended;
     });
   });
 
@@ -309,8 +396,32 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
       reason: "told to stop",
       removed: { container: removed.length, image: 0 },
     });
+    expect(only(result.events, "pass.ended-early")).toMatchObject({
+      left: notReached.length,
+      stepsLeft: ["image", "build-cache"],
+    });
     const [record] = JSON.parse(readFileSync(join(stateDir, "state.json"), "utf8")).passes;
     expect(record).toMatchObject({ outcome: "incomplete", exitCode: 75 });
+  });
+
+  it("neither waits for a df that hangs, which only names filesystems, nor is kept alive by it", async () => {
+    const image = await oldImage();
+    const dir = scratchDir();
+    const started = join(dir, "started");
+    writeFileSync(join(dir, "df"), `#!/bin/sh\necho $$ >>${started}\nexec sleep 30\n`);
+    chmodSync(join(dir, "df"), 0o755);
+    try {
+      const result = await pass({}, { env: { PATH: `${dir}:${process.env.PATH ?? ""}` } });
+      expect(result.code).toBe(0);
+      expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
+      expect(readFileSync(started, "utf8")).toMatch(/^\d+\n$/);
+      for (const filesystem of only(result.events, "pass.started").filesystems) {
+        expect(filesystem).not.toHaveProperty("mount");
+      }
+      expect(result.seconds).toBeLessThan(3);
+    } finally {
+      for (const pid of readFileSync(started, "utf8").trim().split("\n")) process.kill(Number(pid));
+    }
   });
 
   it("measures what was freed, beside what the engine claims, which counts shared layers for each image", async () => {

@@ -2,7 +2,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -109,6 +111,69 @@ describe("the bundle in an empty folder", () => {
     expect(events.at(-1)).toMatchObject({ event: "pass.finished", outcome: "failed" });
   });
 
+  it.each([
+    ["the front", []],
+    ["the full command line", ["--plain"]],
+  ])("an option given twice: %s takes the last", (_, more) => {
+    const [first, last] = [join(cwd, "first"), join(cwd, "last")];
+    const bad = join(cwd, "bad.json");
+    writeFileSync(bad, "{");
+    const { code, stderr } = run([
+      ...["run", ...more, "--settings", bad, "--settings", settingsFile(quiet())],
+      ...["--state-dir", first, "--state-dir", last],
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(readFileSync(join(last, "state.json"), "utf8")).passes).toHaveLength(1);
+    expect(existsSync(first)).toBe(false);
+  });
+
+  it.each(["plan", "plan --json", "status", "status --json"])(
+    "%s into a pipe that nobody reads any more is no bug",
+    (command) => {
+      const words = [join(home, FILES[0]!), ...command.split(" "), "--settings", settingsFile(quiet())];
+      const { stdout, stderr } = spawnSync(
+        "bash",
+        [
+          ...["--norc", "-c", '"$@" | :; echo $PIPESTATUS', "bash"],
+          ...[process.execPath, ...words, "--state-dir", join(cwd, "state")],
+        ],
+        { cwd, env: { PATH: process.env.PATH ?? "" }, encoding: "utf8", timeout: 20_000 },
+      );
+      // 69: the engine is not there.
+      expect({ stdout, stderr }).toEqual({ stdout: "69\n", stderr: "" });
+    },
+  );
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "a state file that may not be read is left as it is, and not replaced",
+    () => {
+      const NOBODY = 65534;
+      const state = join(cwd, "state");
+      mkdirSync(state);
+      chownSync(state, NOBODY, NOBODY); // who may well put another in its place
+      const file = join(state, "state.json");
+      writeFileSync(file, "{}", { mode: 0o600 });
+      for (const dir of [home, cwd]) chmodSync(dir, 0o755);
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [join(home, FILES[0]!), "run", "--settings", settingsFile(quiet()), "--state-dir", state],
+        { cwd: "/", env: { PATH: process.env.PATH ?? "" }, encoding: "utf8", uid: NOBODY, gid: NOBODY },
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      const events = stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      expect(events).toMatchObject([
+        { event: "state.damaged", reason: expect.stringMatching(/EACCES/), setAside: "left where it is" },
+        { event: "pass.finished", outcome: "below-watermark" },
+        { event: "state.unwritable", reason: expect.stringMatching(/EACCES/) },
+      ]);
+      expect(readFileSync(file, "utf8")).toBe("{}");
+      expect(readdirSync(state)).toEqual(["state.json"]);
+    },
+  );
+
   it("validate", () => {
     const good = settingsFile(quiet());
     expect(run(["validate", good])).toEqual({ code: 0, stdout: `${good}: valid\n`, stderr: "" });
@@ -153,12 +218,20 @@ describe("the bundle in an empty folder", () => {
       for (const file of FILES) expect(longest(readFileSync(join(home, file), "utf8"))).toBeLessThan(5000);
     });
 
-    it("an uncaught error quotes a short line, and is no success", () => {
+    it("an uncaught error quotes a short line, and is our bug, 70", () => {
       const { code, stderr } = run(["run"], preload("process.argv = undefined;"));
       expect(stderr).toContain(FILES[0]); // node quotes the line of the front that failed
       expect(stderr).toMatch(/TypeError/);
       expect(longest(stderr)).toBeLessThan(1500);
-      expect(code).toBeGreaterThan(0);
+      expect(code).toBe(70);
+    });
+
+    it("an error that nobody catches, in the midst of things, is reported as our bug, 70", () => {
+      const script = `setImmediate(() => { throw new Error("made to fail"); });`;
+      const args = ["--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
+      const { code, stderr } = run(["status", ...args], preload(script));
+      expect(stderr).toMatch(/^ci-docker-prune: this is a bug in ci-docker-prune: Error: made to fail/);
+      expect(code).toBe(70);
     });
 
     it("an error in a command is reported as our bug, 70", () => {

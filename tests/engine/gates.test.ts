@@ -254,10 +254,7 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       await serviceWith({ name: "web", image: "base:1", replicas: 2 }, [2, 2, 0]);
       await serviceWith({ name: "off", image: "base:1", replicas: 0 }, [0, 0, 0]);
       await expectPassed(await pass());
-      const stuck = await serviceWith(
-        { name: "homeless", image: "base:1", constraints: ["node.labels.no==such"] },
-        [0, 1, 0],
-      );
+      const stuck = await serviceWith(HOMELESS, [0, 1, 0]);
       const verdict = await expectDeferred(await pass(), "converging");
       expect(verdict).toMatchObject({
         services: 3,
@@ -284,7 +281,10 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       const stateDir = scratchDir();
       const rest = { convergence: { settle: "0s", ignoreStuckAfter: "1m" } };
       await expectDeferred(await pass({ stateDir }), "converging"); // default: never ignored
-      expect(Object.keys(stateOf(stateDir).busySince)).toEqual([id]);
+      const { [id]: mark, ...others } = stateOf(stateDir).busy;
+      expect(others).toEqual({});
+      expect(mark?.lastSeen).toBeGreaterThan(Date.now() - 30_000);
+      expect(mark?.since).toBeLessThanOrEqual(mark!.lastSeen);
 
       const soon = await pass({ rest, stateDir, env: later(50) });
       const verdict = await expectDeferred(soon, "converging");
@@ -296,9 +296,86 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
         const named = only(ignoring.events, "service.ignored");
         expect(named).toMatchObject({ service: "oneshot", why: "0 of 1 tasks run", level: "warn" });
         expect(named.busySeconds).toBeGreaterThan(60);
+        const [, , open] = ignoring.events.filter(({ event }) => event === "gate.verdict");
+        expect(open).toMatchObject({
+          gate: "converging",
+          reason: "no service is converging but 1 that no longer counts, stuck for too long",
+          busyCount: 0,
+          ignored: [{ service: "oneshot" }],
+        });
         await expectPassed(ignoring);
       }
       await expectDeferred(await pass({ stateDir, env: later(100) }), "converging");
+    });
+
+    it("takes a service for stuck whose tasks are rejected again and again, and never run", async () => {
+      const stateDir = scratchDir();
+      const rest = { convergence: { settle: "0s", ignoreStuckAfter: "1m" } };
+      const id = await host.createService({ name: "imageless", image: "127.0.0.1:9/no/such:1" });
+      const rejected = async () =>
+        (await host.docker.listTasks({ filters: { service: [id] } })).filter(
+          ({ Status }) => Status.State === "rejected",
+        ).length;
+      await vi.waitUntil(async () => (await rejected()) > 0, POLL);
+      await expectDeferred(await pass({ rest, stateDir }), "converging");
+      const before = await rejected();
+      await vi.waitUntil(async () => (await rejected()) > before, POLL);
+      const ignoring = await pass({ rest, stateDir, env: later(75) });
+      expect(only(ignoring.events, "service.ignored").service).toBe("imageless");
+      await expectPassed(ignoring);
+    });
+
+    it("counts the time a service is stuck anew after more than 25 h without a look", async () => {
+      const stateDir = scratchDir();
+      const rest = { convergence: { settle: "0s", ignoreStuckAfter: "1m" } };
+      await serviceWith(HOMELESS, [0, 1, 0]);
+      await expectDeferred(await pass({ rest, stateDir }), "converging");
+      const HOUR = 3600;
+      const soon = await pass({ rest, stateDir, env: later(24 * HOUR) });
+      expect(only(soon.events, "service.ignored").busySeconds).toBeGreaterThan(23 * HOUR);
+      await expectPassed(soon);
+      const gap = await pass({ rest, stateDir, env: later(50 * HOUR) });
+      expect(gap.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
+      const [closed] = (await expectDeferred(gap, "converging")).busy;
+      expect(closed.busySeconds).toBeLessThan(60);
+      await expectPassed(await pass({ rest, stateDir, env: later(50 * HOUR + 120) }));
+      // Nor with a clock that went back.
+      await expectDeferred(await pass({ rest, stateDir, env: later(HOUR) }), "converging");
+    });
+
+    it.each([
+      ["its node is drained", async (there: boolean) => node({ Availability: there ? "active" : "drain" })],
+      ["its node loses a label", async (there: boolean) => node({ Labels: there ? { here: "yes" } : {} })],
+    ])("does not take a service for stuck that has run since it was seen so: %s, twice", async (_, make) => {
+      const stateDir = scratchDir();
+      const rest = { convergence: { settle: "0s", ignoreStuckAfter: "1m" } };
+      const spec = { name: "web", image: "base:1", constraints: ["node.labels.here==yes"] };
+      await node({ Labels: { here: "yes" } });
+      try {
+        await make(false);
+        const id = await serviceWith(spec, [0, 1, 0]);
+        await expectDeferred(await pass({ rest, stateDir }), "converging");
+        const seenAt = Date.now();
+        await sleep(4000);
+        await make(true);
+        await vi.waitUntil(async () => (await counts(id))[0] === 1, POLL);
+        await make(false);
+        await vi.waitUntil(async () => String(await counts(id)) === "0,1,0", POLL);
+        const { since } = stateOf(stateDir).busy[id]!;
+        expect(since).toBeLessThan(seenAt);
+        // 62 s after it was seen, and less than 60 s after it ran.
+        const again = await pass({ rest, stateDir, env: later((seenAt + 62_000 - Date.now()) / 1000) });
+        expect(again.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
+        const [stuck] = (await expectDeferred(again, "converging")).busy;
+        expect(stuck).toMatchObject({ service: "web", why: "0 of 1 tasks run" });
+        expect(stuck.busySeconds).toBeGreaterThan(30);
+        expect(stateOf(stateDir).busy[id]?.since).toBe(since); // all the same: only its tasks tell
+        const longer = await pass({ rest, stateDir, env: later(75) });
+        expect(only(longer.events, "service.ignored").service).toBe("web");
+        await expectPassed(longer);
+      } finally {
+        await node({});
+      }
     });
 
     it("defers while jobs run, replicated or global, and passes when they are done", async () => {
@@ -376,7 +453,21 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       expect(paused.busy).toMatchObject([{ service: "web", why: "update paused" }]);
     });
 
-    function stateOf(dir: string): { busySince: Record<string, number> } {
+    const HOMELESS = { name: "homeless", image: "base:1", constraints: ["node.labels.no==such"] };
+
+    /** Sets what the one node of the swarm is for; what is not named is as it was at first. */
+    async function node(spec: { Availability?: string; Labels?: Record<string, string> }): Promise<void> {
+      const [only] = (await host.docker.listNodes()) as { ID: string; Version: { Index: number } }[];
+      const labels = spec.Labels ?? (spec.Availability === undefined ? {} : { here: "yes" });
+      await host.docker.getNode(only!.ID).update({
+        version: only!.Version.Index,
+        Role: "manager",
+        Availability: spec.Availability ?? "active",
+        Labels: labels,
+      } as object);
+    }
+
+    function stateOf(dir: string): { busy: Record<string, { since: number; lastSeen: number }> } {
       return JSON.parse(readFileSync(join(dir, "state.json"), "utf8"));
     }
 
@@ -398,7 +489,7 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       const verdict = await expectDeferred(await pass({ rest: { lockFile } }), "lock");
       expect(verdict).toMatchObject({ lockFile, reason: expect.stringContaining(lockFile) });
       const again = await pass({ rest: { lockFile } });
-      expect(only(again.events, "pass.finished")).toMatchObject({ engineRequests: 0, deferralsInARow: 1 });
+      expect(only(again.events, "pass.finished")).toMatchObject({ engineRequests: 0 });
       launcher.stdin.end();
       await ended;
       await expectPassed(await pass({ rest: { lockFile } }));
@@ -432,31 +523,31 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
     });
   });
 
+  const COUNT = 40;
+
+  /** Runs a pass over what was made, and starts a run when it has removed its first object. */
+  async function passInto(start: () => Promise<unknown>, liveRuns: object) {
+    let started: Promise<number> | undefined;
+    const result = await runAgent({
+      args: ["run", "--without-pressure"],
+      settings: settings({ liveRuns, convergence: { settle: "0s" } }),
+      whileRunning: (child, events) => {
+        child.stdout?.on("data", () => {
+          if (started !== undefined || !events.some(({ event }) => event === "object.removed")) return;
+          child.kill("SIGSTOP"); // or on a busy machine it may be through before the run has started
+          started = start()
+            .then(() => Date.now())
+            .finally(() => child.kill("SIGCONT"));
+        });
+      },
+    });
+    const startedAt = await started;
+    if (startedAt === undefined) throw new Error("nothing was removed, so no run was started");
+    return { result, startedAt };
+  }
+
   describe("a run that starts in mid-pass", () => {
     afterEach(clear);
-
-    const COUNT = 40;
-
-    /** Runs a pass over what was made, and starts a run when it has removed its first object. */
-    async function passInto(start: () => Promise<unknown>, liveRuns: object) {
-      let started: Promise<number> | undefined;
-      const result = await runAgent({
-        args: ["run", "--without-pressure"],
-        settings: settings({ liveRuns, convergence: { settle: "0s" } }),
-        whileRunning: (child, events) => {
-          child.stdout?.on("data", () => {
-            if (started !== undefined || !events.some(({ event }) => event === "object.removed")) return;
-            child.kill("SIGSTOP"); // or on a busy machine it may be through before the run has started
-            started = start()
-              .then(() => Date.now())
-              .finally(() => child.kill("SIGCONT"));
-          });
-        },
-      });
-      const startedAt = await started;
-      if (startedAt === undefined) throw new Error("nothing was removed, so no run was started");
-      return { result, startedAt };
-    }
 
     async function expectEndedAtOnce(
       { result, startedAt }: { result: AgentResult; startedAt: number },
@@ -538,6 +629,40 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       const [, , converging] = result.events.filter(({ event }) => event === "gate.verdict");
       expect(converging?.reason).toBe("this engine is not part of a swarm");
       await expectPassed(result);
+    });
+
+    it("ends a pass when the host joins a swarm in mid-pass and a service converges there", async () => {
+      const containers: string[] = [];
+      for (let n = 0; n < COUNT; n++) containers.push(await host.createContainer({ image: "base:1" }));
+      await past(Date.now());
+      const { result, startedAt } = await passInto(async () => {
+        await host.docker.swarmInit({ ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1" });
+        const constraints = ["node.labels.no==such"];
+        const id = await host.createService({ name: "homeless", image: "base:1", constraints });
+        await vi.waitUntil(async () => String(await counts(id)) === "0,1,0", POLL);
+      }, {});
+      const [, , converging] = result.events.filter(({ event }) => event === "gate.verdict");
+      expect(converging?.reason).toBe("this engine is not part of a swarm");
+      const late = result.events.filter(
+        ({ event, time }) => event === "object.removed" && Date.parse(String(time)) > startedAt,
+      );
+      expect(late.length).toBeLessThanOrEqual(10);
+      expect(only(result.events, "pass.ended-early")).toMatchObject({
+        reason: expect.stringContaining("a service is converging: homeless"),
+        stepsLeft: ["image"],
+      });
+      expect(only(result.events, "pass.finished")).toMatchObject({
+        outcome: "incomplete",
+        gate: "converging",
+      });
+      expect(result.code).toBe(0);
+      const left = (await host.docker.listContainers({ all: true })).map(({ Id }) => Id);
+      const removed = idsOf(result.events, "object.removed", "container");
+      expect(left.sort()).toEqual(containers.filter((id) => !removed.includes(id)).sort());
+      expect(left.length).toBeGreaterThan(0);
+      expect(await host.hasImage(bait)).toBe(true);
+      await clear();
+      await host.docker.swarmLeave({ force: true });
     });
 
     it("below the watermark never contacts the engine: one line and exit 0, also when it is down", async () => {

@@ -111,6 +111,8 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
 
   describe("one pass over a host with old and young things of every kind", () => {
     const UNTIL = 8;
+    /** Of one that ends at once the engine may say that it started after it finished. */
+    const A_MOMENT = ["/bin/busybox", "sleep", "0.3"];
     const prune = { until: `${UNTIL}s` };
     const made: Record<string, string> = {};
     let oldCache: string[];
@@ -160,11 +162,12 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
       made.keptByLabel = await host.runContainer({
         image: "base:1",
         labels: { "ci-docker-prune.keep": "" },
+        cmd: A_MOMENT,
         wait: true,
       });
       const withVolume = await host.docker.createContainer({
         Image: "base:1",
-        Cmd: ["/bin/busybox", "true"],
+        Cmd: [...A_MOMENT],
         Volumes: { "/anonymous": {} },
         HostConfig: { NetworkMode: "none" },
       });
@@ -412,6 +415,48 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
       expect(await there()).toEqual([taggedForAWhile]);
     });
 
+    it("stay when they were not seen without a break: a gap beyond the limit and an hour, or a clock that went back", async () => {
+      const stateDir = scratchDir();
+      const prune = { until: "1s", buildCache: false };
+      const load = (second: number) => host.loadImage({ created: `1970-01-01T00:00:0${second}Z` });
+      const now = Date.now();
+      const HOUR = 3_600_000;
+      const since = now - 3 * HOUR;
+      const unbroken = await load(1);
+      const gap = await load(2);
+      const future = await load(3);
+      const backwards = await load(4);
+      await loadedLongerAgoThan(1, Date.now());
+      const state = {
+        version: 1,
+        engineRoot: null,
+        dangling: {
+          [unbroken]: { since, lastSeen: now - HOUR + 30_000 },
+          [gap]: { since, lastSeen: now - HOUR - 30_000 },
+          [future]: { since, lastSeen: now + HOUR },
+          [backwards]: { since: now - 10_000, lastSeen: now - 20_000 },
+        },
+        busy: {},
+        deferrals: { count: 0, since: null },
+        passes: [],
+      };
+      writeFileSync(join(stateDir, "state.json"), JSON.stringify(state));
+      const first = await prunes(prune, stateDir);
+      const firstAt = Date.now();
+      expect(first.events.filter(({ event }) => event === "state.damaged")).toEqual([]);
+      expect(idsOf(first.events, "object.removed", "image")).toEqual([unbroken]);
+      const kept = first.events.filter(({ event }) => event === "object.kept");
+      expect(kept.map(({ id, rule }) => [id, rule]).sort()).toEqual(
+        [gap, future, backwards].map((image) => [image, "undatable"]).sort(),
+      );
+      for (const { ageSeconds } of kept) expect(ageSeconds).toBeLessThan(2);
+      expect(await host.images()).toEqual(expect.arrayContaining([gap, future, backwards]));
+      // From there on they are seen anew.
+      await grownOlderThan(1, firstAt);
+      const second = await prunes(prune, stateDir);
+      expect(idsOf(second.events, "object.removed", "image").sort()).toEqual([gap, future, backwards].sort());
+    });
+
     /** Takes the tag by moving it, since removing an image's last tag removes the image. */
     async function untag(ref: string, image: string): Promise<void> {
       await host.loadImage({ ref });
@@ -589,12 +634,27 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
       const kept = pass.events.filter(({ event, rule }) => event === "object.kept" && rule === "not-reached");
       expect(kept.map(({ id }) => id).sort()).toEqual([...rest].sort());
       expect((await host.images()).sort()).toEqual([base, ...rest].sort());
-      expect(only(pass.events, "pass.ended-early")).toMatchObject({ left: rest.length, level: "info" });
+      expect(only(pass.events, "pass.ended-early")).toMatchObject({
+        left: rest.length,
+        stepsLeft: ["build-cache"],
+        level: "info",
+      });
       expect(only(pass.events, "pass.finished")).toMatchObject({
         outcome: "pruned",
         removed: { container: 0, image: removed.length, "build-cache": 0 },
         kept: rest.length,
       });
+    });
+
+    it("of a low watermark that is met already, while the high one is not, takes what the high one wants", async () => {
+      const images = await sixImages();
+      const disk = { paths: [host.dataRoot], highWatermark: "1%", lowWatermark: "1MiB free" };
+      expect(await host.freeBytes()).toBeGreaterThan(2 * MIB);
+      const pass = await runAgent({ args: ["run"], settings: settings(prune, { disk }) });
+      expect(idsOf(pass.events, "object.removed", "image").sort()).toEqual([...images].sort());
+      expect(pass.events.filter(({ event }) => event === "pass.ended-early")).toEqual([]);
+      expect(pass.code).toBe(10);
+      expect(await host.images()).toEqual([base]);
     });
 
     it("ends with exit 10 and says what holds the space when pressure remains, with 0 when it does not", async () => {

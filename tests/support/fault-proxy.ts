@@ -35,6 +35,8 @@ export type Fault =
       readonly status: number;
       readonly body: unknown;
       readonly headers?: Readonly<Record<string, string>>;
+      /** The engine does what it was asked first. */
+      readonly done?: true;
     }
   /** The first half of the engine's answer, as if it were the whole. */
   | { readonly kind: "half" }
@@ -155,6 +157,7 @@ export class FaultProxy {
         incoming.socket.end(fault.bytes);
         return;
       case "answer": {
+        if (fault.done === true) await this.#forward(incoming);
         const text = typeof fault.body === "string" ? fault.body : JSON.stringify(fault.body);
         outgoing.writeHead(fault.status, { "Content-Type": "application/json", ...fault.headers });
         outgoing.end(text);

@@ -17,11 +17,12 @@ const stuck = service({
   updatedAt: 0,
 });
 const hours = (count: number) => NOW - count * HOUR * 1000;
-const task = (state: string, at: number | null): Task => ({
+const task = (state: string, at: number | null, hadContainer = state !== "rejected"): Task => ({
   serviceId: "s",
   state,
   desiredState: "running",
   at,
+  hadContainer,
 });
 
 /** The verdicts of one look at these services, whose tasks are these; `null`: they cannot be read. */
@@ -55,6 +56,11 @@ describe("a service that is stuck for longer than convergence.ignoreStuckAfter",
 
   it.each([
     ["one of its tasks has run since", [task("failed", hours(2))], seenBusy(hours(7))],
+    [
+      "one that ran is rejected now: its node lost a label",
+      [task("rejected", hours(2), true)],
+      seenBusy(hours(7)),
+    ],
     ["a task runs, since when is not told", [task("running", null)], seenBusy(hours(7))],
     ["its tasks cannot be read", null, seenBusy(hours(7))],
     ["nobody looked for more than a day", [], seenBusy(hours(40), hours(26))],
@@ -108,5 +114,19 @@ describe("quiet twice in a row", () => {
 
   it("needs no second look without a swarm", async () => {
     expect(await twice([], "none")).toEqual({ verdict: "open", looks: 0, slept: [] });
+  });
+});
+
+describe("in mid-pass", () => {
+  it("a manager that says it is in no swarm any more is unknown: it may be shutting down", async () => {
+    const reader: Partial<EngineReader> = {
+      containers: async () => [],
+      services: async () => [],
+      tasks: async () => [],
+      info: async () => ({ ...info, swarm: { role: "none" } }),
+    };
+    const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
+    const gatekeeper = new Gatekeeper(reader as EngineReader, engine, settings, clock, {});
+    expect((await gatekeeper.lookAgain()).map(({ verdict }) => verdict)).toEqual(["unknown"]);
   });
 });
