@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
+import { makeFolder } from "../audit/state.ts";
 import type { Checked } from "./check.ts";
 import type { Owned } from "./config.ts";
 
@@ -75,7 +76,7 @@ function read<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput
 }
 
 function replace(dir: string, name: string, document: object): void {
-  mkdirSync(dir, { recursive: true, mode: 0o755 });
+  makeFolder(dir);
   const temporary = join(dir, `.${name}.${process.pid}`);
   try {
     writeFileSync(temporary, JSON.stringify(document));

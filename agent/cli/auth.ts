@@ -98,7 +98,7 @@ function addCheck(yargs: Argv, done: Done): Argv {
         throw usage('--registry takes a registry such as "docker.io", without scheme and path');
       }
       const journal = openJournal(argv);
-      const context = openContext(argv);
+      const context = openContext(argv, true);
       const target = argv.target ?? DEFAULT_TARGET;
       const read = readStored(target);
       if (!read.ok) {

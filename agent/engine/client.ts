@@ -93,7 +93,8 @@ export class DockerodeClient implements EngineClient {
         (response) => callback(null, response),
       )
         .on("error", callback)
-        .end();
+        // Text or nothing: the envelope lets no other body through.
+        .end(data as string | undefined);
     };
     this.#modem = modem;
   }
