@@ -64,10 +64,12 @@ in
       ];
       Before = before;
     };
-    # Not RemainAfterExit: what is active is not started again, neither by the path unit nor by a switch.
+    # Not RemainAfterExit: what is active is not started again, neither by the path unit nor by a switch, and a path unit
+    # does not see the link that sops-nix and agenix move at a switch (systemd 252, seen).
     Service = {
       Type = "oneshot";
-      # A folder that is not there could not be made writable below. With "+" this one command runs outside the sandbox.
+      # A folder that is not there could not be made writable below. With "+" this one command may write everywhere; the
+      # "-" below is for it, since it gets ReadWritePaths= all the same (systemd 252, seen: 226/NAMESPACE).
       ExecStartPre = "+${
         words [
           mkdir
@@ -100,7 +102,7 @@ in
       CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
       AmbientCapabilities = "";
       ProtectSystem = "strict";
-      ReadWritePaths = [ (pathWord folder) ];
+      ReadWritePaths = [ "-${pathWord folder}" ];
       PrivateMounts = true;
       PrivateTmp = true;
       PrivateDevices = true;

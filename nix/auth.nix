@@ -82,7 +82,8 @@ in
               example = "/run/secrets/docker-hub-token";
               description = ''
                 A file with the password and nothing else, at best a personal access token that can only read. Root
-                must be able to read it; when it changes, the credentials are put in place anew.
+                must be able to read it. The credentials are put in place anew at each start, at each switch, and when
+                the file itself changes.
               '';
             };
           };

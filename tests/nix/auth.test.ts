@@ -67,7 +67,7 @@ describe.skipIf(libMissing !== null)(title("the NixOS module for credentials", l
     const { service } = host(HUB.replace("enable", `target = "/srv/ci/.docker/config.json"; enable`));
     expect(service?.serviceConfig).toMatchObject({
       ProtectSystem: "strict",
-      ReadWritePaths: ["/srv/ci/.docker"],
+      ReadWritePaths: ["-/srv/ci/.docker"],
       ExecStartPre: expect.stringMatching(/^\+\S+\/mkdir -p -m 0700 \/srv\/ci\/\.docker$/),
       PrivateNetwork: true,
     });
