@@ -88,7 +88,7 @@ export class DockerRegistry implements AsyncDisposable {
     }
     this.#process = spawn("nsenter", ["-t", first, "--net", "sh", "-c", SUPERVISOR, "sh", config], {
       stdio: ["pipe", "pipe", "pipe"],
-      env: { PATH: process.env.PATH ?? "", OTEL_TRACES_EXPORTER: "none" },
+      env: { PATH: process.env.PATH ?? "" },
     });
   }
 
@@ -202,7 +202,8 @@ export class DockerRegistry implements AsyncDisposable {
     const [repo = "", tag = ""] = name.split(":");
     const ref = `${this.address}/${repo}`;
     await host.docker.getImage(image).tag({ repo: ref, tag });
-    const authconfig = { ...(login ?? NOBODY), serveraddress: this.address };
+    // Without a login the engine still wants the header.
+    const authconfig = { username: "", password: "", ...login, serveraddress: this.address };
     await followed(host, await host.docker.getImage(`${ref}:${tag}`).push({ tag, authconfig }));
     await this.#inside(MAKE_LIST, { url: `http://${this.address}/v2/${repo}/manifests/${tag}`, login });
     return `${ref}:${tag}`;
@@ -263,8 +264,6 @@ const headers = { ...(authorization && { authorization }), accept: accept.map((t
   if (!put.ok) throw new Error(await put.text());
 })().catch((error) => { console.error(error); process.exitCode = 1; });
 `;
-
-const NOBODY: Login = { username: "", password: "" };
 
 export function trafficOf(accesses: readonly Access[]): Traffic {
   const blobs = accesses.filter(({ method, path }) => method === "GET" && /\/blobs\/sha256:/.test(path));
