@@ -189,7 +189,6 @@ async function readBody(response: IncomingMessage, signal: AbortSignal): Promise
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
-    if (!response.complete) throw new Error("incomplete");
     return Buffer.concat(chunks).toString("utf8").trim();
   } finally {
     signal.removeEventListener("abort", onAbort);

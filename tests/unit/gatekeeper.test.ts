@@ -71,3 +71,42 @@ describe("a service that is stuck for longer than convergence.ignoreStuckAfter",
     expect(gatekeeper.busy).toEqual({});
   });
 });
+
+describe("quiet twice in a row", () => {
+  const settled = service({ id: "s", name: "web" });
+
+  /** The verdict on convergence when the services are these at each look; how often was slept in between. */
+  async function twice(looks: Service[][], role: "manager" | "none") {
+    let nth = 0;
+    const slept: number[] = [];
+    const reader: Partial<EngineReader> = {
+      containers: async () => [],
+      services: async () => looks[nth++] ?? [],
+      tasks: async () => [],
+    };
+    const clock = {
+      now: () => NOW,
+      elapsed: () => 0,
+      sleep: async (seconds: number) => {
+        slept.push(seconds);
+      },
+    };
+    const swarm = { ...engine, info: { ...info, swarm: { role } } };
+    const gatekeeper = new Gatekeeper(reader as EngineReader, swarm, settings, clock, {});
+    const [, converging] = await gatekeeper.lookTwice(new AbortController().signal);
+    return { verdict: converging?.verdict, looks: nth, slept };
+  }
+
+  it.each([
+    ["quiet, then quiet", [[settled], [settled]], "open", 2],
+    ["quiet, then busy", [[settled], [stuck]], "closed", 2],
+    ["busy: a second look would say nothing more", [[stuck], [settled]], "closed", 1],
+  ] as const)("%s", async (_, looks, verdict, count) => {
+    const seen = await twice(looks as unknown as Service[][], "manager");
+    expect([seen.verdict, seen.looks, seen.slept]).toEqual([verdict, count, count === 2 ? [3] : []]);
+  });
+
+  it("needs no second look without a swarm", async () => {
+    expect(await twice([], "none")).toEqual({ verdict: "open", looks: 0, slept: [] });
+  });
+});
