@@ -23,7 +23,11 @@
     {
       nixosModules = {
         ci-docker-prune = ./nix/module.nix;
-        default = ./nix/module.nix;
+        ci-docker-auth = ./nix/auth.nix;
+        default.imports = [
+          ./nix/module.nix
+          ./nix/auth.nix
+        ];
       };
 
       overlays.default = final: _: {

@@ -10,13 +10,15 @@ export const Exit = {
   pressureRemains: 10,
   /** The command line could not be understood (EX_USAGE). */
   usage: 64,
-  /** The engine could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
+  /** The engine or a registry could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
   unavailable: 69,
   /** A bug in this program (EX_SOFTWARE). */
   bug: 70,
   /** Something that was planned could not be removed, or the pass was told to stop first (EX_TEMPFAIL). */
   incomplete: 75,
-  /** The settings are not valid (EX_CONFIG). */
+  /** A registry refused the stored username or password (EX_NOPERM). */
+  credentials: 77,
+  /** The settings, or a file they name, are not valid (EX_CONFIG). */
   settings: 78,
 } as const;
 
@@ -27,8 +29,9 @@ export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [Exit.ok, "done, or deliberately deferred"],
   [Exit.pressureRemains, "the pass ran, the disk is still above the high watermark"],
   [Exit.usage, "wrong usage"],
-  [Exit.unavailable, "engine unreachable, or a fact could not be read"],
+  [Exit.unavailable, "engine or registry unreachable, or a fact could not be read"],
   [Exit.bug, "a bug in this program"],
   [Exit.incomplete, "something planned could not be removed, or the pass was stopped by a signal"],
-  [Exit.settings, "the settings are not valid"],
+  [Exit.credentials, "a registry refused the stored username or password"],
+  [Exit.settings, "the settings are not valid, or no credentials are configured"],
 ];

@@ -6,6 +6,7 @@ let
       class = "nixos";
       modules = [
         ./module.nix
+        ./auth.nix
         {
           # Only what the module declares: the rest of NixOS is not here.
           _module.check = false;
@@ -16,9 +17,13 @@ let
     options
     ;
 
-  prefix = "services.ci-docker-prune.";
+  prefixes = [
+    "services.ci-docker-prune."
+    "services.ci-docker-auth."
+  ];
   shown = builtins.filter (
-    option: lib.hasPrefix prefix option.name && option.visible && !option.internal
+    option:
+    lib.any (prefix: lib.hasPrefix prefix option.name) prefixes && option.visible && !option.internal
   ) (lib.optionAttrSetToDocList options);
 
   # The markup of NixOS' manual -> plain Markdown.
@@ -58,7 +63,7 @@ in
 ''
   # NixOS options
 
-  Made from nix/module.nix by `npm run docs:options`; a test fails when it is stale. How to begin: docs/nixos.md. What
+  Made from nix/module.nix and nix/auth.nix by `npm run docs:options`; a test fails when it is stale. How to begin: docs/nixos.md. What
   the agent does with its settings: docs/configuration.md.
 
 ''

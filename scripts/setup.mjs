@@ -30,6 +30,9 @@ const NEEDED = {
   "systemd-analyze": "systemd",
   jq: "jq",
   mmdebstrap: "mmdebstrap",
+  "docker-registry": "docker-registry",
+  htpasswd: "apache2-utils",
+  openssl: "openssl",
 };
 
 /** @param {string} tool */

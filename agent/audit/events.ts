@@ -1,3 +1,5 @@
+import type { Checked } from "../auth/check.ts";
+import type { Shadow } from "../auth/config.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { Judged, ObjectKind, Plan } from "../plan/plan.ts";
@@ -35,6 +37,11 @@ export const MESSAGES = {
   "pass.finished": "the pass is done",
   "state.damaged": "the state file was damaged and set aside",
   "state.unwritable": "the state could not be written",
+  "auth.applied": "the registry credentials are in place",
+  "auth.unchanged": "the registry credentials were in place already",
+  "auth.shadowed": "the Docker client will not use these credentials: it asks a helper instead",
+  "auth.failed": "the registry credentials could not be put in place",
+  "auth.checked": "a registry was asked whether it takes the stored credentials",
 } as const;
 
 function event(
@@ -130,6 +137,30 @@ export const passIneffective = (fields: {
 export const stateDamaged = (reason: string, setAside: string) =>
   event("state.damaged", "warn", { reason, setAside });
 export const stateUnwritable = (reason: string) => event("state.unwritable", "warn", { reason });
+
+/** Registries by name (`"docker.io"`); `target` is the client's config file. */
+export const authApplied = (fields: {
+  readonly target: string;
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** No longer wanted, and changed by somebody else since we wrote them. */
+  readonly left: readonly string[];
+  /** The file was readable for others, and no longer is. */
+  readonly closedToOthers: boolean;
+}) => event("auth.applied", "info", fields);
+export const authUnchanged = (fields: {
+  readonly target: string;
+  readonly registries: number;
+  readonly left: readonly string[];
+}) => event("auth.unchanged", "info", fields);
+export const authShadowed = (fields: Shadow & { readonly target: string }) =>
+  event("auth.shadowed", "warn", { ...fields });
+/** @param fields.reason holds no secret: agent/auth/redact.ts */
+export const authFailed = (fields: { readonly target: string; readonly reason: string }) =>
+  event("auth.failed", "error", fields);
+export const authChecked = (checked: Checked) =>
+  event("auth.checked", checked.result === "accepted" ? "info" : "error", { ...checked });
 
 export interface PassFinished {
   readonly outcome: Outcome;

@@ -1,4 +1,5 @@
 import pc from "picocolors";
+import type { Checked } from "../auth/check.ts";
 import type { ObjectKind } from "../plan/plan.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import type { AuditEvent, NamedFilesystem, PassFinished, StepReport } from "./events.ts";
@@ -91,9 +92,45 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
     }
     case "pass.finished":
       return describeFinish(fields as unknown as PassFinished, level);
+    case "auth.applied": {
+      const parts = (["added", "changed", "removed", "left"] as const).flatMap((what) => {
+        const names = field<string[]>(what);
+        return names.length === 0 ? [] : [`${what} ${names.join(", ")}`];
+      });
+      if (field<boolean>("closedToOthers")) parts.push("closed to other users");
+      return `${pc.green("✓")} ${field("target")}: ${parts.join("; ")}`;
+    }
+    case "auth.unchanged":
+      return `${pc.green("✓")} ${field("target")}: nothing to change`;
+    case "auth.shadowed":
+      return `${pc.yellow("!")} ${field("registry")}: ${field("by")} in ${field("target")} names the helper "${field("helper")}", which the Docker client asks instead`;
+    case "auth.failed":
+      return `${pc.red("✗")} ${field("reason")}`;
+    case "auth.checked":
+      return describeCheck(fields as unknown as Checked);
     default:
       return `${level === "info" ? "" : pc.yellow("! ")}${msg}${"reason" in fields ? `: ${field("reason")}` : ""}`;
   }
+}
+
+/** One check, already made safe to show, as a line. */
+export function describeCheck({
+  registry,
+  username,
+  result,
+  reason,
+  rateLimit,
+  rateLimitReason,
+}: Checked): string {
+  const mark = result === "accepted" ? pc.green("✓") : pc.red("✗");
+  const user = username === null ? "" : ` as ${username}`;
+  return `${mark} ${registry}${user}: ${reason}${describeRateLimit(rateLimit, rateLimitReason)}`;
+}
+
+function describeRateLimit(limit: Checked["rateLimit"], reason: Checked["rateLimitReason"]): string {
+  if (limit === null) return reason === null ? "" : `; pull allowance: ${reason}`;
+  const span = limit.windowSeconds === null ? "" : ` in ${formatDuration(limit.windowSeconds)}`;
+  return `; ${limit.remaining} of ${limit.limit} pulls${span} left`;
 }
 
 function describeFinish(finished: PassFinished, level: AuditEvent["level"]): string {

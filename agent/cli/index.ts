@@ -2,6 +2,7 @@ import yargs from "yargs";
 import { visible } from "../audit/text.ts";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { VERSION } from "../version.ts";
+import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
@@ -37,7 +38,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  for (const add of [runCommand, planCommand, statusCommand, validateCommand]) cli = add(cli, done);
+  for (const add of [runCommand, planCommand, statusCommand, validateCommand, authCommand])
+    cli = add(cli, done);
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
     // --help, --version and completion answer without a command of ours.

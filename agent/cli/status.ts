@@ -1,7 +1,9 @@
 import pc from "picocolors";
 import type { Argv } from "yargs";
-import { bar } from "../audit/plain.ts";
+import { bar, describeCheck } from "../audit/plain.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
+import type { Checked } from "../auth/check.ts";
+import { type LastCheck, loadLastCheck } from "../auth/memory.ts";
 import { Exit } from "../exit.ts";
 import { crossings } from "../gates/disk-pressure.ts";
 import { systemClock } from "../host/clock.ts";
@@ -27,17 +29,22 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
     async (argv) => {
       const context = openContext(argv, false);
       const seen = await previewGates(context, false);
+      const auth = loadLastCheck(context.stateDir);
       process.stdout.write(
         argv.json
-          ? `${JSON.stringify(visibleDeep(toDocument(seen, context.settings)), null, 2)}\n`
-          : `${toScreen(seen, context.settings, systemClock.now())}\n`,
+          ? `${JSON.stringify(visibleDeep(toDocument(seen, context.settings, auth)), null, 2)}\n`
+          : `${toScreen(seen, context.settings, auth, systemClock.now())}\n`,
       );
       done(seen.gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
     },
   );
 }
 
-function toDocument({ engine, pressure, gates, state }: GatesPreview, settings: Settings) {
+function toDocument(
+  { engine, pressure, gates, state }: GatesPreview,
+  settings: Settings,
+  auth: LastCheck | null,
+) {
   return {
     engine: engine.known ? { ...engine.value.version, ...engine.value.info } : { unknown: engine.reason },
     highWatermark: formatWatermark(settings.disk.highWatermark),
@@ -45,10 +52,16 @@ function toDocument({ engine, pressure, gates, state }: GatesPreview, settings: 
     gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
     deferrals: state.deferrals,
     passes: state.passes,
+    auth,
   };
 }
 
-function toScreen({ engine, pressure, gates, state }: GatesPreview, settings: Settings, now: number): string {
+function toScreen(
+  { engine, pressure, gates, state }: GatesPreview,
+  settings: Settings,
+  auth: LastCheck | null,
+  now: number,
+): string {
   const { highWatermark, inodes } = settings.disk;
   const lines = [
     engine.known
@@ -74,6 +87,13 @@ function toScreen({ engine, pressure, gates, state }: GatesPreview, settings: Se
   if (count > 0) {
     const span = since === null ? "" : `, since ${formatDuration((now - since) / 1000)}`;
     lines.push(pc.yellow(`Deferred ${count} times in a row under pressure${span}`), "");
+  }
+  if (auth !== null) {
+    lines.push(
+      pc.dim(`credentials, checked ${formatDuration((now - auth.at) / 1000)} ago`),
+      ...auth.checks.map((checked) => describeCheck(visibleDeep(checked) as Checked)),
+      "",
+    );
   }
   const last = state.passes.slice(-SHOWN_PASSES).reverse();
   if (last.length === 0) lines.push("No pass is recorded yet.");

@@ -22,6 +22,8 @@ export interface EngineRequest {
   /** Without version prefix: `"/containers/json"`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON, where the envelope allows one; never part of an error. */
+  readonly body?: Readonly<Record<string, string>>;
   /** Seconds until the answer must be complete; the client's own default when absent. */
   readonly deadline?: number;
   /** `false`: sent without a version prefix, to ask for the version. */
@@ -76,10 +78,9 @@ export class DockerodeClient implements EngineClient {
       callback,
     ) => {
       try {
-        assertAllowed(outgoing.method, outgoing.path, options.ageLimit);
+        assertAllowed(outgoing.method, outgoing.path, options.ageLimit, data);
         if (outgoing.socketPath !== options.socketPath || outgoing.hostname !== undefined)
           throw new ForbiddenRequest("refused before sending: not to the engine's socket");
-        if (data !== undefined) throw new ForbiddenRequest("refused before sending: a body");
       } catch (error) {
         // Called back, not thrown: the modem is inside a promise of its own here.
         callback(error);
@@ -92,7 +93,8 @@ export class DockerodeClient implements EngineClient {
         (response) => callback(null, response),
       )
         .on("error", callback)
-        .end();
+        // Text or nothing: the envelope lets no other body through.
+        .end(data as string | undefined);
     };
     this.#modem = modem;
   }
@@ -155,13 +157,17 @@ export class DockerodeClient implements EngineClient {
       request.versioned === false || this.#apiVersion === undefined ? "" : `/v${this.#apiVersion}`;
     const query = request.query ?? {};
     const bare = Object.keys(query).length === 0;
+    const options =
+      bare && request.body === undefined
+        ? {}
+        : { options: { _query: query, _body: request.body ?? {} } as object };
     return new Promise((resolve, reject) => {
       this.#modem.dial(
         {
           // Without the trailing "?" the modem drops the query; with it and no options it cuts the last character.
           path: `${prefix}${request.path}${bare ? "" : "?"}`,
           method: request.method,
-          ...(bare ? {} : { options: { _query: query, _body: {} } as object }),
+          ...options,
           abortSignal: signal,
           isStream: true,
           statusCodes: {},

@@ -2,6 +2,8 @@
  * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
  *
+ * One request carries a body, the check of registry credentials, and only of the one shape it has.
+ *
  * Not here, and never to be: volumes, /system/prune, /images/prune, /containers/prune, force, v, image deletes
  * without noprune=true, /build/prune without exactly one age limit.
  */
@@ -16,6 +18,8 @@ interface Allowed {
   readonly query?: Readonly<Record<string, (value: string, ageLimitSeconds: number) => boolean>>;
   /** Query keys that must be present. */
   readonly required?: readonly string[];
+  /** What the body must be; absent: there is none. */
+  readonly body?: (text: string) => boolean;
 }
 
 const equals = (wanted: string) => (value: string) => value === wanted;
@@ -41,6 +45,16 @@ function untilOnly(value: string, ageLimitSeconds: number): boolean {
   const match = /^\{"until":\["([1-9]\d{0,10})s"\]\}$/.exec(value);
   return match !== null && Number(match[1]) >= ageLimitSeconds;
 }
+
+/** `{"username":…,"password":…,"serveraddress":…}`: these three texts and nothing else, in our own spelling. */
+function loginOnly(text: string): boolean {
+  const document = parseObject(text);
+  if (document === undefined || JSON.stringify(document) !== text) return false;
+  const keys = Object.keys(document);
+  return keys.length === LOGIN_KEYS.length && LOGIN_KEYS.every((key) => typeof document[key] === "string");
+}
+
+const LOGIN_KEYS = ["username", "password", "serveraddress"];
 
 export const ALLOWED: readonly Allowed[] = [
   { method: "GET", path: /^\/version$/ },
@@ -68,6 +82,7 @@ export const ALLOWED: readonly Allowed[] = [
     required: ["noprune"],
   },
   { method: "POST", path: /^\/build\/prune$/, query: { filters: untilOnly }, required: ["filters"] },
+  { method: "POST", path: /^\/auth$/, body: loginOnly },
 ];
 
 /** Thrown for a request that is not on the list: a bug in this program, never an engine's fault. */
@@ -80,8 +95,9 @@ export class ForbiddenRequest extends Error {
  * @param method upper case, as sent
  * @param target path and query, as sent
  * @param ageLimitSeconds `prune.until`: no prune request may name a younger age
+ * @param body as sent; `undefined`: none. It may hold a secret, and is never part of the error.
  */
-export function assertAllowed(method: string, target: string, ageLimitSeconds: number): void {
+export function assertAllowed(method: string, target: string, ageLimitSeconds: number, body?: unknown): void {
   const refuse = (why: string): never => {
     throw new ForbiddenRequest(`refused before sending: ${method} ${JSON.stringify(target)}: ${why}`);
   };
@@ -103,6 +119,10 @@ export function assertAllowed(method: string, target: string, ageLimitSeconds: n
       ) && (rule.required ?? []).every((key) => keys.includes(key)),
   );
   if (!fits) refuse("this query is not allowed");
+  if (body === undefined && rules.some((rule) => rule.body === undefined)) return;
+  if (body === undefined) refuse("without its body");
+  if (!rules.some((rule) => typeof body === "string" && rule.body?.(body) === true))
+    refuse("this body is not allowed");
 }
 
 function parseObject(value: string): Record<string, unknown> | undefined {

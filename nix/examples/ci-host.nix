@@ -41,27 +41,12 @@
   # Root's Docker client gets the account's token at each start. With sops-nix, `sops.secrets.docker-hub-token = { };`
   # puts it at this path; agenix puts it at /run/agenix/docker-hub-token. Both paths are strings: a path literal would
   # copy the secret into the Nix store, where everybody can read it.
-  systemd.services.docker-credentials = {
-    description = "Registry credentials for root's Docker client";
-    wantedBy = [ "multi-user.target" ];
-    # Harmless where absent.
-    after = [
-      "sops-install-secrets.service"
-      "agenix-install-secrets.service"
-    ];
-    path = [ pkgs.jq ];
-    serviceConfig = {
-      Type = "oneshot";
-      LoadCredential = [ "token:/run/secrets/docker-hub-token" ];
-      UMask = "0077";
+  services.ci-docker-auth = {
+    enable = true;
+    registries."docker.io" = {
+      username = "ci-account";
+      passwordFile = "/run/secrets/docker-hub-token";
     };
-    script = ''
-      mkdir -p /root/.docker
-      jq --null-input --rawfile token "$CREDENTIALS_DIRECTORY/token" \
-        '{ auths: { "https://index.docker.io/v1/": { auth: ("ci-account:" + ($token | rtrimstr("\n")) | @base64) } } }' \
-        > /root/.docker/config.json.new
-      mv /root/.docker/config.json.new /root/.docker/config.json
-    '';
   };
 
   # Whatever tells people here; the instance is the name of the unit that failed.

@@ -17,6 +17,7 @@ let
   unit = {
     description = text;
     after = strings;
+    before = strings;
     requires = strings;
     wants = strings;
     bindsTo = strings;
@@ -54,6 +55,13 @@ in
       types.submodule {
         options = unit // {
           timerConfig = section;
+        };
+      }
+    )) { };
+    systemd.paths = option (types.attrsOf (
+      types.submodule {
+        options = unit // {
+          pathConfig = section;
         };
       }
     )) { };

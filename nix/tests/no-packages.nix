@@ -22,5 +22,6 @@ in
   runCommand =
     name: environment: buildCommand:
     named name // environment // { inherit buildCommand; };
+  writeText = name: text: named name // { inherit text; };
   writeShellScriptBin = name: text: named name // { inherit text; };
 }

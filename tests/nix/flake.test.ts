@@ -70,6 +70,7 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
     }
     expect(shown.nixosModules).toEqual({
       "ci-docker-prune": { type: "nixos-module" },
+      "ci-docker-auth": { type: "nixos-module" },
       default: { type: "nixos-module" },
     });
     expect(shown.overlays.default.type).toBe("nixpkgs-overlay");

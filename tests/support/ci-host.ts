@@ -120,6 +120,8 @@ export interface ServiceSpec {
   restartCondition?: "none" | "any";
   /** Time a task gets between SIGTERM and SIGKILL, in ms; default 200. */
   stopGraceMs?: number;
+  /** Handed to the nodes for their pull, as `--with-registry-auth` does. */
+  login?: { readonly username: string; readonly password: string; readonly serveraddress: string };
   /** Resolve only when every wanted task runs; default false. Fails after 30 s. */
   waitForRunning?: boolean;
 }
@@ -537,7 +539,10 @@ export class CiHost implements AsyncDisposable {
         Networks: [{ Target: "host" }],
       },
     };
-    const service = await this.docker.createService(body as unknown as Docker.CreateServiceOptions);
+    const options = body as unknown as Docker.CreateServiceOptions;
+    const service = await (spec.login === undefined
+      ? this.docker.createService(options)
+      : this.docker.createService(spec.login, options));
     const id = (service as unknown as { id: string }).id;
     if (spec.waitForRunning === true) await this.#waitForTasks(id, mode.startsWith("global") ? 1 : replicas);
     return id;

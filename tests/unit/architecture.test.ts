@@ -113,6 +113,16 @@ const timeHasOneHome: Rule = (files) =>
     .map(({ path }) => `${path} reads the clock`);
 
 /** But for the front, which ends on a crash that nobody caught. */
+const networkHasOneHome: Rule = (files) =>
+  files
+    .filter(({ path }) => path !== "agent/auth/rate-limit.ts")
+    .filter(
+      ({ code, all }) =>
+        /\bfetch\s*\(/.test(code) ||
+        all.some((name) => /^(?:node:)?(?:https|http2|net|tls|dgram)$/.test(name)),
+    )
+    .map(({ path }) => `${path} goes to the network`);
+
 const nobodyExits: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/main.ts")
@@ -152,6 +162,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
   "the time of day is read by the clock alone": timeHasOneHome,
+  "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "nobody ends the process but the front": nobodyExits,
   "the front bundle stays without the command line, the engine and the tables": theFrontIsLight,
 };
@@ -263,6 +274,8 @@ describe("the rules themselves see what breaks them", () => {
     ["Date.now handed on", timeHasOneHome, bad("plan", "export const clock = { now: Date.now };")],
     ["a new Date of now", timeHasOneHome, bad("plan", "export const at = new Date();")],
     ["a new Date without brackets", timeHasOneHome, bad("plan", "export const at = new Date;")],
+    ["a fetch", networkHasOneHome, bad("act", 'export const a = () => fetch("https://example.org");')],
+    ["a socket", networkHasOneHome, bad("engine", 'import { connect } from "node:net"; connect(1);')],
     ["an exit", nobodyExits, bad("host", "export const end = () => process.exit(0);")],
     ["an abort", nobodyExits, bad("host", "export const end = () => process.abort();")],
     ["an exit by its bare name", nobodyExits, bad("host", 'import { exit } from "node:process"; exit(0);')],

@@ -3,6 +3,11 @@ import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import {
   type AuditEvent,
+  authApplied,
+  authChecked,
+  authFailed,
+  authShadowed,
+  authUnchanged,
   factUnknown,
   gateVerdict,
   MESSAGES,
@@ -24,6 +29,7 @@ import {
   stepSkipped,
 } from "../../../agent/audit/events.ts";
 import { bar, plainJournal, sentence, shortId } from "../../../agent/audit/plain.ts";
+import type { Checked } from "../../../agent/auth/check.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
 import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
 
@@ -61,6 +67,15 @@ const FINISHED: PassFinished = {
 const DISK = "  ████████░░░░░░░░░░░░ 40% of /, 50.0 GiB left, 10% of inodes";
 
 /** One row an event: what a person reads. */
+const CHECKED: Checked = {
+  registry: "docker.io",
+  username: "alice",
+  result: "accepted",
+  reason: "the credentials work",
+  rateLimit: null,
+  rateLimitReason: null,
+};
+
 const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [
     passStarted({
@@ -182,6 +197,38 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   ],
   [stateDamaged("not JSON", "/x"), "! the state file was damaged and set aside: not JSON"],
   [stateUnwritable("EROFS"), "! the state could not be written: EROFS"],
+  [
+    authApplied({
+      target: "/c.json",
+      added: ["docker.io", "ghcr.io"],
+      changed: [],
+      removed: ["r.example"],
+      left: ["s.example"],
+      closedToOthers: true,
+    }),
+    "✓ /c.json: added docker.io, ghcr.io; removed r.example; left s.example; closed to other users",
+  ],
+  [authUnchanged({ target: "/c.json", registries: 1, left: [] }), "✓ /c.json: nothing to change"],
+  [
+    authShadowed({ target: "/c.json", registry: "docker.io", by: "credsStore", helper: "pass" }),
+    '! docker.io: credsStore in /c.json names the helper "pass", which the Docker client asks instead',
+  ],
+  [authFailed({ target: "/c.json", reason: "the file is empty" }), "✗ the file is empty"],
+  [
+    authChecked({
+      ...CHECKED,
+      rateLimit: { limit: 200, remaining: 193, windowSeconds: 21_600, source: null },
+    }),
+    "✓ docker.io as alice: the credentials work; 193 of 200 pulls in 6h left",
+  ],
+  [
+    authChecked({ ...CHECKED, rateLimitReason: "no answer within 15 s" }),
+    "✓ docker.io as alice: the credentials work; pull allowance: no answer within 15 s",
+  ],
+  [
+    authChecked({ ...CHECKED, username: null, result: "no-credentials", reason: "none" }),
+    "✗ docker.io: none",
+  ],
 ];
 
 const read = (event: AuditEvent) => stripVTControlCharacters(sentence(event));

@@ -111,6 +111,37 @@ describe("the one door to the engine", () => {
     expect(client.requests).toBe(6);
   });
 
+  it("sends the one body that is allowed, as JSON, and names it in no error", async () => {
+    const bodies: string[] = [];
+    answer = (request, response) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        bodies.push(`${request.headers["content-type"]} ${body}`);
+        response.writeHead(500).end('{"message":"dial tcp"}');
+      });
+    };
+    const login = { username: "u", password: "hunter2", serveraddress: "r.example" };
+    const client = connect();
+    const refused = await engineError(client.call({ method: "POST", path: "/auth", body: login }));
+    expect([refused.status, refused.message]).toEqual([500, "POST /auth: 500 dial tcp"]);
+    expect([seen, bodies]).toEqual([["POST /auth"], [`application/json ${JSON.stringify(login)}`]]);
+
+    for (const request of [
+      { method: "POST", path: "/auth", body: { ...login, more: "x" } },
+      { method: "POST", path: "/build/prune", query: { filters: '{"until":["86400s"]}' }, body: login },
+      { method: "POST", path: "/auth", query: { x: "1" }, body: login },
+      { method: "POST", path: "/auth" },
+    ] as const) {
+      const error = await failure(client.call(request));
+      expect(error).toBeInstanceOf(ForbiddenRequest);
+      expect(String(error)).not.toContain("hunter2");
+    }
+    expect(seen).toHaveLength(1);
+  });
+
   it("sends no body with the prune", async () => {
     const bodies: string[] = [];
     answer = (request, response) => {

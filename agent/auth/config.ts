@@ -1,0 +1,175 @@
+import { type Problem, parseObject } from "./json.ts";
+import type { Login } from "./login.ts";
+import { base64 } from "./redact.ts";
+import { HUB, registryName, serverKey } from "./servers.ts";
+
+/**
+ * What becomes of a Docker client's config.json. Pure: text in, text out. Everything that is not an entry of ours is
+ * kept as it stands: other registries, `credsStore`, `credHelpers`, `HttpHeaders`, and keys that nobody knows yet.
+ */
+
+/** Entries that an earlier run wrote, by config key. Never a secret, nor anything made from one. */
+export type Owned = Readonly<Record<string, { readonly username: string }>>;
+
+/** Something in the file by which Docker's client never looks at our entry. */
+export interface Shadow {
+  /** `"docker.io"` */
+  readonly registry: string;
+  /** The key that does it: `credHelpers["registry.example.org"]`, `credsStore`. */
+  readonly by: string;
+  /** The helper it names: the program is docker-credential-<helper>. */
+  readonly helper: string;
+}
+
+export interface Merge {
+  /** The new file; `null`: nothing would change. */
+  readonly text: string | null;
+  /** Registries by the names people use. */
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** Entries that we once wrote and no longer want, which somebody else has changed since: they stay. */
+  readonly left: readonly string[];
+  readonly shadows: readonly Shadow[];
+  /** What to remember for next time. */
+  readonly owned: Owned;
+}
+
+export type Merged = { readonly ok: true; readonly merge: Merge } | Problem;
+
+interface Entry {
+  readonly auth?: unknown;
+  readonly identitytoken?: unknown;
+  readonly registrytoken?: unknown;
+}
+
+/**
+ * @param existing the file as it is; `null` when there is none
+ * @param wanted by config key (servers.ts)
+ * @param before what earlier runs wrote
+ */
+export function mergeConfig(
+  existing: string | null,
+  wanted: ReadonlyMap<string, Login>,
+  before: Owned,
+): Merged {
+  const parsed = parseConfig(existing);
+  if (!parsed.ok) return parsed;
+  const { document, auths } = parsed;
+  const mine = new Map(Object.entries(before));
+  const next = new Map(Object.entries(auths));
+  const owned = new Map<string, { username: string }>();
+  const added: string[] = [];
+  const changed: string[] = [];
+  const removed: string[] = [];
+  const left: string[] = [];
+
+  for (const [key, login] of wanted) {
+    const entry = next.get(key);
+    const auth = base64(`${login.username}:${login.password}`);
+    if (entry !== undefined && holdsOnly(entry, auth)) {
+      if (mine.get(key)?.username === login.username) owned.set(key, { username: login.username });
+      continue;
+    }
+    (next.has(key) ? changed : added).push(registryName(key));
+    next.set(key, { auth });
+    owned.set(key, { username: login.username });
+  }
+  for (const [key, { username }] of mine) {
+    if (wanted.has(key) || !next.has(key)) continue;
+    if (loginOf(next.get(key))?.username === username) {
+      next.delete(key);
+      removed.push(registryName(key));
+    } else left.push(registryName(key));
+  }
+
+  const same = added.length + changed.length + removed.length === 0;
+  return {
+    ok: true,
+    merge: {
+      // Tabs, as docker/cli writes it.
+      text: same ? null : `${JSON.stringify({ ...document, auths: Object.fromEntries(next) }, null, "\t")}\n`,
+      added,
+      changed,
+      removed,
+      left,
+      shadows: shadowsOf(document, [...wanted.keys()]),
+      owned: Object.fromEntries(owned),
+    },
+  };
+}
+
+/** What the client would use for each registry that has an entry. */
+export interface Stored {
+  /** By config key; `null`: an entry without a username and a password, such as one with an identity token. */
+  readonly logins: ReadonlyMap<string, Login | null>;
+  readonly shadows: readonly Shadow[];
+}
+
+/** Reads what is stored. @param existing the file; `null` when there is none */
+export function storedLogins(
+  existing: string | null,
+): { readonly ok: true; readonly stored: Stored } | Problem {
+  const parsed = parseConfig(existing);
+  if (!parsed.ok) return parsed;
+  const logins = new Map(
+    Object.entries(parsed.auths).map(([key, entry]) => [serverKey(key) ?? key, loginOf(entry)] as const),
+  );
+  // Where Hub stands under several names, the client finds this one.
+  if (Object.hasOwn(parsed.auths, HUB)) logins.set(HUB, loginOf(parsed.auths[HUB]));
+  return { ok: true, stored: { logins, shadows: shadowsOf(parsed.document, [...logins.keys()]) } };
+}
+
+interface Config {
+  readonly ok: true;
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly auths: Readonly<Record<string, unknown>>;
+}
+
+function parseConfig(existing: string | null): Config | Problem {
+  // Docker's client takes an empty file for an empty document.
+  const parsed = parseObject(existing === null || existing.trim() === "" ? "{}" : existing);
+  if (!parsed.ok) return parsed;
+  const auths = parsed.value.auths ?? {};
+  if (!isObject(auths)) return { ok: false, reason: 'its "auths" is not an object' };
+  return { ok: true, document: parsed.value, auths };
+}
+
+function holdsOnly(entry: unknown, auth: string): boolean {
+  if (!isObject(entry)) return false;
+  const { auth: held, identitytoken, registrytoken } = entry as Entry;
+  // Either token would be used instead of the password.
+  return held === auth && !identitytoken && !registrytoken;
+}
+
+/** `{"auth": base64("user:password")}` -> the login; `null` for anything else. */
+function loginOf(entry: unknown): Login | null {
+  if (!isObject(entry)) return null;
+  const { auth, identitytoken } = entry as Entry;
+  if (typeof auth !== "string" || auth === "" || identitytoken) return null;
+  const text = Buffer.from(auth, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  if (colon < 1) return null;
+  // Old clients padded the password with NULs (docker/cli, config/configfile, decodeAuth trims them).
+  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, "") };
+}
+
+/**
+ * Docker's client asks a helper of its own for a registry in `credHelpers`, else the one in `credsStore`, and then
+ * never the file; an empty name in `credHelpers` brings the file back for that registry.
+ * Source: docker/cli, cli/config/configfile/file.go (getConfiguredCredentialStore).
+ */
+function shadowsOf(document: Readonly<Record<string, unknown>>, keys: readonly string[]): Shadow[] {
+  const { credsStore, credHelpers } = document;
+  const helpers = isObject(credHelpers) ? Object.entries(credHelpers) : [];
+  return keys.flatMap((key): Shadow[] => {
+    const own = helpers.find(([name]) => name === key) ?? helpers.find(([name]) => serverKey(name) === key);
+    const [by, helper] =
+      own === undefined ? ["credsStore", credsStore] : [`credHelpers[${JSON.stringify(own[0])}]`, own[1]];
+    return typeof helper === "string" && helper !== "" ? [{ registry: registryName(key), by, helper }] : [];
+  });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,161 @@
+import type { Argv } from "yargs";
+import { authChecked, authFailed, authShadowed, stateUnwritable } from "../audit/events.ts";
+import { type Journal, jsonJournal } from "../audit/journal.ts";
+import { plainJournal } from "../audit/plain.ts";
+import { visible } from "../audit/text.ts";
+import { applyRegistries, DEFAULT_TARGET } from "../auth/apply.ts";
+import { type Checked, checkRegistry, exitCodeOf, readStored, toCheck } from "../auth/check.ts";
+import { saveLastCheck } from "../auth/memory.ts";
+import { HUB_ENDPOINTS, mayCarrySecrets } from "../auth/rate-limit.ts";
+import { loadRegistries } from "../auth/registries.ts";
+import { HUB, registryName, serverKey } from "../auth/servers.ts";
+import { Exit } from "../exit.ts";
+import { systemClock } from "../host/clock.ts";
+import { passId, stateDirectory } from "../host/places.ts";
+import { openContext } from "./context.ts";
+import { type Done, withCommonOptions } from "./options.ts";
+
+/** Seconds for both requests of the look at the pull allowance. */
+const ALLOWANCE_DEADLINE = 15;
+
+export function authCommand(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "auth",
+    "Registry credentials of the Docker client: put them in place, check them",
+    (y) => addCheck(addApply(y, done), done).demandCommand(1, "name a command: apply or check"),
+    () => {},
+  );
+}
+
+function addApply(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "apply",
+    "Write the credentials that a file asks for into the Docker client's config.json",
+    (y) =>
+      withOutput(withTarget(y))
+        .option("registries", {
+          type: "string",
+          demandOption: true,
+          requiresArg: true,
+          describe: "Which registries, JSON: registry -> username and passwordFile",
+        })
+        .option("state-dir", {
+          type: "string",
+          requiresArg: true,
+          describe: "Folder that remembers which entries are ours (default as for run)",
+        })
+        .example("$0 auth apply --registries FILE", "what ci-docker-auth.service does"),
+    (argv) => {
+      const journal = openJournal(argv);
+      const loaded = loadRegistries(argv.registries);
+      if (!loaded.ok) {
+        const target = argv.target ?? DEFAULT_TARGET;
+        for (const { path, expected } of loaded.problems) {
+          const where = path === "" ? argv.registries : `${argv.registries}: ${path}`;
+          journal.emit(authFailed({ target, reason: `${where}: expected ${expected}` }));
+        }
+        return done(Exit.settings);
+      }
+      const ports = {
+        journal,
+        stateDir: stateDirectory(argv.stateDir, null, process.env, process.getuid?.() ?? 0),
+        credentialsDirectory: process.env.CREDENTIALS_DIRECTORY,
+      };
+      done(applyRegistries(ports, loaded.value, argv.target ?? loaded.value.target ?? DEFAULT_TARGET));
+    },
+  );
+}
+
+function addCheck(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "check",
+    "Ask each registry, through the engine, whether it takes the stored credentials",
+    (y) =>
+      withOutput(withTarget(withCommonOptions(y)))
+        .option("registry", {
+          type: "string",
+          requiresArg: true,
+          describe: "Only this one, such as docker.io (default: all that are stored)",
+        })
+        .option("token-endpoint", {
+          type: "string",
+          requiresArg: true,
+          default: HUB_ENDPOINTS.token,
+          describe: "Where Docker Hub gives tokens, for the look at the pull allowance",
+        })
+        .option("registry-endpoint", {
+          type: "string",
+          requiresArg: true,
+          default: HUB_ENDPOINTS.registry,
+          describe: "Docker Hub's registry, for the look at the pull allowance",
+        })
+        .example("$0 auth check", "user, registry, result; for Docker Hub the pulls left"),
+    async (argv) => {
+      for (const endpoint of [argv.tokenEndpoint, argv.registryEndpoint]) {
+        if (!mayCarrySecrets(endpoint)) throw usage("an endpoint must be https, or on this machine");
+      }
+      if (argv.registry !== undefined && serverKey(argv.registry) === undefined) {
+        throw usage('--registry takes a registry such as "docker.io", without scheme and path');
+      }
+      const journal = openJournal(argv);
+      const context = openContext(argv, true);
+      const target = argv.target ?? DEFAULT_TARGET;
+      const read = readStored(target);
+      if (!read.ok) {
+        journal.emit(authFailed({ target, reason: `${target}: ${read.reason}` }));
+        return done(Exit.settings);
+      }
+      const { stored } = read;
+      const only = argv.registry === undefined ? undefined : serverKey(argv.registry);
+      const keys = toCheck(stored, only);
+      const ports = {
+        client: context.client,
+        endpoints: { token: argv.tokenEndpoint, registry: argv.registryEndpoint },
+        deadline: ALLOWANCE_DEADLINE,
+      };
+      const checks: Checked[] = [];
+      // Nothing stored at all: said of the one registry that everybody pulls from.
+      for (const key of keys.length === 0 ? [HUB] : keys) {
+        for (const shadow of stored.shadows.filter(({ registry }) => registry === registryName(key))) {
+          journal.emit(authShadowed({ target, ...shadow }));
+        }
+        const checked = await checkRegistry(ports, stored, key);
+        journal.emit(authChecked(checked));
+        checks.push(checked);
+      }
+      try {
+        saveLastCheck(context.stateDir, { at: systemClock.now(), checks });
+      } catch (error) {
+        journal.emit(stateUnwritable((error as Error).message));
+      }
+      done(exitCodeOf(checks));
+    },
+  );
+}
+
+function withTarget<T>(yargs: Argv<T>) {
+  return yargs.option("target", {
+    type: "string",
+    requiresArg: true,
+    describe: `The client's config file (default: ${DEFAULT_TARGET})`,
+  });
+}
+
+function withOutput<T>(yargs: Argv<T>) {
+  return yargs
+    .option("json", { type: "boolean", describe: "JSON lines also on a terminal" })
+    .option("plain", { type: "boolean", describe: "Sentences also when not on a terminal" })
+    .conflicts("json", "plain");
+}
+
+function openJournal({ json, plain }: { json?: boolean | undefined; plain?: boolean | undefined }): Journal {
+  // An outcome that nobody can read is no reason to leave a file half done.
+  const ignore = () => {};
+  const sentences = plain === true || (process.stdout.isTTY === true && json !== true);
+  return sentences ? plainJournal(process.stdout, ignore) : jsonJournal(passId(process.env), ignore);
+}
+
+/** Shown as what yargs itself complains of. */
+function usage(message: string): Error {
+  return Object.assign(new Error(visible(message)), { name: "YError" });
+}

@@ -1,0 +1,149 @@
+# The service that puts registry credentials in place, and what watches their files, as plain data from plain
+# arguments. No lib, no pkgs, as in units.nix.
+#
+# Gives { registries; service; path; }:
+#   registries  the document for `auth apply --registries`, to be written as JSON: no secret, only their names
+#   service     { Unit; Service; Install; }  sections of systemd.unit(5); a list is a key that is written several times
+#   path        { Unit; Path; Install; }, or null where there is nothing to watch
+{
+  # The agent, as words: [ "/usr/bin/node" "/usr/lib/ci-docker-prune/ci-docker-prune.cjs" ].
+  command,
+  # `registries` below as a file: an absolute path.
+  registriesFile,
+  # { <registry> = { username; passwordFile; }; }, where passwordFile is an absolute path.
+  wanted,
+  # The config file of the Docker client, an absolute path.
+  target ? "/root/.docker/config.json",
+  # mkdir (coreutils), an absolute path.
+  mkdir ? "/bin/mkdir",
+  # Units that start after this one and bring it along.
+  before ? [ ],
+}:
+let
+  plain = text: builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null;
+  # Quoted and escaped, so that systemd reads back exactly this text: on a command line, and elsewhere.
+  word =
+    text:
+    if plain text then
+      text
+    else
+      builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON text);
+  pathWord =
+    text: if plain text then text else builtins.replaceStrings [ "%" ] [ "%%" ] (builtins.toJSON text);
+  # Where systemd takes one path up to the end of the line, and no quotes.
+  rest = builtins.replaceStrings [ "%" ] [ "%%" ];
+  words = list: builtins.concatStringsSep " " (map word list);
+
+  names = builtins.attrNames wanted;
+  # "registry.example.org:5000" -> "registry.example.org_5000": a colon ends a credential's name.
+  credential = builtins.replaceStrings [ ":" ] [ "_" ];
+  files = map (name: wanted.${name}.passwordFile) names;
+
+  folder =
+    let
+      found = builtins.match "(.*)/[^/]*" target;
+    in
+    if builtins.head found == "" then "/" else builtins.head found;
+in
+{
+  registries = {
+    inherit target;
+    registries = builtins.mapAttrs (name: entry: {
+      inherit (entry) username;
+      passwordFile = credential name;
+    }) wanted;
+  };
+
+  service = {
+    Unit = {
+      Description = "Put registry credentials in place for the Docker client";
+      # Both put secret files in place at start; harmless where absent.
+      After = [
+        "sops-install-secrets.service"
+        "agenix-install-secrets.service"
+      ];
+      Before = before;
+    };
+    # Not RemainAfterExit: what is active is not started again, neither by the path unit nor by a switch, and a path unit
+    # does not see the link that sops-nix and agenix move at a switch (systemd 252, seen).
+    Service = {
+      Type = "oneshot";
+      # A folder that is not there could not be made writable below. With "+" this one command may write everywhere; the
+      # "-" below is for it, since it gets ReadWritePaths= all the same (systemd 252, seen: 226/NAMESPACE).
+      ExecStartPre = "+${
+        words [
+          mkdir
+          "-p"
+          "-m"
+          "0700"
+          folder
+        ]
+      }";
+      ExecStart = words (
+        command
+        ++ [
+          "auth"
+          "apply"
+          "--registries"
+          registriesFile
+        ]
+      );
+      # PID 1 reads the files and hands them over: the process needs no right to them.
+      LoadCredential = map (name: "${credential name}:${rest wanted.${name}.passwordFile}") names;
+      StateDirectory = "ci-docker-auth";
+      StateDirectoryMode = "0700";
+      SyslogIdentifier = "ci-docker-auth";
+      UMask = "0077";
+      TimeoutStartSec = "1min";
+      UnsetEnvironment = "NODE_OPTIONS NODE_EXTRA_CA_CERTS";
+
+      # Root, for the file is root's; of root's rights only those that keep another owner's file his own. Not
+      # ProtectHome: the file is in root's home.
+      CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
+      AmbientCapabilities = "";
+      ProtectSystem = "strict";
+      ReadWritePaths = [ "-${pathWord folder}" ];
+      PrivateMounts = true;
+      PrivateTmp = true;
+      PrivateDevices = true;
+      DevicePolicy = "closed";
+      PrivateNetwork = true;
+      RestrictAddressFamilies = "none";
+      IPAddressDeny = "any";
+      PrivateIPC = true;
+      ProtectProc = "invisible";
+      ProcSubset = "pid";
+      ProtectClock = true;
+      ProtectControlGroups = true;
+      ProtectHostname = true;
+      ProtectKernelLogs = true;
+      ProtectKernelModules = true;
+      ProtectKernelTunables = true;
+      NoNewPrivileges = true;
+      KeyringMode = "private";
+      LockPersonality = true;
+      RestrictNamespaces = true;
+      RestrictRealtime = true;
+      RestrictSUIDSGID = true;
+      SystemCallArchitectures = "native";
+      # As in units.nix; @chown is part of @privileged, and needed for a file that is another user's.
+      SystemCallFilter = [
+        "@system-service @pkey"
+        "~@privileged @resources"
+        "@chown"
+      ];
+      SystemCallErrorNumber = "EPERM";
+    };
+    Install.WantedBy = [ "multi-user.target" ] ++ before;
+  };
+
+  path =
+    if files == [ ] then
+      null
+    else
+      {
+        Unit.Description = "Watch the files of registry credentials";
+        Path.PathChanged = map rest files;
+        Install.WantedBy = [ "paths.target" ];
+      };
+}

@@ -1,0 +1,153 @@
+# services.ci-docker-auth: registry credentials for the Docker client, from secret files. What the units say is in
+# auth-units.nix; docs/registry-credentials.md has examples.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) literalExpression mkOption types;
+
+  cfg = config.services.ci-docker-auth;
+
+  # A path literal would name a copy of the secret in the store, where everybody can read it.
+  outsideStore = types.externalPath // {
+    description = ''absolute path outside the Nix store such as "/run/secrets/docker-hub-token", written as a string'';
+  };
+
+  hubNames = [
+    "docker.io"
+    "index.docker.io"
+    "registry-1.docker.io"
+  ];
+  isRegistry =
+    name:
+    builtins.match "[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?" name
+    != null;
+  names = builtins.attrNames cfg.registries;
+
+  arguments = {
+    command = [ (lib.getExe cfg.package) ];
+    wanted = cfg.registries;
+    mkdir = "${pkgs.coreutils}/bin/mkdir";
+    registriesFile = "${registriesFile}";
+    inherit (cfg) target before;
+  };
+  units = import ./auth-units.nix arguments;
+  registriesFile = pkgs.writeText "ci-docker-auth-registries.json" (builtins.toJSON units.registries);
+in
+{
+  key = "ci-docker-prune#nixosModules.ci-docker-auth";
+  _class = "nixos";
+
+  options.services.ci-docker-auth = {
+    enable = lib.mkEnableOption ''
+      registry credentials for the Docker client of root, from secret files that never enter the Nix store. Other
+      entries of the client's config file stay as they are; an entry that is wanted no more goes at the next start, as
+      long as this service runs: take the registries out first, then the service'';
+
+    package = mkOption {
+      type = types.package;
+      default = pkgs.callPackage ./package.nix { };
+      defaultText = literalExpression "the package of this flake, built with the nixpkgs of the system";
+      example = literalExpression "inputs.ci-docker-prune.packages.\${pkgs.stdenv.hostPlatform.system}.default";
+      description = "The agent.";
+    };
+
+    registries = mkOption {
+      default = { };
+      example = {
+        "docker.io" = {
+          username = "ci-account";
+          passwordFile = "/run/secrets/docker-hub-token";
+        };
+      };
+      description = ''
+        Registry -> credentials, by the name that stands in image references: `docker.io` for Docker Hub, else
+        `host` or `host:port`.
+      '';
+      type = types.attrsOf (
+        types.submodule {
+          options = {
+            username = mkOption {
+              type = types.strMatching "[^:[:cntrl:]]+" // {
+                description = "username without a colon";
+              };
+              example = "ci-account";
+              description = "The account's name.";
+            };
+            passwordFile = mkOption {
+              type = outsideStore;
+              example = "/run/secrets/docker-hub-token";
+              description = ''
+                A file with the password and nothing else, at best a personal access token that can only read. Root
+                must be able to read it. The credentials are put in place anew at each start, at each switch, and when
+                the file itself changes.
+              '';
+            };
+          };
+        }
+      );
+    };
+
+    target = mkOption {
+      type = outsideStore // {
+        description = ''absolute path outside the Nix store such as "/root/.docker/config.json", written as a string'';
+      };
+      default = "/root/.docker/config.json";
+      example = "/var/lib/ci/.docker/config.json";
+      description = ''
+        The config file of the Docker client. It is replaced as a whole, readable for its owner alone; an existing
+        file keeps its owner. A symbolic link is refused: then somebody else makes that file.
+      '';
+    };
+
+    before = mkOption {
+      type = types.listOf (
+        types.strMatching "[^[:space:]]+[.][a-z]+" // { description = ''unit such as "deploy.service"''; }
+      );
+      default = [ ];
+      example = [ "deploy-stacks.service" ];
+      description = "Units that pull images: they start after the credentials are in place, and bring this service along.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = builtins.all isRegistry names;
+        message = ''
+          services.ci-docker-auth.registries has names that are no registry: ${
+            toString (builtins.filter (name: !isRegistry name) names)
+          }
+          Write the host as it stands in image references, without scheme and path: "docker.io", "ghcr.io",
+          "registry.example.org:5000".
+        '';
+      }
+      {
+        assertion = builtins.length (builtins.filter (name: builtins.elem name hubNames) names) < 2;
+        message = ''
+          services.ci-docker-auth.registries names Docker Hub more than once; "docker.io" is enough.
+        '';
+      }
+    ];
+
+    systemd.services.ci-docker-auth = {
+      description = units.service.Unit.Description;
+      after = units.service.Unit.After;
+      before = units.service.Unit.Before;
+      wantedBy = units.service.Install.WantedBy;
+      enableDefaultPath = false;
+      serviceConfig = units.service.Service;
+    };
+
+    systemd.paths = lib.optionalAttrs (units.path != null) {
+      ci-docker-auth = {
+        description = units.path.Unit.Description;
+        wantedBy = units.path.Install.WantedBy;
+        pathConfig = units.path.Path;
+      };
+    };
+  };
+}

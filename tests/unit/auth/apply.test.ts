@@ -1,0 +1,247 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AuditEvent } from "../../../agent/audit/events.ts";
+import { applyRegistries } from "../../../agent/auth/apply.ts";
+import { parseRegistries } from "../../../agent/auth/registries.ts";
+import { HUB } from "../../../agent/auth/servers.ts";
+import { Exit } from "../../../agent/exit.ts";
+
+const SECRET = "dckr_pat_Zm9vYmFy+/=ä";
+const root = process.getuid?.() === 0;
+let dir: string;
+let target: string;
+let events: AuditEvent[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "auth-"));
+  target = join(dir, ".docker", "config.json");
+  events = [];
+  writeFileSync(join(dir, "pat"), `${SECRET}\n`);
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+function apply(registries: object = { "docker.io": { username: "alice", passwordFile: "pat" } }, more = {}) {
+  const parsed = parseRegistries({ registries });
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  events = [];
+  const journal = { emit: (event: AuditEvent) => void events.push(event) };
+  return applyRegistries(
+    { journal, stateDir: join(dir, "state"), credentialsDirectory: dir, ...more },
+    parsed.value,
+    target,
+  );
+}
+
+const stored = () => JSON.parse(readFileSync(target, "utf8"));
+const mode = (path: string) => statSync(path).mode & 0o7777;
+const put = (text: string, bits = 0o600) => {
+  mkdirSync(join(dir, ".docker"), { recursive: true });
+  writeFileSync(target, text);
+  chmodSync(target, bits);
+};
+const names = () => events.map(({ event }) => event);
+const reason = () => String(events.at(-1)?.fields.reason);
+
+describe("putting credentials in place", () => {
+  it("makes folder and file for their owner alone, whatever the umask", () => {
+    const before = process.umask(0);
+    try {
+      expect(apply()).toBe(Exit.ok);
+    } finally {
+      process.umask(before);
+    }
+    expect([mode(join(dir, ".docker")), mode(target)]).toEqual([0o700, 0o600]);
+    expect(Buffer.from(stored().auths[HUB].auth, "base64").toString()).toBe(`alice:${SECRET}`);
+    expect(names()).toEqual(["auth.applied"]);
+    expect(readdirSync(join(dir, ".docker"))).toEqual(["config.json"]);
+  });
+
+  it("changes nothing the second time, not even the file's inode or time, and says so", () => {
+    apply();
+    const before = statSync(target, { bigint: true });
+    expect(apply()).toBe(Exit.ok);
+    const after = statSync(target, { bigint: true });
+    expect([after.ino, after.mtimeNs]).toEqual([before.ino, before.mtimeNs]);
+    expect(names()).toEqual(["auth.unchanged"]);
+  });
+
+  it("replaces the file as a whole: whoever has it open keeps the old one", () => {
+    put('{"auths":{}}');
+    const before = statSync(target).ino;
+    apply();
+    expect(statSync(target).ino).not.toBe(before);
+  });
+
+  it("follows a rotation of the secret", () => {
+    apply();
+    writeFileSync(join(dir, "pat"), "next");
+    apply();
+    expect(Buffer.from(stored().auths[HUB].auth, "base64").toString()).toBe("alice:next");
+    expect(events[0]?.fields).toMatchObject({ added: [], changed: ["docker.io"] });
+  });
+
+  it.each([
+    ["no newline", "s e", "s e"],
+    ["one", "s\n", "s"],
+    ["one of the other kind", "s\r\n", "s"],
+    ["several", "s\n\n", "s"],
+  ])("takes the secret without its trailing newline: %s", (_, text, secret) => {
+    writeFileSync(join(dir, "pat"), text);
+    apply();
+    expect(Buffer.from(stored().auths[HUB].auth, "base64").toString()).toBe(`alice:${secret}`);
+  });
+
+  it("removes what it wrote once it is wanted no more, and never what it did not write", () => {
+    put('{"auths":{"b.example":{"auth":"Yjp4"}},"credHelpers":{"c.example":"x"}}');
+    apply();
+    expect(apply({})).toBe(Exit.ok);
+    expect(stored()).toEqual({ auths: { "b.example": { auth: "Yjp4" } }, credHelpers: { "c.example": "x" } });
+    expect(events[0]?.fields).toMatchObject({ removed: ["docker.io"] });
+    apply({});
+    expect(names()).toEqual(["auth.unchanged"]);
+  });
+
+  it("remembers user names only", () => {
+    apply();
+    const text = readFileSync(join(dir, "state", "auth.json"), "utf8");
+    expect(JSON.parse(text)).toEqual({ version: 1, owned: { [HUB]: { username: "alice" } } });
+  });
+
+  it("closes a file that others could read, also when nothing else is to change", () => {
+    apply();
+    chmodSync(target, 0o644);
+    apply();
+    expect([mode(target), names(), events[0]?.fields.closedToOthers]).toEqual([
+      0o600,
+      ["auth.applied"],
+      true,
+    ]);
+  });
+
+  it.skipIf(!root)("keeps the owner of an existing file", () => {
+    put("{}", 0o640);
+    chownSync(target, 4711, 4712);
+    apply();
+    const { uid, gid } = statSync(target);
+    expect([uid, gid, mode(target)]).toEqual([4711, 4712, 0o600]);
+  });
+
+  it("warns by name of a helper that the client asks instead", () => {
+    put('{"credsStore":"secretservice"}');
+    expect(apply()).toBe(Exit.ok);
+    expect(events[0]).toMatchObject({
+      event: "auth.shadowed",
+      level: "warn",
+      fields: { registry: "docker.io", by: "credsStore", helper: "secretservice" },
+    });
+  });
+
+  it("goes on where the state cannot be written, and says so", () => {
+    writeFileSync(join(dir, "state"), "a file");
+    expect(apply()).toBe(Exit.ok);
+    expect(names()).toEqual(["state.unwritable", "auth.applied"]);
+  });
+
+  it("clears away what a killed run left beside the file", () => {
+    put("{}");
+    writeFileSync(join(dir, ".docker", ".config.json.ci-docker-auth"), "half");
+    apply();
+    expect(readdirSync(join(dir, ".docker"))).toEqual(["config.json"]);
+  });
+});
+
+describe("what cannot be done leaves everything as it was", () => {
+  const two = {
+    "docker.io": { username: "alice", passwordFile: "pat" },
+    "b.example": { username: "bob", passwordFile: "other" },
+  };
+
+  it.each([
+    ["an empty secret", "", /b\.example \(other\): the file is empty/],
+    ["nothing but newlines", "\n\n", /the file is empty/],
+    ["blanks", "  \n", /the file is empty/],
+    ["two lines", "a\nb\n", /more than one line/],
+    ["a NUL", "a\0b", /control character/],
+    ["bytes that are no text", Buffer.from([0xff, 0xfe]), /not UTF-8/],
+    ["a whole disk image", Buffer.alloc(65 * 1024, "a"), /larger than 64 KiB/],
+  ])("%s", (_, content, why) => {
+    put("{}");
+    writeFileSync(join(dir, "other"), content);
+    expect(apply(two)).toBe(Exit.settings);
+    expect(names()).toEqual(["auth.failed"]);
+    expect(reason()).toMatch(why);
+    expect([readFileSync(target, "utf8"), existsSync(join(dir, "state"))]).toEqual(["{}", false]);
+  });
+
+  it("a secret that is not there, with its name", () => {
+    expect(apply(two)).toBe(Exit.settings);
+    expect(reason()).toMatch(/b\.example \(other\): ENOENT/);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  it("a credential by name where systemd hands over none", () => {
+    expect(apply(undefined, { credentialsDirectory: undefined })).toBe(Exit.settings);
+    expect(reason()).toContain("$CREDENTIALS_DIRECTORY is not set");
+  });
+
+  it.each(['{"auths": {"x": {"auth": "hunter2"}', "[]", "hunter2"])(
+    "a file that is not the client's: %s",
+    (text) => {
+      put(text, 0o644);
+      const before = statSync(target);
+      expect(apply()).toBe(Exit.settings);
+      const after = statSync(target);
+      expect([readFileSync(target, "utf8"), after.ino, after.mtimeMs, after.mode]).toEqual([
+        text,
+        before.ino,
+        before.mtimeMs,
+        before.mode,
+      ]);
+      expect(reason()).toContain(`${target} is left as it is: it is not`);
+      expect(reason()).not.toContain("hunter2");
+    },
+  );
+
+  it("a file behind a link, which somebody else keeps", () => {
+    mkdirSync(join(dir, ".docker"));
+    writeFileSync(join(dir, "rendered"), "{}");
+    symlinkSync(join(dir, "rendered"), target);
+    expect(apply()).toBe(Exit.settings);
+    expect(readFileSync(join(dir, "rendered"), "utf8")).toBe("{}");
+    expect(reason()).toContain("symbolic link");
+  });
+
+  it("a file with a second name, which would be cut off", () => {
+    put("{}");
+    linkSync(target, join(dir, "second"));
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toContain("hard links");
+  });
+
+  it("a folder in the file's place", () => {
+    mkdirSync(target, { recursive: true });
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toContain("not a plain file");
+  });
+
+  it("a folder that cannot be made", () => {
+    writeFileSync(join(dir, ".docker"), "");
+    expect(apply()).toBe(Exit.incomplete);
+    expect(names()).toEqual(["auth.failed"]);
+  });
+});
