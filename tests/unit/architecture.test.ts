@@ -112,7 +112,6 @@ const timeHasOneHome: Rule = (files) =>
     .filter(({ code }) => /\bDate\s*\.\s*now\b|\bnew Date(?!\s*\(\s*[^\s)])|(?<!new )\bDate\(/.test(code))
     .map(({ path }) => `${path} reads the clock`);
 
-/** But for the front, which ends on a crash that nobody caught. */
 const networkHasOneHome: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/auth/rate-limit.ts")
@@ -123,6 +122,7 @@ const networkHasOneHome: Rule = (files) =>
     )
     .map(({ path }) => `${path} goes to the network`);
 
+/** But for the front, which ends on a crash that nobody caught. */
 const nobodyExits: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/main.ts")
