@@ -1,4 +1,4 @@
-import type { Acted } from "./act/execute.ts";
+import type { Acted } from "./act/ports.ts";
 import type { PassFinished } from "./audit/events.ts";
 import type { Journal } from "./audit/journal.ts";
 import type { State } from "./audit/state.ts";

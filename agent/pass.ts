@@ -1,4 +1,5 @@
-import { type Acted, execute } from "./act/execute.ts";
+import { execute } from "./act/execute.ts";
+import type { Acted } from "./act/ports.ts";
 import {
   factUnknown,
   gateVerdict,

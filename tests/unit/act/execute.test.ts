@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Acted, type ActPorts, execute } from "../../../agent/act/execute.ts";
+import { execute } from "../../../agent/act/execute.ts";
+import type { Acted, ActPorts } from "../../../agent/act/ports.ts";
 import type { AuditEvent } from "../../../agent/audit/events.ts";
 import { EngineError, type EngineErrorKind } from "../../../agent/engine/errors.ts";
 import type { EngineReader } from "../../../agent/engine/reader.ts";

@@ -1,0 +1,44 @@
+import type { Journal } from "../audit/journal.ts";
+import type { EngineError } from "../engine/errors.ts";
+import type { EngineReader } from "../engine/reader.ts";
+import type { EngineWriter } from "../engine/writer.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Judged } from "../plan/plan.ts";
+import type { Bytes } from "../units.ts";
+
+/** What executing a plan needs from outside. */
+export interface ActPorts {
+  readonly reader: EngineReader;
+  readonly writer: EngineWriter;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** Fires when the pass is told to stop: it ends before the next deletion. */
+  readonly stop: AbortSignal;
+  /** When the gates were asked last, by the clock's `elapsed`. */
+  readonly gatesAskedAt: number;
+  /** Asks the gates again; the first one that is not open. */
+  askGates(): Promise<Verdict | null>;
+  /** The low watermark is set, and every watched filesystem is below it. */
+  roomEnough(): Promise<boolean>;
+  /** Progress for a person who watches. */
+  progress(done: number, total: number): void;
+}
+
+/** Why a pass ended before its plan was done. */
+export type Ending =
+  | { readonly by: "gate"; readonly verdict: Verdict }
+  | { readonly by: "stop" }
+  | { readonly by: "low-watermark" }
+  | { readonly by: "engine"; readonly error: EngineError };
+
+export interface Acted {
+  readonly removed: readonly Judged[];
+  readonly kept: number;
+  /** Gone before their turn came. */
+  readonly gone: number;
+  readonly failed: number;
+  readonly claimedBytes: Bytes;
+  /** `null`: the whole plan was gone through. */
+  readonly ending: Ending | null;
+}
