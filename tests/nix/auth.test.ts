@@ -48,7 +48,7 @@ describe.skipIf(libMissing !== null)(title("the NixOS module for credentials", l
       }; }`,
     );
     expect(failed).toEqual([]);
-    expect(service?.serviceConfig["LoadCredential"]).toEqual([
+    expect(service?.serviceConfig.LoadCredential).toEqual([
       "docker.io:/run/secrets/hub",
       "registry.example.org_5000:/run/agenix/100%% safe",
     ]);
