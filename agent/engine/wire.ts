@@ -101,6 +101,10 @@ const MODES: Readonly<Record<string, ServiceMode>> = {
   GlobalJob: "global-job",
 };
 
+const taskTemplate = v.nullish(
+  v.object({ ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })) }),
+);
+
 const serviceSchema = v.array(
   v.object({
     ID: v.string(),
@@ -110,7 +114,9 @@ const serviceSchema = v.array(
       Name: v.string(),
       Labels: labels,
       Mode: v.record(v.string(), v.unknown()),
+      TaskTemplate: taskTemplate,
     }),
+    PreviousSpec: v.nullish(v.object({ TaskTemplate: taskTemplate })),
     ServiceStatus: v.nullish(
       v.object({ RunningTasks: count, DesiredTasks: count, CompletedTasks: v.optional(count, 0) }),
     ),
@@ -137,6 +143,10 @@ export function toServices(body: unknown): Service[] {
         ? { running: status.RunningTasks, desired: status.DesiredTasks, completed: status.CompletedTasks }
         : null,
       updateState: service.UpdateStatus?.State || "none",
+      images: [service.Spec, service.PreviousSpec].flatMap((spec) => {
+        const image = spec?.TaskTemplate?.ContainerSpec?.Image;
+        return image ? [image] : [];
+      }),
       createdAt: service.CreatedAt ?? 0,
       updatedAt: service.UpdatedAt ?? 0,
     };
@@ -170,6 +180,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
       Id: v.string(),
       Names: strings,
       ImageID: v.string(),
+      Image: v.nullish(v.string(), ""),
       State: v.string(),
       Created: v.number(),
       Labels: labels,
@@ -180,6 +191,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
     id: container.Id,
     names: container.Names.map((name) => name.replace(/^\//, "")),
     imageId: container.ImageID,
+    imageName: container.Image,
     state: container.State,
     createdAt: container.Created * 1000,
     labels: container.Labels,
