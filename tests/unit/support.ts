@@ -81,6 +81,7 @@ export function image(changes: Partial<ImageDetail> = {}): ImageDetail {
     labels: {},
     createdAt: ago(3 * DAY),
     lastTaggedAt: null,
+    layers: [],
     ...changes,
   };
 }
