@@ -106,6 +106,12 @@ const oneHome =
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
 
+/** A file of its own in the bundle, which is loaded where metrics are wanted (agent/audit/textfile.ts). */
+const metricsAreApart: Rule = (files) =>
+  files
+    .filter(({ values }) => values.includes("agent/audit/metrics.ts"))
+    .map(({ path }) => `${path} loads the metrics`);
+
 const timeHasOneHome: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/host/clock.ts")
@@ -161,6 +167,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
+  "the metrics are in no other file of the bundle": metricsAreApart,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "nobody ends the process but the front": nobodyExits,
@@ -199,6 +207,9 @@ describe("the house", () => {
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
+    expect(valuesOf("agent/audit/metrics.ts")).toContain("prom-client");
+    // Nor do they bring the settings' schema along: that is in the front already.
+    expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
@@ -269,6 +280,16 @@ describe("the rules themselves see what breaks them", () => {
       "a second importer of pino",
       oneHome("pino", "agent/audit/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
+    ],
+    [
+      "a second importer of prom-client",
+      oneHome("prom-client", "agent/audit/metrics.ts"),
+      bad("audit", 'import { Gauge } from "prom-client"; new Gauge({ name: "a", help: "b" });'),
+    ],
+    [
+      "a stage that loads the metrics",
+      metricsAreApart,
+      bad("audit", 'export const later = () => import("./metrics.ts");'),
     ],
     ["a look at Date.now", timeHasOneHome, bad("plan", "export const at = Date.now();")],
     ["Date.now handed on", timeHasOneHome, bad("plan", "export const clock = { now: Date.now };")],

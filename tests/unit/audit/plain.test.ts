@@ -11,6 +11,7 @@ import {
   factUnknown,
   gateVerdict,
   MESSAGES,
+  metricsUnwritable,
   objectFailed,
   objectGone,
   objectKept,
@@ -199,6 +200,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   ],
   [stateDamaged("not JSON", "/x"), "! the state file was damaged and set aside: not JSON"],
   [stateUnwritable("EROFS"), "! the state could not be written: EROFS"],
+  [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written: EROFS"],
   [
     authApplied({
       target: "/c.json",
