@@ -11,6 +11,7 @@ import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
 import { loadSettings } from "./settings/load.ts";
+import type { Settings } from "./settings/settings.ts";
 import { VERSION } from "./version.ts";
 
 /**
@@ -65,6 +66,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const { state, damage } = loadState(stateDir);
   if (damage !== null) return false;
+  if (waitsForNothing(settings)) return false;
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
@@ -95,6 +97,11 @@ function say(event: AuditEvent, pass: string): void {
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }
+}
+
+/** A rule that does not wait for disk pressure has the engine asked in every pass. */
+function waitsForNothing({ retention, orphans, snapshots }: Settings): boolean {
+  return [...retention, ...orphans, snapshots].some(({ when }) => when === "always");
 }
 
 function plainRun(args: readonly string[]) {

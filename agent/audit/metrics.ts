@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import { crossings, INODE_PERCENT } from "../gates/disk-pressure.ts";
 import type { GateName } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { ObjectKind } from "../plan/plan.ts";
+import type { ObjectKind, Rule } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Watermark } from "../units.ts";
 import type { PassFinished } from "./events.ts";
@@ -64,6 +64,15 @@ const GATES = Object.keys({
   "live-run": 0,
   converging: 0,
 } satisfies Record<GateName, 0>);
+/** What may go, and by which rule. */
+const REMOVALS: readonly (readonly [ObjectKind, Rule])[] = [
+  ["container", "expired"],
+  ["container", "orphaned"],
+  ["image", "expired"],
+  ["image", "over-count"],
+  ["image", "over-size"],
+  ["build-cache", "expired"],
+];
 const KINDS = Object.keys({ container: 0, image: 0, "build-cache": 0 } satisfies Record<ObjectKind, 0>);
 
 const FAMILIES: readonly Family[] = [
@@ -169,7 +178,7 @@ const FAMILIES: readonly Family[] = [
   ),
   counter("removed_objects_total", "Removed objects, by the rule that decided.", ({ state }) => [
     // A series that begins above 0 hides its first step from increase().
-    ...KINDS.map((kind) => ({ labels: { kind, reason: "expired" }, value: 0 })),
+    ...REMOVALS.map(([kind, reason]) => ({ labels: { kind, reason }, value: 0 })),
     ...state.totals.objects
       .filter(({ fate }) => fate === "removed")
       .map(({ kind, reason, count }) => ({ labels: { kind, reason }, value: count })),
