@@ -71,6 +71,8 @@ export async function report(
     kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
     gone: ended.acted?.gone ?? 0,
     failed: ended.acted?.failed ?? 0,
+    objects: ended.acted?.objects ?? [],
+    rules: ended.acted?.rules ?? [],
     deferralsInARow: deferrals.count,
     deferredForSeconds: deferredFor,
     engineRequests: ports.requests(),

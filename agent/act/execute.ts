@@ -91,7 +91,7 @@ export async function execute(
     );
   }
   if (ending !== null) reportEnding(ending);
-  return { removed, kept, gone, failed, claimedBytes, ending };
+  return { removed, kept, gone, failed, claimedBytes, objects: [], rules: [], ending };
 
   /** Whether the next deletion may happen; the gates are asked only when it is time. */
   async function mayGoOn(now: boolean): Promise<Ending | null> {

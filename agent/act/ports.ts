@@ -1,3 +1,4 @@
+import type { ObjectCount, RuleReport } from "../audit/events.ts";
 import type { Journal } from "../audit/journal.ts";
 import type { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
@@ -39,6 +40,8 @@ export interface Acted {
   readonly gone: number;
   readonly failed: number;
   readonly claimedBytes: Bytes;
+  readonly objects: readonly ObjectCount[];
+  readonly rules: readonly RuleReport[];
   /** `null`: the whole plan was gone through. */
   readonly ending: Ending | null;
 }

@@ -1,8 +1,9 @@
 import type { Checked } from "../auth/check.ts";
 import type { Shadow } from "../auth/config.ts";
+import type { EngineErrorKind } from "../engine/errors.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { Judged, ObjectKind, Plan } from "../plan/plan.ts";
+import type { Judged, ObjectKind, Plan, Rule } from "../plan/plan.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -178,12 +179,37 @@ export interface PassFinished {
   /** Planned, and gone before its turn came. */
   readonly gone: number;
   readonly failed: number;
+  /** The same objects, and why; no two entries of one kind, fate and reason. */
+  readonly objects: readonly ObjectCount[];
+  /** What each rule of `retention`, `snapshots` and `orphans` came to, of those that this pass went by. */
+  readonly rules: readonly RuleReport[];
   readonly deferralsInARow: number;
   /** `null`: the last pass was not deferred. */
   readonly deferredForSeconds: Seconds | null;
   readonly engineRequests: number;
   /** The gate that deferred or ended the pass. */
   readonly gate: Verdict["gate"] | null;
+}
+
+/** Fates of objects, counted. */
+export interface ObjectCount {
+  readonly kind: ObjectKind;
+  readonly fate: "removed" | "kept" | "gone" | "failed";
+  /** The rule that decided (plan/plan.ts); of a failure, what came in between (engine/errors.ts). */
+  readonly reason: Rule | EngineErrorKind;
+  readonly count: number;
+}
+
+/** One rule of the settings in one pass. */
+export interface RuleReport {
+  readonly list: "retention" | "orphans";
+  readonly name: string;
+  /** Images or containers that it names. */
+  readonly matched: number;
+  readonly removed: number;
+  readonly failed: number;
+  /** Of those that are still there: the bytes that nothing outside the family holds; `null`: not measured. */
+  readonly keptBytes: Bytes | null;
 }
 
 export const passFinished = (fields: PassFinished, level: Level) =>

@@ -101,6 +101,10 @@ const MODES: Readonly<Record<string, ServiceMode>> = {
   GlobalJob: "global-job",
 };
 
+const taskTemplate = v.nullish(
+  v.object({ ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })) }),
+);
+
 const serviceSchema = v.array(
   v.object({
     ID: v.string(),
@@ -110,7 +114,9 @@ const serviceSchema = v.array(
       Name: v.string(),
       Labels: labels,
       Mode: v.record(v.string(), v.unknown()),
+      TaskTemplate: taskTemplate,
     }),
+    PreviousSpec: v.nullish(v.object({ TaskTemplate: taskTemplate })),
     ServiceStatus: v.nullish(
       v.object({ RunningTasks: count, DesiredTasks: count, CompletedTasks: v.optional(count, 0) }),
     ),
@@ -137,6 +143,10 @@ export function toServices(body: unknown): Service[] {
         ? { running: status.RunningTasks, desired: status.DesiredTasks, completed: status.CompletedTasks }
         : null,
       updateState: service.UpdateStatus?.State || "none",
+      images: [service.Spec, service.PreviousSpec].flatMap((spec) => {
+        const image = spec?.TaskTemplate?.ContainerSpec?.Image;
+        return image ? [image] : [];
+      }),
       createdAt: service.CreatedAt ?? 0,
       updatedAt: service.UpdatedAt ?? 0,
     };
@@ -170,6 +180,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
       Id: v.string(),
       Names: strings,
       ImageID: v.string(),
+      Image: v.nullish(v.string(), ""),
       State: v.string(),
       Created: v.number(),
       Labels: labels,
@@ -180,6 +191,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
     id: container.Id,
     names: container.Names.map((name) => name.replace(/^\//, "")),
     imageId: container.ImageID,
+    imageName: container.Image,
     state: container.State,
     createdAt: container.Created * 1000,
     labels: container.Labels,
@@ -242,6 +254,7 @@ export function toImage(body: unknown): ImageDetail {
     Size: v.number(),
     Created: time,
     Metadata: v.nullish(v.object({ LastTagTime: time })),
+    RootFS: v.nullish(v.object({ Layers: strings })),
     Config: v.nullish(v.object({ Labels: labels })),
   });
   const image = read("image", schema, body);
@@ -254,6 +267,7 @@ export function toImage(body: unknown): ImageDetail {
     labels: image.Config?.Labels ?? {},
     createdAt: image.Created,
     lastTaggedAt: image.Metadata?.LastTagTime ?? null,
+    layers: image.RootFS?.Layers ?? [],
   };
 }
 
@@ -285,6 +299,17 @@ export function toCachePruned(body: unknown): CachePruned {
   const schema = v.object({ CachesDeleted: strings, SpaceReclaimed: v.number() });
   const { CachesDeleted, SpaceReclaimed } = read("build cache prune", schema, body);
   return { ids: CachesDeleted, claimedBytes: SpaceReclaimed };
+}
+
+export function toCommitted(body: unknown): string {
+  return read("commit", v.object({ Id: v.string() }), body).Id;
+}
+
+/** Bytes by layer as `docker image history` tells them, oldest first; what only changes the config is 0. */
+export function toHistory(body: unknown): number[] {
+  return read("image history", v.array(v.object({ Size: count })), body)
+    .map((entry) => entry.Size)
+    .reverse();
 }
 
 /** -1 means "not measured". */

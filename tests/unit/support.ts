@@ -38,6 +38,7 @@ export function service(changes: Partial<Service> = {}): Service {
     totalCompletions: 1,
     status: { running: 1, desired: 1, completed: 0 },
     updateState: "none",
+    images: ["redis:7-alpine"],
     createdAt: ago(30 * DAY),
     updatedAt: ago(30 * DAY),
     ...changes,
@@ -49,6 +50,7 @@ export function container(changes: Partial<ContainerSummary> = {}): ContainerSum
     id: hexId("c1"),
     names: ["brave_noether"],
     imageId: imageId("base"),
+    imageName: "base:1",
     state: "running",
     createdAt: ago(HOUR),
     labels: {},
@@ -79,6 +81,7 @@ export function image(changes: Partial<ImageDetail> = {}): ImageDetail {
     labels: {},
     createdAt: ago(3 * DAY),
     lastTaggedAt: null,
+    layers: [],
     ...changes,
   };
 }

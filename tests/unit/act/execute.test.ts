@@ -113,6 +113,8 @@ async function play(story: Story) {
     danglingImages: never("dangling images"),
     allImages: never("all images"),
     diskUsage: never("disk usage"),
+    namedImages: never("named images"),
+    history: never("history"),
     container: async (id) => look(id, containerDetail({ id })),
     image: async (id) => look(id, image({ id })),
     buildCache: async () => {
@@ -125,6 +127,9 @@ async function play(story: Story) {
   const writer: EngineWriter = {
     removeContainer: async (id) => remove(id),
     removeImage: async (id) => remove(id),
+    removeTag: never("a tag's removal"),
+    stopContainer: never("a stop"),
+    commit: never("a commit"),
     pruneBuildCache: async (seconds) => {
       call(`prune cache ${seconds}`);
       const { cachePrune = { ids: [], claimedBytes: 0 } } = story;

@@ -57,6 +57,8 @@ const FINISHED: PassFinished = {
   removed: { container: 1, image: 2, "build-cache": 0 },
   kept: 3,
   gone: 0,
+  objects: [],
+  rules: [],
   failed: 0,
   deferralsInARow: 0,
   deferredForSeconds: null,

@@ -16,6 +16,7 @@ const CONTRACT = `
   "prune": { "until": "24h", "containers": true, "images": true, "buildCache": true,
              "labels": [], "keepLabels": ["ci-docker-prune.keep"] },
   "retention": [], "orphans": [],
+  "snapshots": { "ttl": "24h", "keepCount": 5, "maxTotalSize": "10GB", "when": "pressure" },
   "lockFile": null, "stateDir": null, "metrics": { "textfile": null } }`;
 
 function problemsOf(raw: unknown): readonly Problem[] {
@@ -70,6 +71,7 @@ describe("the defaults", () => {
       deferrals: { warnAfterPasses: 7, warnAfter: 7 * 86_400 },
       retention: [],
       orphans: [],
+      snapshots: { ttl: 86_400, keepCount: 5, maxTotalSize: 10e9, when: "pressure" },
       lockFile: null,
       stateDir: null,
       metrics: { textfile: null },
@@ -182,10 +184,8 @@ describe("what is refused, and why", () => {
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
     ["deferrals.warnAfterPasses", "7", "a whole number from 1"],
-    ["retention", [{}], "an empty list: this version has no such rules yet"],
-    ["orphans", [1], "an empty list: this version has no such rules yet"],
-    ["orphans", null, "an empty list"],
-    ["metrics.textfile", "/x", "null: this version writes no metrics yet"],
+    ["orphans", null, "a list"],
+    ["metrics.textfile", "/x", 'an absolute path that ends in ".prom", or null'],
     ["lockFile", "", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "state", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "/a\0b", 'an absolute path such as "/var/lib/docker"'],
