@@ -11,15 +11,21 @@ const PRIORITY: Readonly<Record<Level, number>> = { info: 6, warn: 4, error: 3 }
 /** "Normal, but significant". */
 const NOTICE = 5;
 
+const CHANGES: readonly AuditEvent["event"][] = [
+  "object.removed",
+  "object.untagged",
+  "container.stopped",
+  "auth.applied",
+];
+
 /**
  * `-p notice` is then what a host's owner asks for in the morning: what changed here, what each pass came to, and all
  * that went wrong. Pure.
  */
 export function priority({ event, level, fields }: AuditEvent): number {
   if (level !== "info") return PRIORITY[level];
-  const changed = event === "object.removed" || event === "auth.applied";
   const cameToSomething = event === "pass.finished" && fields.outcome !== "below-watermark";
-  return changed || cameToSomething ? NOTICE : PRIORITY.info;
+  return CHANGES.includes(event) || cameToSomething ? NOTICE : PRIORITY.info;
 }
 
 /**

@@ -93,7 +93,11 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look = TERM
   switch (event) {
     case "pass.started": {
       const what = field<boolean>("dryRun") ? "A dry run starts" : "A pass starts";
-      const how = field<boolean>("withoutPressure") ? ", whatever the disk says" : "";
+      const how = field<boolean>("withoutPressure")
+        ? ", whatever the disk says"
+        : field("scope") === "rules"
+          ? " for the rules that wait for no disk pressure"
+          : "";
       return [`${pc.bold(what)}${how}`, ...field<NamedFilesystem[]>("filesystems").map(look.filesystem)].join(
         "\n",
       );
@@ -115,16 +119,20 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look = TERM
       return `Plan: remove ${counts(field("remove"))}${size}, keep ${counts(field("keep"))}; age limit ${formatDuration(field("untilSeconds"))}${cache}`;
     }
     case "object.planned":
-      return `  ${mark("−", "green")}would remove ${describeObject(fields)}: ${field("reason")}`;
+      return `  ${mark("−", "green")}would remove ${describeObject(fields)}`;
     case "object.removed":
-      return `  ${mark("−", "green")}removed ${describeObject(fields)}: ${field("reason")}`;
+      return `  ${mark("−", "green")}removed ${describeObject(fields)}`;
+    case "object.untagged":
+      return `  ${mark("−", "green")}took ${listed(field("references"))} off ${describeObject(fields)}; the image stays, by other names or under one built on it`;
+    case "container.stopped":
+      return `  ${mark("−", "green")}stopped ${describeObject(fields)}`;
     case "object.kept":
-      return `  ${mark("=", "dim")}${pc.dim(`kept ${describeObject(fields)}: ${field("reason")}`)}`;
+      return `  ${mark("=", "dim")}${pc.dim(`kept ${describeObject(fields)}`)}`;
     case "object.gone":
-      return `  ${mark("=", "dim")}${pc.dim(`gone before its turn came: ${describeObject(fields)}`)}`;
+      return `  ${mark("=", "dim")}${pc.dim(`gone before its turn came: ${describeWhat(fields)}`)}`;
     case "object.failed": {
       const what = field("removed") === "unknown" ? "not known whether it removed" : "could not remove";
-      return `  ${mark("✗", "red")}${pc.red(`${what} ${describeObject(fields)}: ${field("error")}`)}`;
+      return `  ${mark("✗", "red")}${pc.red(`${what} ${describeWhat(fields)}: ${field("error")}`)}`;
     }
     case "step.skipped":
       return `  ${mark("=", "dim")}${pc.dim(`${KINDS[field<ObjectKind>("kind")].all} skipped: ${field("reason")}`)}`;
@@ -132,7 +140,8 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look = TERM
       const step = fields as unknown as StepReport;
       const gone = step.gone > 0 ? `, ${step.gone} gone before` : "";
       const failed = step.failed > 0 ? pc.red(`, ${step.failed} failed`) : "";
-      const what = `${KINDS[step.kind].all}: ${step.removed} removed, ${step.kept} kept${gone}`;
+      const by = step.by === "prune" ? "" : `${step.by}, `;
+      const what = `${by}${KINDS[step.kind].all}: ${step.removed} removed, ${step.kept} kept${gone}`;
       return `  ${pc.dim(what)}${failed}${pc.dim(`; the engine says ${formatBytes(step.claimedBytes)}, in ${formatDuration(step.durationSeconds)}`)}`;
     }
     case "pass.ended-early": {
@@ -189,14 +198,18 @@ function describeRateLimit(limit: Checked["rateLimit"], reason: Checked["rateLim
 }
 
 function describeIneffective(fields: AuditEvent["fields"], { pc }: Look): string {
-  const { cause, reason, unselectedImages, unselectedBytes, holders } = fields;
+  const { cause, reason, holders } = fields;
+  const [without, bytes] = [
+    fields.unselectedImages ?? fields.unlabelledImages,
+    fields.unselectedBytes ?? fields.unlabelledBytes,
+  ];
   const lines = [
     cause === "pressure-remains"
       ? `${pc.red(pc.bold("Not enough:"))} ${pc.red(`the disk is still ${reason}`)}`
       : `${pc.red(pc.bold("A rule without effect:"))} ${pc.red(String(reason))}`,
   ];
-  if (typeof unselectedImages === "number") {
-    lines.push(`  ${count(unselectedImages, KINDS.image)} without, ${formatBytes(Number(unselectedBytes))}`);
+  if (typeof without === "number" && typeof bytes === "number") {
+    lines.push(`  ${count(without, KINDS.image)} without, ${formatBytes(bytes)}`);
   }
   if (typeof holders === "string") lines.push(`  what holds the space: ${holders}`);
   if (Array.isArray(holders)) {
@@ -255,20 +268,27 @@ export function bar(percent: number, width = 20): string {
   return "█".repeat(full) + "░".repeat(width - full);
 }
 
-/** How many names of one object a sentence holds; the fields have them all. */
-const NAMES_SHOWN = 3;
+/** What, how large, how old, and why; by which rule of the settings, where it was one. */
+function describeObject(fields: AuditEvent["fields"]): string {
+  const policy = fields.policy === undefined ? "" : ` (${fields.policy})`;
+  return `${describeWhat(fields)}: ${fields.reason}${policy}`;
+}
 
-function describeObject(fields: Readonly<Record<string, unknown>>): string {
+function describeWhat(fields: AuditEvent["fields"]): string {
   const names = fields.names as readonly string[];
   const id = shortId(fields.id as string);
-  const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more names` : "";
-  const name = names.length > 0 ? `${names.slice(0, NAMES_SHOWN).join(", ")}${more} (${id})` : id;
   const size = fields.sizeBytes as number | null;
-  const details = [
+  return [
+    `${KINDS[fields.kind as ObjectKind].one} ${names.length > 0 ? `${listed(names)} (${id})` : id}`,
     ...(size === null ? [] : [formatBytes(size)]),
     describeAge(fields.ageSeconds as number | null, fields.ageBasis as AgeBasis),
-  ];
-  return `${KINDS[fields.kind as ObjectKind].one} ${name}, ${details.join(", ")}`;
+  ].join(", ");
+}
+
+/** A sentence holds the first of many names; the fields have them all. */
+function listed(names: readonly string[], most = 3): string {
+  const more = names.length > most ? ` and ${names.length - most} more names` : "";
+  return `${names.slice(0, most).join(", ")}${more}`;
 }
 
 /** `"last tagged 2d ago"` */

@@ -3,10 +3,12 @@ import {
   type AuditEvent,
   authApplied,
   authUnchanged,
+  containerStopped,
   factUnknown,
   gateVerdict,
   objectKept,
   objectRemoved,
+  objectUntagged,
   type PassFinished,
   passFinished,
   stepFinished,
@@ -27,7 +29,15 @@ const OBJECT: Judged = {
   rule: "expired",
   reason: "dangling and older than prune.until",
 };
-const STEP = { kind: "image", removed: 1, kept: 0, gone: 0, claimedBytes: 1, durationSeconds: 1 } as const;
+const STEP = {
+  by: "prune",
+  kind: "image",
+  removed: 1,
+  kept: 0,
+  gone: 0,
+  claimedBytes: 1,
+  durationSeconds: 1,
+} as const;
 const AUTH = { target: "/c.json", added: [], changed: [], removed: [], left: [], closedToOthers: true };
 const finished = (outcome: PassFinished["outcome"], level: AuditEvent["level"]) =>
   passFinished({ outcome } as PassFinished, level);
@@ -39,6 +49,8 @@ describe("the priority of an event", () => {
     ["a warning", stepFinished({ ...STEP, failed: 1 }), 4],
     ["a pass that is deferred once again", finished("deferred", "warn"), 4],
     ["a removal", objectRemoved(OBJECT), 5],
+    ["a name that was taken off", objectUntagged(OBJECT), 5],
+    ["a container that was stopped", containerStopped(OBJECT, 10), 5],
     ["credentials put in place", authApplied(AUTH), 5],
     ["a pass that removed something", finished("pruned", "info"), 5],
     ["a pass that was deferred", finished("deferred", "info"), 5],

@@ -8,6 +8,7 @@ import {
   authFailed,
   authShadowed,
   authUnchanged,
+  containerStopped,
   factUnknown,
   gateVerdict,
   MESSAGES,
@@ -16,6 +17,7 @@ import {
   objectKept,
   objectPlanned,
   objectRemoved,
+  objectUntagged,
   type PassFinished,
   passEndedEarly,
   passFinished,
@@ -84,6 +86,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       version: "1",
       dryRun: false,
       withoutPressure: false,
+      scope: "prune-and-rules",
       filesystems: [
         {
           ...filesystem({ usedPercent: 40, inodesUsedPercent: null }),
@@ -93,7 +96,20 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     }),
     "A pass starts\n  ████████░░░░░░░░░░░░ 40% of / (ext4 on /dev/sda1), 50.0 GiB left",
   ],
-  [passStarted({ version: "1", dryRun: true, withoutPressure: false, filesystems: [] }), "A dry run starts"],
+  [
+    passStarted({
+      version: "1",
+      dryRun: true,
+      withoutPressure: false,
+      scope: "prune-and-rules",
+      filesystems: [],
+    }),
+    "A dry run starts",
+  ],
+  [
+    passStarted({ version: "1", dryRun: false, withoutPressure: false, scope: "rules", filesystems: [] }),
+    "A pass starts for the rules that wait for no disk pressure",
+  ],
   [
     gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
     "■ live runs: a CI run is live: service x",
@@ -145,6 +161,34 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `  = kept image ${ID}, 1.5 KiB, created 1m in the future: younger than prune.until`,
   ],
   [
+    objectRemoved({
+      ...OBJECT,
+      rule: "over-count",
+      reason: "beyond the 5 of keepCount",
+      policy: "retention/w",
+      references: ["w:1"],
+    }),
+    `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: beyond the 5 of keepCount (retention/w)`,
+  ],
+  [
+    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], policy: "retention/w", references: ["w:1"] }),
+    `  − took w:1 off image w:1, w:2 (${ID}), 1.5 KiB, last tagged 2d ago: ${OBJECT.reason} (retention/w); the image stays, by other names or under one built on it`,
+  ],
+  [
+    containerStopped(
+      {
+        ...OBJECT,
+        kind: "container",
+        names: ["job-1"],
+        ageBasis: "started",
+        sizeBytes: null,
+        policy: "orphans/w",
+      },
+      10,
+    ),
+    `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
+  ],
+  [
     objectKept({ ...OBJECT, rule: "young", reason: "younger than prune.until" }),
     `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
   ],
@@ -160,6 +204,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [stepSkipped("build-cache", "no such thing here"), "  = build cache skipped: no such thing here"],
   [
     stepFinished({
+      by: "prune",
       kind: "image",
       removed: 2,
       kept: 1,
@@ -172,6 +217,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   ],
   [
     stepFinished({
+      by: "prune",
       kind: "image",
       removed: 2,
       kept: 1,
@@ -181,6 +227,19 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       durationSeconds: 1,
     }),
     "  images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
+  ],
+  [
+    stepFinished({
+      by: "retention",
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 0,
+      claimedBytes: 1536,
+      durationSeconds: 1,
+    }),
+    "  retention, images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
   ],
   [
     passEndedEarly("told to stop", 4, [], "warn"),
@@ -213,6 +272,16 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       unselectedBytes: 3 * GiB,
     }),
     "A rule without effect: no dangling image carries a label of prune.labels\n  2 images without, 3.0 GiB",
+  ],
+  [
+    passIneffective({
+      cause: "rule-matches-nothing",
+      reason: 'no image carries a label of the rule "w"',
+      unlabelledImages: 1,
+      unlabelledBytes: GiB,
+      labelledContainers: 1,
+    }),
+    'A rule without effect: no image carries a label of the rule "w"\n  1 image without, 1.0 GiB',
   ],
   [
     passFinished(FINISHED, "info"),
@@ -314,6 +383,7 @@ describe("an event as a sentence of the journal", () => {
         version: "1",
         dryRun: false,
         withoutPressure: true,
+        scope: "prune-and-rules",
         filesystems: [filesystem({ usedPercent: 40 })],
       }),
       "A pass starts, whatever the disk says; / 40% full, 50.0 GiB left, 10% of inodes",
