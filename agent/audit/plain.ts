@@ -106,8 +106,9 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look = TERM
       return `${verdicts[field<Verdict["verdict"]>("verdict")]}${GATE_NAMES[field<string>("gate")]}: ${field("reason")}`;
     case "fact.unknown": {
       const what = field<string>("what");
-      const verb = /^(whether|gate) /.test(what) ? "tell" : "read";
-      return `${mark("?", "red")}could not ${verb} ${what}: ${field("reason")}`;
+      const gate = GATE_NAMES[what.replace(/^gate /, "")];
+      const asked = gate === undefined ? what : `whether the gate for ${gate} is open`;
+      return `${mark("?", "red")}could not ${asked.startsWith("whether ") ? "tell" : "read"} ${asked}: ${field("reason")}`;
     }
     case "service.ignored":
       return `${mark("!", "yellow")}service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;

@@ -280,7 +280,7 @@ describe.skipIf(missing !== null)(title("the journal", missing), () => {
           entry("Not enough: "),
           entry("(nothing-eligible|failed|deferred): "),
           entry("could not read the engine: "),
-          entry("could not tell gate lock: "),
+          entry("could not tell whether the gate for lock is open: "),
           expect.stringMatching(/ systemd\[1\]: Failed to start /),
         ],
         json: () => [

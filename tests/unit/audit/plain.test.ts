@@ -122,6 +122,11 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
     "? services: timeout",
   ],
+  [
+    factUnknown("gate converging", "no quorum"),
+    "? could not tell whether the gate for services is open: no quorum",
+  ],
+  [factUnknown("whether the pass helped", "EIO"), "? could not tell whether the pass helped: EIO"],
   [factUnknown("the engine", "no socket"), "? could not read the engine: no socket"],
   [
     serviceIgnored({ service: "web", why: "0 of 1 tasks run", busySeconds: 3 * DAY }),
