@@ -23,7 +23,7 @@ function toRegExp(glob: string): RegExp {
   const source = glob.replace(/\*{2,}|[*?]|[^*?]+/g, (part) => {
     if (part.startsWith("**")) return ".*";
     if (part === "*") return "[^/]*";
-    return part === "?" ? "[^/]" : part.replace(/[.\-/]/g, "\\$&");
+    return part === "?" ? "[^/]" : part.replaceAll(".", "\\.");
   });
   return new RegExp(`^${source}$`, "u");
 }
