@@ -162,7 +162,10 @@ describe("whatever is written", () => {
 
   it("any text is a glob or none, never an exception", () => {
     const seen = { globs: 0, none: 0 };
-    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...CHARACTERS, "*", "?", "/", ":") }));
+    const text = fc.oneof(
+      fc.string(),
+      fc.string({ unit: fc.constantFrom(...CHARACTERS, "*", "?", "/", ":") }),
+    );
     fc.assert(
       fc.property(text, (raw) => {
         const glob = parseNameGlob(raw);
