@@ -91,6 +91,8 @@ export interface ImageSummary {
 
 export interface ImageDetail extends ImageSummary {
   readonly lastTaggedAt: number | null;
+  /** Digests of its layers, oldest first; a layer is the same in two images where all below it are as well. */
+  readonly layers: readonly string[];
 }
 
 export interface CacheRecord {

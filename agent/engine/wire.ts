@@ -254,6 +254,7 @@ export function toImage(body: unknown): ImageDetail {
     Size: v.number(),
     Created: time,
     Metadata: v.nullish(v.object({ LastTagTime: time })),
+    RootFS: v.nullish(v.object({ Layers: strings })),
     Config: v.nullish(v.object({ Labels: labels })),
   });
   const image = read("image", schema, body);
@@ -266,6 +267,7 @@ export function toImage(body: unknown): ImageDetail {
     labels: image.Config?.Labels ?? {},
     createdAt: image.Created,
     lastTaggedAt: image.Metadata?.LastTagTime ?? null,
+    layers: image.RootFS?.Layers ?? [],
   };
 }
 
@@ -297,6 +299,17 @@ export function toCachePruned(body: unknown): CachePruned {
   const schema = v.object({ CachesDeleted: strings, SpaceReclaimed: v.number() });
   const { CachesDeleted, SpaceReclaimed } = read("build cache prune", schema, body);
   return { ids: CachesDeleted, claimedBytes: SpaceReclaimed };
+}
+
+export function toCommitted(body: unknown): string {
+  return read("commit", v.object({ Id: v.string() }), body).Id;
+}
+
+/** Bytes by layer as `docker image history` tells them, oldest first; what only changes the config is 0. */
+export function toHistory(body: unknown): number[] {
+  return read("image history", v.array(v.object({ Size: count })), body)
+    .map((entry) => entry.Size)
+    .reverse();
 }
 
 /** -1 means "not measured". */

@@ -1,4 +1,4 @@
-import type { NameGlob } from "./settings.ts";
+import type { NameGlob, RetentionRule } from "./settings.ts";
 
 /**
  * The names that distribution/reference takes, and the three wildcards: a first component that may be a host with its
@@ -35,4 +35,12 @@ function toRegExp(glob: string): RegExp {
 /** Without one letter or digit in the repository a glob names whatever has as many slashes: nobody means that. */
 export function namesEverything({ text }: NameGlob): boolean {
   return !/[A-Za-z0-9]/.test(parts(text).repository);
+}
+
+/** Whether the rule's repositories name this; a rule of labels alone names whatever carries one. Pure. */
+export function namesTag({ match }: Pick<RetentionRule, "match">, repository: string, tag: string): boolean {
+  if (match.repositories.length === 0) return true;
+  return match.repositories.some(
+    (glob) => glob.repository.test(repository) && (glob.tag === null || glob.tag.test(tag)),
+  );
 }
