@@ -1,5 +1,5 @@
 # The agent's rules as options: `retention` for families of images, `orphans` for containers. They are lists, not sets
-# by name: the first rule that names an image owns it. `assertions` tells what no single option shows, at evaluation;
+# by name: a name belongs to the first rule that names it. `assertions` tells what no single option shows, at evaluation;
 # the agent says the same, and more, while the system is built.
 { lib, settingTypes }:
 let
@@ -66,7 +66,8 @@ let
         '';
       };
       olderThan = limit duration "24h" ''
-        From 1 s. The time to live: what is older goes. `null`: no such limit.
+        From 1 s. The time to live, from when the image was created or last tagged, whichever is younger: what is older
+        goes. `null`: no such limit.
       '';
       keepNewest = mkOption {
         type = types.ints.unsigned;
@@ -84,12 +85,12 @@ let
         once. Beyond it those go that were not used for longest. `null`: any size.
       '';
       perGroup = limit labelKey "ci.project" ''
-        The key of a label: the limits hold for the images of each of its values by themselves. `null`: the whole family
-        is one group.
+        The key of a label: the limits hold for the images of each of its values by themselves, and for those without
+        it. `null`: the whole family is one group.
       '';
       ttlLabel = limit labelKey "ci.ttl" ''
         The key of a label whose value is a duration: the time to live of the image that carries it, in place of
-        `olderThan`.
+        `olderThan`. A value that is no duration keeps the image.
       '';
       grace = mkOption {
         type = duration;
@@ -107,14 +108,15 @@ let
       label = mkOption {
         type = label;
         example = "cascade.managed=true";
-        description = "A label on the container. A container without it is never touched.";
+        description = "A label on the container. What does not carry it is never touched, nor is a task of a service.";
       };
       runningLongerThan = limit duration "6h" ''
-        From 1 s. A container that has run for longer is stopped and removed, and no longer counts as a live run: set it
-        longer than any job may take. `null`: what runs is left alone.
+        From 1 s. A container that was started longer ago is stopped and removed, and no longer counts as a live run:
+        set it longer than any job may take. `null`: what runs is left alone.
       '';
       stoppedLongerThan = limit duration "1h" ''
-        From 1 s. A container that stopped longer ago and was left is removed. `null`: these are left to
+        From 1 s. A container that stopped longer ago, or was created longer ago and never started, is removed. `null`:
+        these are left to
         {option}`services.ci-docker-prune.settings.prune.containers`.
       '';
       stopTimeout = mkOption {
@@ -215,15 +217,15 @@ in
       keepCount = 5;
     }
   ] ''
-    Rules that keep families of named images in bounds, in order: an image belongs to the first that names it. Each rule
-    has a name, a family and at least one limit: `olderThan`, `keepCount`, `maxTotalSize` or `ttlLabel`. Whatever the
-    limits say, an image stays that a container or a service uses, that carries one of
-    {option}`services.ci-docker-prune.settings.prune.keepLabels`, that is younger than `grace`, or that is among
-    `keepNewest`.
+    Rules that keep families of named images in bounds, in order: each name of an image belongs to the first rule that
+    names it, and that rule takes this name only. A rule has a name, a family and at least one limit: `olderThan`,
+    `keepCount`, `maxTotalSize` or `ttlLabel`. Whatever the limits say, an image stays that a container or a service
+    uses, that carries one of {option}`services.ci-docker-prune.settings.prune.keepLabels`, that is younger than
+    `grace`, or that is among `keepNewest`.
 
     By default rules hold on every pass, not only under disk pressure. A time to live of a day needs a pass more often
-    than once a day: write `services.ci-docker-prune.dates = "hourly";`. Lists of several modules are joined; `lib.mkBefore`
-    puts one in front.
+    than once a day: write `services.ci-docker-prune.dates = "hourly";`. Lists of several modules are joined;
+    `lib.mkBefore` puts one in front.
   '';
 
   orphans = listOf orphanRule [
@@ -233,9 +235,9 @@ in
       runningLongerThan = "6h";
     }
   ] ''
-    Rules for containers that a launcher left behind, in order: a container belongs to the first that names it. It is
-    stopped, then removed. Each rule has a name, a label, and at least one limit: `runningLongerThan` or
-    `stoppedLongerThan`. They hold on every pass, so a limit of hours wants
+    Rules for containers that a launcher left behind, in order: a container belongs to the first that names it and has a
+    limit for its state. It is stopped, then removed. A rule has a name, a label, and at least one limit:
+    `runningLongerThan` or `stoppedLongerThan`. They hold on every pass, so a limit of hours wants
     `services.ci-docker-prune.dates = "hourly";`.
   '';
 

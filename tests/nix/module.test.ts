@@ -1,13 +1,21 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PRESETS } from "../../agent/gates/presets.ts";
-import { parseNameGlob } from "../../agent/settings/globs.ts";
+import { namesTag, parseNameGlob } from "../../agent/settings/globs.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import { BUNDLE } from "../support/agent.ts";
 import { evaluate, LIB, libMissing, ROOT, run, scratch, title } from "../support/nix.ts";
 import { keysOfAgent } from "../support/settings-keys.ts";
+
+const PACKAGES = `import ./nix/tests/no-packages.nix { lib = ${LIB}; }`;
+
+/** The module by itself, without the rest of NixOS: for its options. */
+const MODULE = `${LIB}.evalModules {
+  class = "nixos";
+  modules = [ ./nix/module.nix { _module.check = false; _module.args.pkgs = ${PACKAGES}; } ];
+}`;
 
 /** What a host comes to that has Docker, this module, and what `modules` adds. */
 const host = (modules: string) =>
@@ -34,13 +42,7 @@ interface Option {
 
 const optionsOfModule = () =>
   evaluate(
-    `let lib = ${LIB}; in map (o: { inherit (o) name type; }) (lib.optionAttrSetToDocList (lib.evalModules {
-      class = "nixos";
-      modules = [ ./nix/module.nix {
-        _module.check = false;
-        _module.args.pkgs = import ./nix/tests/no-packages.nix { inherit lib; };
-      } ];
-    }).options)`,
+    `map (o: { inherit (o) name type; }) (${LIB}.optionAttrSetToDocList (${MODULE}).options)`,
   ) as Option[];
 
 describe.skipIf(libMissing !== null)(title("the NixOS module", libMissing), () => {
@@ -65,13 +67,9 @@ describe.skipIf(libMissing !== null)(title("the NixOS module", libMissing), () =
     const examples = evaluate(
       `let
         lib = ${LIB};
-        module = lib.evalModules { class = "nixos"; modules = [ ./nix/module.nix {
-          _module.check = false;
-          _module.args.pkgs = import ./nix/tests/no-packages.nix { inherit lib; };
-        } ]; };
         below = options: lib.concatMap (o: [ { inherit (o) loc example; } ] ++ below (o.type.getSubOptions o.loc))
           (lib.collect lib.isOption (removeAttrs options [ "_module" ]));
-      in below (module.options.services.ci-docker-prune.settings.type.getSubOptions [ ])`,
+      in below ((${MODULE}).options.services.ci-docker-prune.settings.type.getSubOptions [ ])`,
     ) as { loc: readonly string[]; example: unknown }[];
     const rules: Readonly<Record<string, object>> = {
       retention: { name: "a", match: { labels: ["ci"] }, keepCount: 9 },
@@ -393,6 +391,55 @@ describe.skipIf(libMissing !== null)(title("the command at a prompt", libMissing
   ])("%j", (args, expected) => {
     // printf prints its end once without arguments.
     expect(said(...args)).toBe(expected === "" ? "|" : expected);
+  });
+});
+
+describe.skipIf(libMissing !== null)(title("nix/examples", libMissing), () => {
+  /** What an example comes to. Of the options it sets, those that this module has nothing to do with are passed over. */
+  const example = (name: string) =>
+    evaluate(`import ./nix/tests/evaluate.nix {
+      lib = ${LIB};
+      modules = [ ./nix/examples/${name} { _module.check = false; } ];
+    }`) as { failed: string[]; warnings: string[]; timer: { timerConfig: unknown }; settings: unknown };
+
+  it.each(readdirSync(join(ROOT, "nix/examples")))(
+    "%s: no complaint, and settings that the agent takes",
+    (name) => {
+      const { failed, warnings, settings } = example(name);
+      expect([failed, warnings]).toEqual([[], []]);
+      expect(parseSettings(settings)).toMatchObject({ ok: true });
+    },
+  );
+
+  it("worker-host.nix: tags of builds, snapshots of an older scheme, and lost workers, every hour", () => {
+    const { settings, timer } = example("worker-host.nix");
+    const parsed = parseSettings(settings);
+    if (!parsed.ok) throw new Error("not valid");
+    const { retention, orphans, snapshots } = parsed.settings;
+    const ruleOf = (repository: string, tag: string) =>
+      retention.find((rule) => namesTag(rule, repository, tag));
+    expect(ruleOf("ghcr.io/acme/worker", "sha-0a1b2c3")).toMatchObject({ keepCount: 5, olderThan: null });
+    expect(ruleOf("ghcr.io/acme/worker", "latest")).toBeUndefined();
+    expect(ruleOf("cascade-snapshot-proj-42", "latest")).toMatchObject({
+      olderThan: 86_400,
+      keepCount: 5,
+      maxTotalSize: 10e9,
+      when: "always",
+    });
+    expect(orphans).toMatchObject([{ label: { text: "cascade.managed=true" }, runningLongerThan: 6 * 3600 }]);
+    expect(snapshots).toEqual({ ttl: 86_400, keepCount: 5, maxTotalSize: 10e9, when: "always" });
+    expect(timer.timerConfig).toMatchObject({ OnCalendar: ["hourly"] });
+  });
+
+  it("the rules in docs/nixos.md are understood", () => {
+    const page = readFileSync(join(ROOT, "docs/nixos.md"), "utf8");
+    const rules = /```nix\n(services\.ci-docker-prune = \{[\s\S]*?)```/.exec(page)?.[1] ?? "no such example";
+    const { failed, settings } = evaluate(host(`{ ${rules} }`)) as { failed: string[]; settings: unknown };
+    expect(failed).toEqual([]);
+    expect(parseSettings(settings)).toMatchObject({
+      ok: true,
+      settings: { retention: [{ name: "worker-tags" }], orphans: [{ name: "workers" }] },
+    });
   });
 });
 

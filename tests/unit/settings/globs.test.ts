@@ -1,13 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { namesEverything, parseNameGlob } from "../../../agent/settings/globs.ts";
+import { namesEverything, namesTag, parseNameGlob } from "../../../agent/settings/globs.ts";
+
+/** What a rule matches by. */
+function match(...texts: readonly string[]) {
+  const repositories = texts.map((text) => {
+    const glob = parseNameGlob(text);
+    if (glob === undefined) throw new Error(`no glob: ${text}`);
+    return glob;
+  });
+  return { match: { repositories, labels: [] } };
+}
 
 /** Whether a glob names the image `"repository:tag"`, as `docker image ls` shows it. */
 function names(text: string, image: string): boolean {
-  const glob = parseNameGlob(text);
-  if (glob === undefined) throw new Error(`no glob: ${text}`);
   const colon = image.lastIndexOf(":");
-  return glob.repository.test(image.slice(0, colon)) && (glob.tag?.test(image.slice(colon + 1)) ?? true);
+  return namesTag(match(text), image.slice(0, colon), image.slice(colon + 1));
 }
 
 describe("a glob for names of images", () => {
@@ -84,6 +92,18 @@ describe("a glob for names of images", () => {
     ["other letters", "acme/äpp"],
   ])("is not one: %s", (_, text) => {
     expect(parseNameGlob(text)).toBeUndefined();
+  });
+
+  it("is one of several: one that fits is enough", () => {
+    const rule = match("acme/app:v1", "acme/app:sha-*", "acme/worker");
+    const named = ["acme/app:v1", "acme/app:sha-2", "acme/worker:v2"].map((name) => name.split(":"));
+    for (const [repository = "", tag = ""] of named) expect(namesTag(rule, repository, tag)).toBe(true);
+    expect(namesTag(rule, "acme/app", "v2")).toBe(false);
+    expect(namesTag(rule, "acme/other", "v1")).toBe(false);
+  });
+
+  it("is not needed by a rule of labels alone, which names all that carry one", () => {
+    expect(namesTag(match(), "acme/app", "v1")).toBe(true);
   });
 
   it("keeps what the operator wrote", () => {
