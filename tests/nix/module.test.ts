@@ -431,15 +431,29 @@ describe.skipIf(libMissing !== null)(title("nix/examples", libMissing), () => {
     expect(timer.timerConfig).toMatchObject({ OnCalendar: ["hourly"] });
   });
 
-  it("the rules in docs/nixos.md are understood", () => {
-    const page = readFileSync(join(ROOT, "docs/nixos.md"), "utf8");
-    const rules = /```nix\n(services\.ci-docker-prune = \{[\s\S]*?)```/.exec(page)?.[1] ?? "no such example";
-    const { failed, settings } = evaluate(host(`{ ${rules} }`)) as { failed: string[]; settings: unknown };
-    expect(failed).toEqual([]);
-    expect(parseSettings(settings)).toMatchObject({
-      ok: true,
-      settings: { retention: [{ name: "worker-tags" }], orphans: [{ name: "workers" }] },
-    });
+  const shown = readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .flatMap((name) => {
+      const page = readFileSync(join(ROOT, "docs", name), "utf8");
+      const blocks = [...page.matchAll(/```nix\n(services\.ci-docker-prune[\s\S]*?)```/g)];
+      return blocks.map(([, text = ""], index) => [name, index + 1, text] as const);
+    })
+    .filter(([name]) => name !== "options.md");
+
+  it.each(shown)(
+    "in docs/%s, block %i: no complaint, and settings that the agent takes",
+    (_page, _block, text) => {
+      const { failed, warnings, settings } = evaluate(host(`{ ${text} }`)) as ReturnType<typeof example>;
+      expect([failed, warnings]).toEqual([[], []]);
+      expect(parseSettings(settings)).toMatchObject({ ok: true });
+    },
+  );
+
+  it("in docs were found, both with rules and without", () => {
+    const pages = new Set(shown.map(([name]) => name));
+    expect([...pages]).toEqual(expect.arrayContaining(["nixos.md", "retention.md"]));
+    expect(shown.some(([, , text]) => text.includes("retention"))).toBe(true);
+    expect(shown.some(([, , text]) => !text.includes("retention"))).toBe(true);
   });
 });
 
