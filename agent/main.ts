@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type AuditEvent, passFinished } from "./audit/events.ts";
-import { auditLine, journalListens, PRIORITY } from "./audit/line.ts";
+import { auditLine, journalListens } from "./audit/line.ts";
 import { loadState, NO_DEFERRALS, type State, saveState } from "./audit/state.ts";
 import { exportMetrics } from "./audit/textfile.ts";
 import { addToTotals } from "./audit/totals.ts";
@@ -91,9 +91,8 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
 }
 
 function say(event: AuditEvent, pass: string): void {
-  const line = auditLine(event, pass, systemClock.now());
   try {
-    writeSync(1, journalListens(process.env.JOURNAL_STREAM) ? `<${PRIORITY[event.level]}>${line}` : line);
+    writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }
