@@ -217,9 +217,19 @@ export function toContainer(body: unknown): ContainerDetail {
   };
 }
 
-/** 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. */
-const realTags = (list: readonly string[]) => list.filter((tag) => tag !== "<none>:<none>");
-const realDigests = (list: readonly string[]) => list.filter((digest) => digest !== "<none>@<none>");
+/**
+ * 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. The containerd
+ * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`.
+ */
+function namesOf(image: { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] }) {
+  const digests = [...image.RepoDigests, ...image.RepoTags.filter(isDigest)];
+  return {
+    tags: image.RepoTags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
+    digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>"),
+  };
+}
+
+const isDigest = (name: string) => name.includes("@");
 
 export function toImages(body: unknown): ImageSummary[] {
   const schema = v.array(
@@ -235,8 +245,7 @@ export function toImages(body: unknown): ImageSummary[] {
   );
   return read("images", schema, body).map((image) => ({
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.ParentId,
     sizeBytes: image.Size,
     labels: image.Labels,
@@ -260,8 +269,7 @@ export function toImage(body: unknown): ImageDetail {
   const image = read("image", schema, body);
   return {
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.Parent,
     sizeBytes: image.Size,
     labels: image.Config?.Labels ?? {},
@@ -324,7 +332,7 @@ const size = v.nullish(
 export function toDiskUsage(body: unknown): DiskUsage {
   const schema = v.object({
     LayersSize: size,
-    Images: v.nullish(v.array(v.object({ RepoTags: strings }))),
+    Images: v.nullish(v.array(v.object({ RepoTags: strings, RepoDigests: strings }))),
     Containers: v.nullish(v.array(v.object({ State: v.optional(v.string(), ""), SizeRw: size }))),
     Volumes: v.nullish(v.array(v.object({ UsageData: v.nullish(v.object({ Size: size })) }))),
     BuildCache: v.nullish(v.array(v.object({ Size: size, Shared: v.optional(v.boolean(), false) }))),
@@ -338,7 +346,7 @@ export function toDiskUsage(body: unknown): DiskUsage {
   return {
     images: {
       count: images.length,
-      tagged: images.filter((image) => realTags(image.RepoTags).length > 0).length,
+      tagged: images.filter((image) => namesOf(image).tags.length > 0).length,
       bytes: usage.LayersSize,
     },
     containers: {
