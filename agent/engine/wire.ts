@@ -11,6 +11,7 @@ import type {
   ImageSummary,
   Service,
   ServiceMode,
+  Step,
   SwarmState,
   Task,
 } from "./types.ts";
@@ -313,10 +314,15 @@ export function toCommitted(body: unknown): string {
   return read("commit", v.object({ Id: v.string() }), body).Id;
 }
 
-/** Bytes by layer as `docker image history` tells them, oldest first; what only changes the config is 0. */
-export function toHistory(body: unknown): number[] {
-  return read("image history", v.array(v.object({ Size: count })), body)
-    .map((entry) => entry.Size)
+/** The steps that `docker image history` shows, oldest first. */
+export function toHistory(body: unknown): Step[] {
+  const step = v.object({
+    Size: count,
+    Created: v.optional(v.number(), 0),
+    CreatedBy: v.nullish(v.string(), ""),
+  });
+  return read("image history", v.array(step), body)
+    .map(({ Size, Created, CreatedBy }) => ({ sizeBytes: Size, mark: `${Created} ${CreatedBy}` }))
     .reverse();
 }
 

@@ -2,17 +2,11 @@ import type { CacheRecord, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeCacheRecord } from "./build-cache.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
+import type { Measured } from "./footprint.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, toPlan } from "./plan.ts";
-import {
-  type Family,
-  judgeFamily,
-  type Measured,
-  type Memory,
-  type RetentionContext,
-  type Standing,
-} from "./retention.ts";
+import { type Family, judgeFamily, type Memory, type RetentionContext, type Standing } from "./retention.ts";
 import type { Users } from "./usage.ts";
 
 /** Everything a plan is made from. */
