@@ -282,7 +282,10 @@ function standingsOf(
   );
 }
 
-/** Taken away one by one, least recently used first, until the rest fits or only what stays is left. */
+/**
+ * Taken away one by one, least recently used first, until the rest fits or only what stays is left. One that has other
+ * names is passed over: the disk would get nothing back for those it lost.
+ */
 function beyond(
   order: readonly Member[],
   budget: Bytes,
@@ -292,7 +295,7 @@ function beyond(
   const gone = new Set<Member>();
   for (let rank = order.length - 1; rank >= 0 && held.total() > budget; rank--) {
     const member = order[rank] as Member;
-    if (stays(member, rank)) continue;
+    if (stays(member, rank) || !goesWhole(member)) continue;
     held.remove(member);
     gone.add(member);
   }
