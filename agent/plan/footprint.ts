@@ -99,16 +99,17 @@ function partings(
   steps: readonly Step[],
   measured: Measured,
 ): readonly Part[] {
-  const spare = steps.length - layers.length;
   const shared = new Map<number, number>();
+  const bounds = layers.map((_, depth) => possibleSteps(steps, layers.length, depth));
   for (const [other, theirs] of measured.layers) {
-    const depth = other === id ? 0 : inCommon(layers, theirs, (a, b) => a === b);
+    const depth = inCommon(layers, theirs, (a, b) => a === b);
+    const possible = depth === 0 ? undefined : bounds[depth];
     const history = measured.histories.get(other);
-    if (depth === 0 || depth === layers.length || history === undefined) continue;
+    if (other === id || possible === undefined || history === undefined) continue;
     const same = inCommon(steps, history, (a, b) => a.sizeBytes === b.sizeBytes && a.mark === b.mark);
-    // Fewer steps than layers in common: the other one tells another history of the same layers.
-    if (same < depth) continue;
-    shared.set(depth, Math.max(shared.get(depth) ?? 0, Math.min(same, depth + spare)));
+    // Too few in common: the other one tells another history of the same layers (built anew, imported).
+    if (same < possible.least) continue;
+    shared.set(depth, Math.max(shared.get(depth) ?? 0, Math.min(same, possible.most)));
   }
   const ends: Part[] = [];
   for (const [depth, same] of [...shared].sort(([a], [b]) => a - b)) {
@@ -116,6 +117,18 @@ function partings(
     ends.push({ layers: depth, steps: Math.max(same, before.steps + depth - before.layers) });
   }
   return [...ends, { layers: layers.length, steps: steps.length }];
+}
+
+/** Of how many steps the lowest layers can be: each layer has one, and each step with bytes is a layer. */
+function possibleSteps(steps: readonly Step[], layers: number, depth: number) {
+  const possible = [...steps.keys(), steps.length].filter((count) => {
+    const below = steps.slice(0, count).filter(({ sizeBytes }) => sizeBytes > 0).length;
+    const above = steps.slice(count).filter(({ sizeBytes }) => sizeBytes > 0).length;
+    return (
+      below <= depth && depth <= count && above <= layers - depth && layers - depth <= steps.length - count
+    );
+  });
+  return { least: Math.min(...possible), most: Math.max(...possible) };
 }
 
 /** How many items the two lists begin with alike. */

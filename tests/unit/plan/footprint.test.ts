@@ -89,6 +89,29 @@ describe("what a family alone holds", () => {
     expect(footprint(members, { ...measured, histories: retold }).total()).toBe(120);
   });
 
+  it("knows the layers that two builds made anew and alike, though the steps were made at other times", () => {
+    const builds = ["a", "b"].map((name) =>
+      build(name, [
+        layer("base", 200),
+        config("env"),
+        config("cmd"),
+        layer("deps", 50),
+        layer(`app ${name}`, 5),
+      ]),
+    );
+    const measured = measuredOf(builds);
+    const restamped = new Map(
+      builds.map(({ detail, made }) => [
+        detail.id,
+        stepsOf(made).map((step, index) =>
+          index < 3 ? step : { ...step, mark: `${step.mark} ${detail.id}` },
+        ),
+      ]),
+    );
+    const members = builds.map(({ detail }) => ({ image: detail, references: detail.tags }));
+    expect(footprint(members, { ...measured, histories: restamped }).total()).toBe(200 + 50 + 2 * 5);
+  });
+
   it("is exactly the bytes of its layers, on every tree of builds", () => {
     const addition = fc.array(
       fc.record({ layer: fc.boolean(), bytes: fc.oneof(fc.constant(0), fc.nat(99)) }),
