@@ -102,12 +102,25 @@ export function makePlan(
     plan: {
       keep: toPlan([...orphans, ...containers, ...named, ...dangling, ...cache]).keep,
       remove: [
-        ...toPlan([...orphans, ...containers, ...named]).remove,
+        ...toPlan([...orphans, ...containers]).remove,
+        ...upmostFirst(toPlan(named).remove, ruled.families),
         ...inOrderOfSafety(remove, remembered.dangling),
         ...toPlan(cache).remove,
       ],
     },
   };
+}
+
+/**
+ * An image before those it may have been made on, which have fewer layers: under it they would stay on classic stores,
+ * without a name, and be no rule's any more.
+ */
+function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
+  const layers = new Map(
+    families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers.length])),
+  );
+  const height = ({ id }: Judged) => layers.get(id) ?? 0;
+  return [...named].sort((a, b) => height(b) - height(a));
 }
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
