@@ -144,7 +144,8 @@ async function measure(reader: EngineReader, families: readonly Family[]): Promi
     concurrency: CONCURRENCY,
   });
   // With one image unread nobody can say what it shares: then no size is known, and none is exceeded.
-  if (found.includes("refused")) return NOT_MEASURED;
+  const refused = others[found.indexOf("refused")];
+  if (refused !== undefined) return { ...NOT_MEASURED, unread: nameOf(refused) };
   const images = [...members.values(), ...found.filter((image) => typeof image === "object")];
   const lowest = new Set([...members.values()].map(({ layers }) => layers[0]));
   const histories = await pMap(
@@ -152,11 +153,17 @@ async function measure(reader: EngineReader, families: readonly Family[]): Promi
     async ({ id }) => [id, await orUnread(reader.history(id))] as const,
     { concurrency: CONCURRENCY },
   );
+  const refusals = new Set(histories.filter(([, steps]) => steps === "refused").map(([id]) => id));
+  const untold = [...members.values()].find(({ id }) => refusals.has(id));
+  if (untold !== undefined) return { ...NOT_MEASURED, unread: nameOf(untold) };
   return {
     histories: new Map(histories.filter((entry): entry is [string, Step[]] => Array.isArray(entry[1]))),
     layers: new Map(images.map(({ id, layers }) => [id, layers])),
+    unread: null,
   };
 }
+
+const nameOf = ({ id, tags, digests }: ImageSummary): string => tags[0] ?? digests[0] ?? id;
 
 /** One object that went since it was listed, or that the engine refuses to show; an engine that does not answer throws. */
 async function orUnread<T>(question: Promise<T>): Promise<T | "gone" | "refused"> {

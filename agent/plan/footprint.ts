@@ -8,9 +8,11 @@ export interface Measured {
   readonly histories: ReadonlyMap<string, readonly Step[]>;
   /** The layers of every image there is, by its id. */
   readonly layers: ReadonlyMap<string, readonly string[]>;
+  /** Names an image that could not be read, where that is why there is no measure; `null`: all is well. */
+  readonly unread: string | null;
 }
 
-export const NOT_MEASURED: Measured = { histories: new Map(), layers: new Map() };
+export const NOT_MEASURED: Measured = { histories: new Map(), layers: new Map(), unread: null };
 
 export interface Footprint {
   /** Bytes that only the members still counted hold. */

@@ -35,6 +35,7 @@ const stepsOf = (made: readonly Made[]): Step[] =>
 const measuredOf = (all: readonly Built[]): Measured => ({
   histories: new Map(all.map(({ detail, made }) => [detail.id, stepsOf(made)])),
   layers: new Map(all.map(({ detail }) => [detail.id, detail.layers])),
+  unread: null,
 });
 
 const totalOf = (family: readonly Built[], others: readonly Built[] = []) =>

@@ -189,6 +189,7 @@ function host({ images, used }: Story) {
       ]),
     ),
     layers: new Map(all.map((one) => [one.id, one.layers])),
+    unread: null,
   };
   const containers = used
     .filter((index) => index < all.length)
