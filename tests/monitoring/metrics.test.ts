@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { type AgentOptions, type AgentResult, only, runAgent, scratchDir } from "../support/agent.ts";
+import { parseSettings } from "../../agent/settings/parse.ts";
+import { type AgentOptions, type AgentResult, BUNDLE, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { engineAvailable } from "../support/engines.ts";
 import { type MetricFamily, parseExposition, seriesValue } from "../support/exposition.ts";
@@ -96,8 +97,17 @@ describe("a pass below the watermark", () => {
   });
 
   it("beside others at once leaves a whole file at every moment, and no other", async () => {
-    await pass(quiet());
+    const { events } = await pass(quiet());
     const length = readFileSync(textfile, "utf8").split("\n").length;
+    // Passes that end at the very same time are rare: here four processes write as often as they can.
+    const program = `const { writeMetrics } = require(${JSON.stringify(BUNDLE.replace(/cjs$/, "metrics.cjs"))});
+      const [file, finished, state, settings] = JSON.parse(process.argv[1]);
+      const pass = { version: "1", endedAt: 0, finished, state, settings, mountPoint: (path) => path };
+      (async () => { for (let i = 0; i < 400; i++) await writeMetrics(file, pass); })();`;
+    const state = JSON.parse(readFileSync(join(dir, "state", "state.json"), "utf8"));
+    const parsed = parseSettings(quiet());
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    const argument = JSON.stringify([textfile, only(events, "pass.finished"), state, parsed.settings]);
     let looks = 0;
     let over = false;
     const watch = (async () => {
@@ -108,9 +118,21 @@ describe("a pass below the watermark", () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
     })();
-    await Promise.all(Array.from({ length: 8 }, () => pass(quiet())));
+    const writers = Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, ["-e", program, argument], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      let said = "";
+      child.stderr.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+      });
+      await once(child, "close");
+      return said;
+    });
+    const said = await Promise.all(writers);
     over = true;
     await watch;
+    expect(said).toEqual(["", "", "", ""]);
     expect(looks).toBeGreaterThan(100);
     expect(readdirSync(dir).filter((name) => name.includes("prom"))).toEqual(["ci.prom"]);
   });
