@@ -71,6 +71,8 @@ export function footprint(
 /** A layer on all layers below it, as a number: the same diff on another base is other bytes on disk. */
 interface Chains {
   chainsOf(layers: readonly string[]): number[];
+  /** Of every image, by its id. */
+  readonly byImage: ReadonlyMap<string, readonly number[]>;
   /** How many images hold it. */
   readonly holders: ReadonlyMap<number, number>;
 }
@@ -92,10 +94,9 @@ function chainsIn(layers: Measured["layers"]): Chains {
     });
   };
   const holders = new Map<number, number>();
-  for (const list of layers.values()) {
-    for (const chain of chainsOf(list)) holders.set(chain, (holders.get(chain) ?? 0) + 1);
-  }
-  const chains = { chainsOf, holders };
+  const byImage = new Map([...layers].map(([id, list]) => [id, chainsOf(list)]));
+  for (const chain of [...byImage.values()].flat()) holders.set(chain, (holders.get(chain) ?? 0) + 1);
+  const chains = { chainsOf, byImage, holders };
   indexed.set(layers, chains);
   return chains;
 }
@@ -146,11 +147,14 @@ function partings(
     bounds.set(depth, found);
     return found;
   };
-  for (const [other, theirs] of measured.layers) {
-    const depth = inCommon(layers, theirs, (a, b) => a === b);
+  const { chainsOf, byImage } = chainsIn(measured.layers);
+  const mine = chainsOf(layers);
+  for (const [other, theirs] of byImage) {
+    const depth = depthInCommon(mine, theirs);
     const history = measured.histories.get(other);
     if (other === id || depth === 0 || depth >= layers.length || history === undefined) continue;
     const possible = boundsAt(depth);
+    if (shared.get(depth) === possible.most) continue;
     const same = inCommon(steps, history, (a, b) => a.sizeBytes === b.sizeBytes && a.mark === b.mark);
     // Too few in common: the other one tells another history of the same layers (built anew, imported).
     if (same < possible.least) continue;
@@ -187,6 +191,17 @@ function possibleSteps(steps: readonly Step[], layers: number, depth: number): B
 interface Bounds {
   readonly least: number;
   readonly most: number;
+}
+
+/** How many chains two images have in common: those below a common one are common as well. */
+function depthInCommon(one: readonly number[], other: readonly number[]): number {
+  let [low, high] = [0, Math.min(one.length, other.length)];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (one[middle - 1] === other[middle - 1]) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** How many items the two lists begin with alike. */
