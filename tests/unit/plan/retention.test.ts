@@ -6,7 +6,7 @@ import { layerSizes, type Measured } from "../../../agent/plan/footprint.ts";
 import { makePlan, type Ruled } from "../../../agent/plan/index.ts";
 import { claim, sizeOfFamily } from "../../../agent/plan/retention.ts";
 import { parseReference, userOf } from "../../../agent/plan/usage.ts";
-import { rulesInForce } from "../../../agent/rules.ts";
+import { rulesOf } from "../../../agent/rules.ts";
 import {
   container,
   DAY,
@@ -214,7 +214,7 @@ function decide(story: Story) {
     ],
   });
   const { all, measured, containers } = host(story);
-  const rules = rulesInForce(settings, true);
+  const rules = rulesOf(settings, true);
   const ruled: Ruled = {
     ...NOTHING_RULED,
     families: claim(rules.retention, all),
