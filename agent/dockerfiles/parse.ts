@@ -19,8 +19,7 @@ export interface Dockerfile {
 /** bufio.Scanner's limit in the builder. */
 const MAX_LINE_BYTES = 65_535;
 
-/** Of RUN and its kind, whose words may begin a heredoc. */
-const TAKES_HEREDOCS = /^(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s+(?:--\S+\s+)*(.*)$/is;
+const TAKES_HEREDOCS = /^(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s/i;
 
 /**
  * The instructions of a Dockerfile, as BuildKit reads them (frontend/dockerfile/parser/parser.go).
@@ -105,8 +104,7 @@ function join(lines: readonly string[], start: number, escapeToken: Escape): Joi
 
 /** The last line of an instruction together with its heredocs. @throws Refusal */
 function skipHeredocs(lines: readonly string[], { text, end }: Joined, start: number): number {
-  const args = text.includes("<<") ? TAKES_HEREDOCS.exec(trim(text))?.[1] : undefined;
-  if (args === undefined || isJsonList(args)) return end;
+  if (!text.includes("<<") || !TAKES_HEREDOCS.test(trim(text))) return end;
   let at = end;
   for (const { name, tabs } of heredocs(text)) {
     do {
@@ -152,16 +150,6 @@ function unquoted(text: string): string {
     else plain += char;
   }
   return plain;
-}
-
-function isJsonList(text: string): boolean {
-  if (!text.startsWith("[")) return false;
-  try {
-    const list: unknown = JSON.parse(text);
-    return Array.isArray(list) && list.every((item) => typeof item === "string");
-  } catch {
-    return false;
-  }
 }
 
 const DIRECTIVES = ["syntax", "escape", "check"];

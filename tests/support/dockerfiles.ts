@@ -270,6 +270,11 @@ export const DOCKERFILES: readonly DockerfileCase[] = [
     labels: { a: "env" },
   },
   {
+    name: "an ARG that nobody gives a value leaves the ENV as it is",
+    text: file("ARG A", "FROM scratch", "ENV A=env", "ARG A", "LABEL a=$A"),
+    labels: { a: "env" },
+  },
+  {
     name: "ARG after ENV wins, until the next stage",
     text: file("FROM scratch AS s", "ENV A=env", "ARG A=arg", "LABEL a=$A", "FROM s", "LABEL b=$A"),
     labels: { a: "arg", b: "env" },
@@ -413,7 +418,7 @@ export const DOCKERFILES: readonly DockerfileCase[] = [
   },
   {
     name: "the end of a heredoc must stand alone, and a backslash does not continue its lines",
-    text: file("FROM scratch", "COPY <<EOF /f", " EOF", "EOF ", "LABEL a=b \\", "EOF", "LABEL c=d"),
+    text: file("FROM scratch", "COPY <<EOF /f", " EOF", "\tEOF", "EOF ", "LABEL a=b \\", "EOF", "LABEL c=d"),
     labels: { c: "d" },
     by: "recent",
   },
@@ -446,6 +451,7 @@ export const DOCKERFILES: readonly DockerfileCase[] = [
   { name: "a flag", text: file("FROM scratch", "LABEL --a=b c=d"), labels: null },
   { name: "an open quote", text: file("FROM scratch", 'LABEL a="b'), labels: null },
   { name: "an open brace", text: file("FROM scratch", "LABEL a=${b"), labels: null },
+  { name: "an open brace after a default", text: file("FROM scratch", "LABEL a=${b:-c"), labels: null },
   { name: "braces around nothing", text: file("FROM scratch", "LABEL a=${}"), labels: null },
   { name: "FROM with too many words", text: file("FROM scratch AS a b", "LABEL a=b"), labels: null },
   { name: "FROM nothing", text: file("ARG B=", "FROM $B", "LABEL a=b"), labels: null },

@@ -151,6 +151,10 @@ describe("what cannot be told", () => {
     );
   });
 
+  it("no base image sets what is the shell's own", () => {
+    expect(check(["FROM debian", "LABEL a=$1x$@"], ["a=x"])).toEqual(["ok 2 the final stage carries a=x"]);
+  });
+
   it("on scratch nobody sets it: it is empty", () => {
     expect(check(["FROM scratch", "LABEL a=$X$X$Y"], ["a=b"])).toEqual([
       'no 2 label a is "", not "b" (nothing in this stage sets X, Y)',
