@@ -2,13 +2,14 @@
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { passFinished } from "./audit/events.ts";
-import { auditLine, journalListens, PRIORITY } from "./audit/line.ts";
+import { auditLine, journalListens } from "./audit/line.ts";
 import { loadState, NO_DEFERRALS, saveState } from "./audit/state.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
 import { loadSettings } from "./settings/load.ts";
+import type { Settings } from "./settings/settings.ts";
 
 /**
  * The front of the program, and most of the time all of it: `run` on a host without disk pressure ends here, without
@@ -62,6 +63,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const { state, damage } = loadState(stateDir);
   if (damage !== null) return false;
+  if (waitsForNothing(settings)) return false;
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
@@ -77,13 +79,18 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
     // The full program says so, in the place where all such events are said.
     return false;
   }
-  const line = auditLine(passFinished(finished, "info"), pass, systemClock.now());
+  const event = passFinished(finished, "info");
   try {
-    writeSync(1, journalListens(process.env.JOURNAL_STREAM) ? `<${PRIORITY.info}>${line}` : line);
+    writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }
   return true;
+}
+
+/** A rule that does not wait for disk pressure has the engine asked in every pass. */
+function waitsForNothing({ retention, orphans, snapshots }: Settings): boolean {
+  return [...retention, ...orphans, snapshots].some(({ when }) => when === "always");
 }
 
 function plainRun(args: readonly string[]) {

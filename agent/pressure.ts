@@ -44,6 +44,8 @@ export function belowWatermark({ filesystems, verdict }: Pressure, durationSecon
     kept: 0,
     gone: 0,
     failed: 0,
+    objects: [],
+    rules: [],
     deferralsInARow: 0,
     deferredForSeconds: null,
     engineRequests: 0,
@@ -73,6 +75,8 @@ export function toRecord(pass: string, startedAt: number, finished: PassFinished
     removed: finished.removed,
     kept: finished.kept,
     failed: finished.failed,
+    objects: finished.objects,
+    rules: finished.rules,
   };
 }
 

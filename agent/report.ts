@@ -8,7 +8,7 @@ import {
   stateUnwritable,
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
-import { loadState, type State, saveState, setAside } from "./audit/state.ts";
+import { loadState, NO_DEFERRALS, type State, saveState, setAside } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
@@ -25,6 +25,7 @@ export async function report(
   ended: Ended,
 ): Promise<ExitCode> {
   const { clock, journal } = ports;
+  const tally = ended.acted?.tally;
   const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
   const after = await readPressure(settings.disk, engineRoot);
   let { outcome, exitCode, reason } = ended;
@@ -42,7 +43,7 @@ export async function report(
       passIneffective({
         cause: "pressure-remains",
         reason: after.verdict.reason,
-        removed: ended.acted?.removed.length ?? 0,
+        removed: tally?.removed.length ?? 0,
         holders: await readHolders(ports.reader, after, engineRoot),
       }),
     );
@@ -52,11 +53,7 @@ export async function report(
       reason = `${reason}, but the disk is still ${after.verdict.reason}`;
     }
   }
-  const underPressure = course.before.verdict.verdict === "open";
-  const deferrals =
-    options.dryRun || (outcome === "deferred" && !underPressure)
-      ? course.state.deferrals
-      : nextDeferrals(course.state, outcome, course.startedAt);
+  const deferrals = deferralsAfter(options, course, outcome);
   const now = clock.now();
   const deferredFor = deferrals.since === null ? null : (now - deferrals.since) / 1000;
   const fields: PassFinished = {
@@ -64,13 +61,15 @@ export async function report(
     exitCode,
     reason,
     freedBytes: freed(course.before, after),
-    claimedBytes: ended.acted?.claimedBytes ?? 0,
+    claimedBytes: tally?.claimedBytes ?? 0,
     durationSeconds: (now - course.startedAt) / 1000,
     filesystems: readable(after.filesystems),
-    removed: countByKind(ended.acted?.removed ?? []),
-    kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
-    gone: ended.acted?.gone ?? 0,
-    failed: ended.acted?.failed ?? 0,
+    removed: countByKind(tally?.removed ?? []),
+    kept: tally?.count("kept") ?? ended.keptByPlan ?? 0,
+    gone: tally?.count("gone") ?? 0,
+    failed: tally?.count("failed") ?? 0,
+    objects: tally?.objects ?? [],
+    rules: ended.rules ?? [],
     deferralsInARow: deferrals.count,
     deferredForSeconds: deferredFor,
     engineRequests: ports.requests(),
@@ -88,9 +87,19 @@ export async function report(
       engineRoot,
       ...(course.gatekeeper === null ? {} : { busy: course.gatekeeper.busy }),
       ...(course.dangling === null ? {} : { dangling: course.dangling }),
+      ...course.families,
     });
   }
   return exitCode;
+}
+
+/** Deferrals count under pressure alone: with pressure gone there is nothing to be put off. */
+function deferralsAfter(options: PassOptions, course: Course, outcome: PassFinished["outcome"]) {
+  const { state, before, startedAt } = course;
+  if (options.dryRun) return state.deferrals;
+  if (before.verdict.verdict === "closed" && !options.withoutPressure) return NO_DEFERRALS;
+  if (outcome === "deferred" && before.verdict.verdict !== "open") return state.deferrals;
+  return nextDeferrals(state, outcome, startedAt);
 }
 
 /** Available space now less that before, over the filesystems that both looks could read. Pure. */

@@ -1,8 +1,9 @@
 import type { Checked } from "../auth/check.ts";
 import type { Shadow } from "../auth/config.ts";
+import type { EngineErrorKind } from "../engine/errors.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { Judged, ObjectKind, Plan } from "../plan/plan.ts";
+import type { Judged, ObjectKind, Plan, Rule } from "../plan/plan.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -27,7 +28,9 @@ export const MESSAGES = {
   "prune.planned": "this is what the pass will remove",
   "object.planned": "would be removed",
   "object.removed": "removed",
+  "object.untagged": "lost its names, and is kept by others",
   "object.kept": "kept",
+  "container.stopped": "stopped, to be removed",
   "object.gone": "was gone already",
   "object.failed": "could not be removed",
   "step.skipped": "a step does not apply here",
@@ -56,6 +59,8 @@ export const passStarted = (fields: {
   readonly version: string;
   readonly dryRun: boolean;
   readonly withoutPressure: boolean;
+  /** `rules`: without pressure, only rules that do not wait for it are gone by. */
+  readonly scope: "prune-and-rules" | "rules";
   readonly filesystems: readonly NamedFilesystem[];
 }) => event("pass.started", "info", fields);
 
@@ -86,13 +91,19 @@ export const prunePlanned = (plan: Plan, until: Seconds, buildCache: "forecast" 
   });
 
 /** What every `object.*` line says of its object. */
-export function objectFields({ kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason }: Judged) {
-  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason };
+export function objectFields({ action: _, ...object }: Judged) {
+  const { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule } = object;
+  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule };
 }
 
 /** Dry runs only: what a pass would remove. */
 export const objectPlanned = (object: Judged) => event("object.planned", "info", objectFields(object));
 export const objectRemoved = (object: Judged) => event("object.removed", "info", objectFields(object));
+/** The names a rule took are gone; the image is still there, by other names or under an image built on it. */
+export const objectUntagged = (object: Judged) => event("object.untagged", "info", objectFields(object));
+/** @param timeoutSeconds what it was given between SIGTERM and SIGKILL */
+export const containerStopped = (object: Judged, timeoutSeconds: Seconds) =>
+  event("container.stopped", "info", { ...objectFields(object), timeoutSeconds });
 export const objectKept = (object: Judged) => event("object.kept", "info", objectFields(object));
 export const objectGone = (object: Judged) => event("object.gone", "info", objectFields(object));
 /** @param removed `unknown`: the request was sent, and what came of it was not told */
@@ -110,6 +121,8 @@ export const stepFinished = (fields: StepReport) =>
   event("step.finished", fields.failed > 0 ? "warn" : "info", { ...fields });
 
 export interface StepReport {
+  /** What named the objects. */
+  readonly by: "orphans" | "retention" | "prune";
   readonly kind: ObjectKind;
   readonly removed: number;
   readonly kept: number;
@@ -129,7 +142,7 @@ export const passEndedEarly = (
 ) => event("pass.ended-early", level, { reason, left, stepsLeft });
 
 export const passIneffective = (fields: {
-  readonly cause: "pressure-remains" | "labels-match-nothing";
+  readonly cause: "pressure-remains" | "labels-match-nothing" | "rule-matches-nothing";
   readonly reason: string;
   readonly [more: string]: unknown;
 }) => event("pass.ineffective", "error", fields);
@@ -178,12 +191,37 @@ export interface PassFinished {
   /** Planned, and gone before its turn came. */
   readonly gone: number;
   readonly failed: number;
+  /** The same objects, and why; no two entries of one kind, fate and reason. */
+  readonly objects: readonly ObjectCount[];
+  /** What each rule of `retention`, `snapshots` and `orphans` came to, of those that this pass went by. */
+  readonly rules: readonly RuleReport[];
   readonly deferralsInARow: number;
   /** `null`: the last pass was not deferred. */
   readonly deferredForSeconds: Seconds | null;
   readonly engineRequests: number;
   /** The gate that deferred or ended the pass. */
   readonly gate: Verdict["gate"] | null;
+}
+
+/** Fates of objects, counted. */
+export interface ObjectCount {
+  readonly kind: ObjectKind;
+  readonly fate: "removed" | "kept" | "gone" | "failed";
+  /** The rule that decided (plan/plan.ts); of a failure, what came in between (engine/errors.ts). */
+  readonly reason: Rule | EngineErrorKind;
+  readonly count: number;
+}
+
+/** One rule of the settings in one pass. */
+export interface RuleReport {
+  readonly list: "retention" | "orphans";
+  readonly name: string;
+  /** Images or containers that it names. */
+  readonly matched: number;
+  readonly removed: number;
+  readonly failed: number;
+  /** Of those that are still there: the bytes that nothing outside the family holds; `null`: not measured. */
+  readonly keptBytes: Bytes | null;
 }
 
 export const passFinished = (fields: PassFinished, level: Level) =>

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Sightings } from "../sightings.ts";
+import type { ObjectCount, RuleReport } from "./events.ts";
 import type { Outcome } from "./outcome.ts";
 
 /**
@@ -15,6 +16,10 @@ export interface State {
   readonly dangling: Sightings;
   /** Busy services, by id. */
   readonly busy: Sightings;
+  /** Images of retention families that the engine does not date, by id. */
+  readonly undated: Sightings;
+  /** When a pass last saw a container or a service use an image of a retention family, by id. */
+  readonly uses: Readonly<Record<string, number>>;
   readonly deferrals: { readonly count: number; readonly since: number | null };
   /** Oldest first. */
   readonly passes: readonly PassRecord[];
@@ -40,6 +45,9 @@ export interface PassRecord {
   readonly removed: Readonly<Record<string, number>>;
   readonly kept: number;
   readonly failed: number;
+  /** Absent in what versions before 0.2 wrote. */
+  readonly objects?: readonly ObjectCount[];
+  readonly rules?: readonly RuleReport[];
 }
 
 export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
@@ -48,6 +56,8 @@ export const EMPTY_STATE: State = {
   engineRoot: null,
   dangling: {},
   busy: {},
+  undated: {},
+  uses: {},
   deferrals: NO_DEFERRALS,
   passes: [],
 };
@@ -61,6 +71,9 @@ const schema = v.object({
   engineRoot: v.nullable(v.string()),
   dangling: sightings,
   busy: sightings,
+  // Not in what versions before 0.2 wrote.
+  undated: v.optional(sightings, {}),
+  uses: v.optional(v.record(v.string(), v.number()), {}),
   deferrals: v.object({ count: v.number(), since: v.nullable(v.number()) }),
   // By hand: valibot takes 4 ms and 5 MB for the 200 of them, in each quiet pass.
   passes: v.custom<PassRecord[]>((list) => Array.isArray(list) && list.every(isPassRecord)),

@@ -2,12 +2,15 @@ import { resolve } from "node:path";
 import { makeFolder } from "../audit/state.ts";
 import { visible } from "../audit/text.ts";
 import { DockerodeClient } from "../engine/client.ts";
+import type { Limits } from "../engine/envelope.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
+import { namesTag } from "../settings/globs.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
+import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** The settings are not valid; the message names every problem. */
@@ -53,17 +56,29 @@ export interface Context {
  * Throws SettingsError.
  * @param writes the command keeps a state: its folder is made where it is missing
  * @param giveUp aborts requests in flight
+ * @param more what this command may send beyond what a pass may
  */
-export function openContext(options: CommonOptions, writes: boolean, giveUp?: AbortSignal): Context {
+export function openContext(
+  options: CommonOptions,
+  writes: boolean,
+  giveUp?: AbortSignal,
+  more?: Partial<Pick<Limits, "mayCommit">>,
+): Context {
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) throw new SettingsError(options.settings ?? "settings", loaded.problems);
   const { settings } = loaded;
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
   if (writes) prepareStateDir(stateDir);
+  const rules = retentionRules(settings);
   const client = new DockerodeClient({
     socketPath: settings.engine.socketPath,
     timeout: settings.engine.timeout,
-    ageLimit: settings.prune.until,
+    limits: {
+      ageLimit: settings.prune.until,
+      mayUntag: (repository, tag) => rules.some((rule) => namesTag(rule, repository, tag)),
+      mayStop: settings.orphans.length > 0,
+      mayCommit: more?.mayCommit ?? false,
+    },
     ...(giveUp === undefined ? {} : { giveUp }),
   });
   return {

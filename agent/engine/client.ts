@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import Docker from "dockerode";
-import { assertAllowed, ForbiddenRequest } from "./envelope.ts";
+import { assertAllowed, ForbiddenRequest, type Limits } from "./envelope.ts";
 import { EngineError, kindOfStatus } from "./errors.ts";
 
 /**
@@ -23,7 +23,7 @@ export interface EngineRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   /** Sent as JSON, where the envelope allows one; never part of an error. */
-  readonly body?: Readonly<Record<string, string>>;
+  readonly body?: Readonly<Record<string, unknown>>;
   /** Seconds until the answer must be complete; the client's own default when absent. */
   readonly deadline?: number;
   /** `false`: sent without a version prefix, to ask for the version. */
@@ -34,8 +34,7 @@ export interface ClientOptions {
   readonly socketPath: string;
   /** Seconds. */
   readonly timeout: number;
-  /** Seconds: `prune.until`, which no prune request may undercut. */
-  readonly ageLimit: number;
+  readonly limits: Limits;
   /** Aborts what is in flight: we have waited long enough after being told to stop. */
   readonly giveUp?: AbortSignal;
 }
@@ -78,7 +77,7 @@ export class DockerodeClient implements EngineClient {
       callback,
     ) => {
       try {
-        assertAllowed(outgoing.method, outgoing.path, options.ageLimit, data);
+        assertAllowed(outgoing.method, outgoing.path, options.limits, data);
         if (outgoing.socketPath !== options.socketPath || outgoing.hostname !== undefined)
           throw new ForbiddenRequest("refused before sending: not to the engine's socket");
       } catch (error) {

@@ -2,20 +2,47 @@
  * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
  *
- * One request carries a body, the check of registry credentials, and only of the one shape it has.
+ * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Limits` say so. Two
+ * requests carry a body, each only of the one shape it has: the check of registry credentials, and a commit's labels.
  *
  * Not here, and never to be: volumes, /system/prune, /images/prune, /containers/prune, force, v, image deletes
  * without noprune=true, /build/prune without exactly one age limit.
  */
 
+/** What the settings and the command in hand allow beyond the requests that every pass may send. */
+export interface Limits {
+  /** Seconds: `prune.until`, which no prune request may undercut. */
+  readonly ageLimit: number;
+  /** Whether a rule names images of this name and tag: `"ghcr.io/acme/worker:sha-1"`. */
+  readonly mayUntag: (repository: string, tag: string) => boolean;
+  /** A rule of `orphans` is in force. */
+  readonly mayStop: boolean;
+  /** This is `snapshots commit`. */
+  readonly mayCommit: boolean;
+}
+
+/** What a pass without rules may do. */
+export const NO_MORE: Omit<Limits, "ageLimit"> = {
+  mayUntag: () => false,
+  mayStop: false,
+  mayCommit: false,
+};
+
 const HEX64 = "[0-9a-f]{64}";
+
+/** As distribution/reference has it: a host with a port perhaps, components, a tag. Never a digest, never an id. */
+const COMPONENT = "[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*";
+const NAME = `(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?${COMPONENT}(?:/${COMPONENT})*`;
+const TAG = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 
 interface Allowed {
   readonly method: "GET" | "DELETE" | "POST";
   /** Of the path after the API version. */
   readonly path: RegExp;
+  /** What the settings must say besides; gets what the path's groups caught. */
+  readonly permitted?: (limits: Limits, ...groups: string[]) => boolean;
   /** Query keys that may be present, each with what its value may be. */
-  readonly query?: Readonly<Record<string, (value: string, ageLimitSeconds: number) => boolean>>;
+  readonly query?: Readonly<Record<string, (value: string, limits: Limits) => boolean>>;
   /** Query keys that must be present. */
   readonly required?: readonly string[];
   /** What the body must be; absent: there is none. */
@@ -41,9 +68,9 @@ const filters =
   };
 
 /** `{"until":["86400s"]}` and nothing else: whole seconds, no fewer than the age limit in force. */
-function untilOnly(value: string, ageLimitSeconds: number): boolean {
+function untilOnly(value: string, { ageLimit }: Limits): boolean {
   const match = /^\{"until":\["([1-9]\d{0,10})s"\]\}$/.exec(value);
-  return match !== null && Number(match[1]) >= ageLimitSeconds;
+  return match !== null && Number(match[1]) >= ageLimit;
 }
 
 /** `{"username":…,"password":…,"serveraddress":…}`: these three texts and nothing else, in our own spelling. */
@@ -52,6 +79,21 @@ function loginOnly(text: string): boolean {
   if (document === undefined || JSON.stringify(document) !== text) return false;
   const keys = Object.keys(document);
   return keys.length === LOGIN_KEYS.length && LOGIN_KEYS.every((key) => typeof document[key] === "string");
+}
+
+/** `{"Labels":{…}}`: labels of our own and nothing else, in our own spelling. */
+function ownLabelsOnly(text: string): boolean {
+  const document = parseObject(text);
+  if (document === undefined || JSON.stringify(document) !== text) return false;
+  const { Labels: labels, ...rest } = document;
+  return (
+    Object.keys(rest).length === 0 &&
+    typeof labels === "object" &&
+    labels !== null &&
+    Object.entries(labels).every(
+      ([key, value]) => /^ci-docker-prune\.snapshot(?:\.[a-z-]+)?$/.test(key) && typeof value === "string",
+    )
+  );
 }
 
 const LOGIN_KEYS = ["username", "password", "serveraddress"];
@@ -70,9 +112,13 @@ export const ALLOWED: readonly Allowed[] = [
   {
     method: "GET",
     path: /^\/images\/json$/,
-    query: { all: equals("true"), filters: filters("dangling") },
+    query: {
+      all: equals("true"),
+      filters: (value) => ["dangling", "reference", "label"].some((key) => filters(key)(value)),
+    },
   },
   { method: "GET", path: new RegExp(`^/images/sha256:${HEX64}/json$`) },
+  { method: "GET", path: new RegExp(`^/images/sha256:${HEX64}/history$`) },
   { method: "GET", path: /^\/system\/df$/, query: { type: equals("build-cache") } },
   { method: "DELETE", path: new RegExp(`^/containers/${HEX64}$`) },
   {
@@ -80,6 +126,32 @@ export const ALLOWED: readonly Allowed[] = [
     path: new RegExp(`^/images/sha256:${HEX64}$`),
     query: { noprune: equals("true") },
     required: ["noprune"],
+  },
+  {
+    method: "DELETE",
+    path: new RegExp(`^/images/(?!sha256:)(${NAME}):(${TAG})$`),
+    permitted: ({ mayUntag }, repository = "", tag = "") => mayUntag(repository, tag),
+    query: { noprune: equals("true") },
+    required: ["noprune"],
+  },
+  {
+    method: "POST",
+    path: new RegExp(`^/containers/${HEX64}/stop$`),
+    permitted: ({ mayStop }) => mayStop,
+    query: { t: (value) => /^\d{1,4}$/.test(value) },
+    required: ["t"],
+  },
+  {
+    method: "POST",
+    path: /^\/commit$/,
+    permitted: ({ mayCommit }) => mayCommit,
+    query: {
+      container: (value) => new RegExp(`^${HEX64}$`).test(value),
+      repo: (value) => new RegExp(`^ci-snapshot/${COMPONENT}$`).test(value),
+      tag: (value) => new RegExp(`^${TAG}$`).test(value),
+    },
+    required: ["container", "repo", "tag"],
+    body: ownLabelsOnly,
   },
   { method: "POST", path: /^\/build\/prune$/, query: { filters: untilOnly }, required: ["filters"] },
   { method: "POST", path: /^\/auth$/, body: loginOnly },
@@ -94,10 +166,9 @@ export class ForbiddenRequest extends Error {
  * Throws {@link ForbiddenRequest} unless this very request is on the list.
  * @param method upper case, as sent
  * @param target path and query, as sent
- * @param ageLimitSeconds `prune.until`: no prune request may name a younger age
  * @param body as sent; `undefined`: none. It may hold a secret, and is never part of the error.
  */
-export function assertAllowed(method: string, target: string, ageLimitSeconds: number, body?: unknown): void {
+export function assertAllowed(method: string, target: string, limits: Limits, body?: unknown): void {
   const refuse = (why: string): never => {
     throw new ForbiddenRequest(`refused before sending: ${method} ${JSON.stringify(target)}: ${why}`);
   };
@@ -106,7 +177,10 @@ export function assertAllowed(method: string, target: string, ageLimitSeconds: n
   // Nothing we send needs escaping in its path; an escape would be read differently here and there.
   if (!/^[\w./:-]*$/.test(rawPath) || rawPath.includes("..") || rawPath.includes("//")) refuse("odd path");
   const path = rawPath.replace(/^\/v\d+\.\d+(?=\/)/, "");
-  const rules = ALLOWED.filter((rule) => rule.method === method && rule.path.test(path));
+  const rules = ALLOWED.filter((rule) => {
+    const match = rule.method === method ? rule.path.exec(path) : null;
+    return match !== null && (rule.permitted?.(limits, ...match.slice(1)) ?? true);
+  });
   if (rules.length === 0) refuse("no such request is allowed");
   const query = [...new URLSearchParams(rawQuery ?? "")];
   const keys = query.map(([key]) => key);
@@ -114,8 +188,7 @@ export function assertAllowed(method: string, target: string, ageLimitSeconds: n
   const fits = rules.some(
     (rule) =>
       query.every(
-        ([key, value]) =>
-          Object.hasOwn(rule.query ?? {}, key) && rule.query?.[key]?.(value, ageLimitSeconds) === true,
+        ([key, value]) => Object.hasOwn(rule.query ?? {}, key) && rule.query?.[key]?.(value, limits) === true,
       ) && (rule.required ?? []).every((key) => keys.includes(key)),
   );
   if (!fits) refuse("this query is not allowed");

@@ -10,6 +10,7 @@ import type {
   ImageDetail,
   ImageSummary,
   Service,
+  Step,
   Task,
 } from "./types.ts";
 import {
@@ -17,6 +18,7 @@ import {
   toContainer,
   toContainers,
   toDiskUsage,
+  toHistory,
   toImage,
   toImages,
   toInfo,
@@ -44,6 +46,13 @@ export interface EngineReader {
   /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
   allImages(): Promise<ImageSummary[]>;
   image(id: string): Promise<ImageDetail>;
+  /** Images that these filters name, not their parents; `tags` may hold only those that a reference named. */
+  namedImages(filters: {
+    readonly reference?: readonly string[];
+    readonly label?: readonly string[];
+  }): Promise<ImageSummary[]>;
+  /** The steps of an image, oldest first. */
+  history(id: string): Promise<Step[]>;
   /**
    * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
    * @returns `null` where that would be needed and was not asked for
@@ -144,6 +153,17 @@ export class Reader implements EngineReader {
   async image(id: string): Promise<ImageDetail> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     return toImage(await this.#get(`/images/${id}/json`));
+  }
+
+  async namedImages(filters: Readonly<Record<string, readonly string[]>>): Promise<ImageSummary[]> {
+    const query: Readonly<Record<string, string>> =
+      Object.keys(filters).length === 0 ? {} : { filters: JSON.stringify(filters) };
+    return toImages(await this.#get("/images/json", query));
+  }
+
+  async history(id: string): Promise<Step[]> {
+    if (!IMAGE_ID.test(id)) throw oddId(id);
+    return toHistory(await this.#get(`/images/${id}/history`));
   }
 
   async buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null> {

@@ -37,6 +37,8 @@ export interface Service {
   readonly status: { readonly running: number; readonly desired: number; readonly completed: number } | null;
   /** `"none"` when no update was ever made or asked for. */
   readonly updateState: string;
+  /** As written in its spec, and in the one that a rollback goes back to: `"redis:7-alpine@sha256:…"`. */
+  readonly images: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -58,6 +60,8 @@ export interface ContainerSummary {
   readonly id: string;
   readonly names: readonly string[];
   readonly imageId: string;
+  /** The image as it was named when the container was made; an id where that name is gone. */
+  readonly imageName: string;
   readonly state: string;
   readonly createdAt: number;
   readonly labels: Labels;
@@ -87,6 +91,16 @@ export interface ImageSummary {
 
 export interface ImageDetail extends ImageSummary {
   readonly lastTaggedAt: number | null;
+  /** Digests of its layers, oldest first; a layer is the same in two images where all below it are as well. */
+  readonly layers: readonly string[];
+}
+
+/** One step in the making of an image. */
+export interface Step {
+  /** 0 for one that only changes the config, and on classic stores for a layer of empty files or folders. */
+  readonly sizeBytes: Bytes;
+  /** When and by what it was made: the same in all images built on its layer. */
+  readonly mark: string;
 }
 
 export interface CacheRecord {

@@ -11,6 +11,7 @@ import type {
   ImageSummary,
   Service,
   ServiceMode,
+  Step,
   SwarmState,
   Task,
 } from "./types.ts";
@@ -101,6 +102,10 @@ const MODES: Readonly<Record<string, ServiceMode>> = {
   GlobalJob: "global-job",
 };
 
+const taskTemplate = v.nullish(
+  v.object({ ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })) }),
+);
+
 const serviceSchema = v.array(
   v.object({
     ID: v.string(),
@@ -110,7 +115,9 @@ const serviceSchema = v.array(
       Name: v.string(),
       Labels: labels,
       Mode: v.record(v.string(), v.unknown()),
+      TaskTemplate: taskTemplate,
     }),
+    PreviousSpec: v.nullish(v.object({ TaskTemplate: taskTemplate })),
     ServiceStatus: v.nullish(
       v.object({ RunningTasks: count, DesiredTasks: count, CompletedTasks: v.optional(count, 0) }),
     ),
@@ -137,6 +144,10 @@ export function toServices(body: unknown): Service[] {
         ? { running: status.RunningTasks, desired: status.DesiredTasks, completed: status.CompletedTasks }
         : null,
       updateState: service.UpdateStatus?.State || "none",
+      images: [service.Spec, service.PreviousSpec].flatMap((spec) => {
+        const image = spec?.TaskTemplate?.ContainerSpec?.Image;
+        return image ? [image] : [];
+      }),
       createdAt: service.CreatedAt ?? 0,
       updatedAt: service.UpdatedAt ?? 0,
     };
@@ -170,6 +181,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
       Id: v.string(),
       Names: strings,
       ImageID: v.string(),
+      Image: v.nullish(v.string(), ""),
       State: v.string(),
       Created: v.number(),
       Labels: labels,
@@ -180,6 +192,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
     id: container.Id,
     names: container.Names.map((name) => name.replace(/^\//, "")),
     imageId: container.ImageID,
+    imageName: container.Image,
     state: container.State,
     createdAt: container.Created * 1000,
     labels: container.Labels,
@@ -205,9 +218,19 @@ export function toContainer(body: unknown): ContainerDetail {
   };
 }
 
-/** 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. */
-const realTags = (list: readonly string[]) => list.filter((tag) => tag !== "<none>:<none>");
-const realDigests = (list: readonly string[]) => list.filter((digest) => digest !== "<none>@<none>");
+/**
+ * 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. The containerd
+ * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`.
+ */
+function namesOf(image: { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] }) {
+  const digests = [...image.RepoDigests, ...image.RepoTags.filter(isDigest)];
+  return {
+    tags: image.RepoTags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
+    digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>"),
+  };
+}
+
+const isDigest = (name: string) => name.includes("@");
 
 export function toImages(body: unknown): ImageSummary[] {
   const schema = v.array(
@@ -223,8 +246,7 @@ export function toImages(body: unknown): ImageSummary[] {
   );
   return read("images", schema, body).map((image) => ({
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.ParentId,
     sizeBytes: image.Size,
     labels: image.Labels,
@@ -242,18 +264,19 @@ export function toImage(body: unknown): ImageDetail {
     Size: v.number(),
     Created: time,
     Metadata: v.nullish(v.object({ LastTagTime: time })),
+    RootFS: v.nullish(v.object({ Layers: strings })),
     Config: v.nullish(v.object({ Labels: labels })),
   });
   const image = read("image", schema, body);
   return {
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.Parent,
     sizeBytes: image.Size,
     labels: image.Config?.Labels ?? {},
     createdAt: image.Created,
     lastTaggedAt: image.Metadata?.LastTagTime ?? null,
+    layers: image.RootFS?.Layers ?? [],
   };
 }
 
@@ -287,6 +310,22 @@ export function toCachePruned(body: unknown): CachePruned {
   return { ids: CachesDeleted, claimedBytes: SpaceReclaimed };
 }
 
+export function toCommitted(body: unknown): string {
+  return read("commit", v.object({ Id: v.string() }), body).Id;
+}
+
+/** The steps that `docker image history` shows, oldest first. */
+export function toHistory(body: unknown): Step[] {
+  const step = v.object({
+    Size: count,
+    Created: v.optional(v.number(), 0),
+    CreatedBy: v.nullish(v.string(), ""),
+  });
+  return read("image history", v.array(step), body)
+    .map(({ Size, Created, CreatedBy }) => ({ sizeBytes: Size, mark: `${Created} ${CreatedBy}` }))
+    .reverse();
+}
+
 /** -1 means "not measured". */
 const size = v.nullish(
   v.pipe(
@@ -299,7 +338,7 @@ const size = v.nullish(
 export function toDiskUsage(body: unknown): DiskUsage {
   const schema = v.object({
     LayersSize: size,
-    Images: v.nullish(v.array(v.object({ RepoTags: strings }))),
+    Images: v.nullish(v.array(v.object({ RepoTags: strings, RepoDigests: strings }))),
     Containers: v.nullish(v.array(v.object({ State: v.optional(v.string(), ""), SizeRw: size }))),
     Volumes: v.nullish(v.array(v.object({ UsageData: v.nullish(v.object({ Size: size })) }))),
     BuildCache: v.nullish(v.array(v.object({ Size: size, Shared: v.optional(v.boolean(), false) }))),
@@ -313,7 +352,7 @@ export function toDiskUsage(body: unknown): DiskUsage {
   return {
     images: {
       count: images.length,
-      tagged: images.filter((image) => realTags(image.RepoTags).length > 0).length,
+      tagged: images.filter((image) => namesOf(image).tags.length > 0).length,
       bytes: usage.LayersSize,
     },
     containers: {

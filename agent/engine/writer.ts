@@ -1,6 +1,7 @@
 import type { DockerodeClient } from "./client.ts";
-import type { CachePruned } from "./types.ts";
-import { toCachePruned } from "./wire.ts";
+import { EngineError } from "./errors.ts";
+import type { CachePruned, Labels } from "./types.ts";
+import { toCachePruned, toCommitted } from "./wire.ts";
 
 /** What can be done to the engine: nothing else deletes. Every method throws EngineError. */
 export interface EngineWriter {
@@ -8,6 +9,16 @@ export interface EngineWriter {
   removeContainer(id: string): Promise<void>;
   /** By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409). */
   removeImage(id: string): Promise<void>;
+  /**
+   * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A
+   * container that uses it by its only name is refused (409).
+   * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
+   */
+  removeTag(reference: string): Promise<void>;
+  /** SIGTERM, and SIGKILL after so many seconds; one that is stopped already is left as it is. */
+  stopContainer(id: string, timeoutSeconds: number): Promise<void>;
+  /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
+  commit(id: string, repository: string, tag: string, labels: Labels): Promise<string>;
   /** Records not used for that long, and not shared with an image. The engine has no request for a single one. */
   pruneBuildCache(unusedForSeconds: number): Promise<CachePruned>;
 }
@@ -40,6 +51,41 @@ export class Writer implements EngineWriter {
       query: { noprune: "true" },
       deadline: this.#deadline,
     });
+  }
+
+  async removeTag(reference: string): Promise<void> {
+    await this.#client.call({
+      method: "DELETE",
+      path: `/images/${reference}`,
+      query: { noprune: "true" },
+      deadline: this.#deadline,
+    });
+  }
+
+  async stopContainer(id: string, timeoutSeconds: number): Promise<void> {
+    try {
+      await this.#client.call({
+        method: "POST",
+        path: `/containers/${id}/stop`,
+        query: { t: String(Math.ceil(timeoutSeconds)) },
+        deadline: this.#deadline + timeoutSeconds,
+      });
+    } catch (error) {
+      // 304: it had stopped by itself.
+      if (!(error instanceof EngineError) || error.status !== 304) throw error;
+    }
+  }
+
+  async commit(id: string, repository: string, tag: string, labels: Labels): Promise<string> {
+    return toCommitted(
+      await this.#client.call({
+        method: "POST",
+        path: "/commit",
+        query: { container: id, repo: repository, tag },
+        body: { Labels: labels },
+        deadline: this.#deadline,
+      }),
+    );
   }
 
   async pruneBuildCache(unusedForSeconds: number): Promise<CachePruned> {

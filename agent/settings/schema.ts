@@ -1,12 +1,20 @@
 import * as v from "valibot";
 import { PRESETS, type PresetName } from "../gates/presets.ts";
-import { parseDuration, parseWatermark } from "../units.ts";
+import { parseBytes, parseDuration, parseWatermark } from "../units.ts";
+import { namesEverything, parseNameGlob } from "./globs.ts";
 import { parseLabelRule } from "./labels.ts";
 
 /**
  * The settings contract, as data. Each schema's message says what was expected; parse.ts adds path and finding.
  * Every key is optional. Durations become seconds, watermarks `Watermark`, patterns `RegExp`.
  */
+
+/** BuildKit and Go parse `until` as nanoseconds in 64 bits: about 292 years; a century is enough. */
+const CENTURY = 100 * 365 * 86_400;
+
+/** The name of the rule for what `snapshots commit` makes. */
+export const SNAPSHOT_RULE = "snapshots";
+const RULE_NAME = 'a name such as "ci-snapshots": small letters, digits and inner hyphens, up to 63';
 
 /** Reads text with `read`; `undefined` from it becomes an issue that says what was expected. */
 function text<T>(expected: string, read: (raw: string) => T | undefined) {
@@ -27,6 +35,11 @@ const flag = v.boolean("true or false");
 
 const absolutePath = text('an absolute path such as "/var/lib/docker"', (raw) =>
   raw.startsWith("/") && !raw.includes("\0") ? raw : undefined,
+);
+
+/** node_exporter's textfile collector reads files of this suffix alone. */
+const promFile = text('an absolute path that ends in ".prom", or null', (raw) =>
+  raw.startsWith("/") && raw.endsWith(".prom") && !raw.includes("\0") ? raw : undefined,
 );
 
 const watermark = text('used space such as "80%", or available space such as "20GiB free"', parseWatermark);
@@ -54,30 +67,142 @@ const list = <T extends v.GenericSchema>(item: T) => v.array(item, "a list");
 const presetNames = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 
 /** An object whose unknown keys are each an issue of their own (`strictObject` stops at the first). */
-function section<T extends v.ObjectEntries>(entries: T) {
+function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object") {
   const known = Object.keys(entries).join(", ");
-  return v.optional(
-    v.pipe(
-      // Valibot takes a list for an object; an empty one would pass as a section without keys.
-      v.custom<object>((raw) => !Array.isArray(raw), "an object"),
-      v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), "an object"),
-    ),
-    {} as never,
+  return v.pipe(
+    // Valibot takes a list for an object; an empty one would pass as a section without keys.
+    v.custom<object>((raw) => !Array.isArray(raw), expected),
+    v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), ({ path }) => {
+      // Valibot tells a key that must be there and is not in the words of the object; its own say what to write.
+      const missing = entries[String(path?.[0]?.key)];
+      return missing === undefined
+        ? expected
+        : (v.safeParse(missing, undefined).issues?.[0].message ?? expected);
+    }),
   );
 }
 
-/** Accepted for the shape of the contract; anything in it would be silently without effect, so it is refused. */
-const reserved = v.pipe(
-  v.array(v.unknown(), "an empty list"),
-  v.maxLength(0, "an empty list: this version has no such rules yet"),
+const section = <T extends v.ObjectEntries>(entries: T) => v.optional(entriesOf(entries), {} as never);
+
+const countFrom = (min: number) => {
+  const expected = `a whole number from ${min}`;
+  return v.pipe(v.number(expected), v.integer(expected), v.minValue(min, expected));
+};
+
+const size = text('a size such as "10GB" or "20GiB"', (raw) => parseBytes(raw) || undefined);
+const when = v.picklist(["always", "pressure"], '"always" or "pressure"');
+
+/** Names a rule in the log and in metrics, so its form is bounded. */
+const ruleName = v.pipe(
+  v.string(RULE_NAME),
+  v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, RULE_NAME),
+  v.check((name) => name !== SNAPSHOT_RULE, `a name other than "${SNAPSHOT_RULE}", which the snapshots use`),
 );
+
+const labelKey = text('the key of a label such as "ci.project"', (raw) =>
+  parseLabelRule(raw)?.value === undefined && parseLabelRule(raw) !== undefined ? raw : undefined,
+);
+
+const nameGlob = v.pipe(
+  text(
+    'an image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*": small letters, ** across slashes, no digest',
+    parseNameGlob,
+  ),
+  // The engine leaves these out (distribution/reference: the familiar name), so such a rule would never match.
+  v.check(
+    ({ text }) => !/^(?:(?:index\.)?docker\.io|library)\//.test(text),
+    'an image name as "docker image ls" shows it, without "docker.io/" and "library/"',
+  ),
+);
+
+const retentionRule = v.pipe(
+  entriesOf({
+    name: ruleName,
+    match: v.pipe(
+      entriesOf(
+        { repositories: v.optional(list(nameGlob), []), labels: v.optional(list(label), []) },
+        "an object with repositories, labels or both",
+      ),
+      v.check(
+        ({ repositories, labels }) =>
+          labels.length > 0 || (repositories.length > 0 && !repositories.some(namesEverything)),
+        "a family that is named, by a repository or a label: this one would hold every image",
+      ),
+    ),
+    olderThan: v.optional(
+      v.nullable(durationOf(1, CENTURY, 'a time from "1s" such as "24h", or null')),
+      null,
+    ),
+    keepNewest: v.optional(countFrom(0), 0),
+    keepCount: v.optional(v.nullable(countFrom(1)), null),
+    maxTotalSize: v.optional(v.nullable(size), null),
+    perGroup: v.optional(v.nullable(labelKey), null),
+    ttlLabel: v.optional(v.nullable(labelKey), null),
+    grace: v.optional(durationOf(1, CENTURY, 'a time from "1s" such as "1h"'), "1h"),
+    when: v.optional(when, "always"),
+  }),
+  v.partialCheck(
+    [["olderThan"], ["keepCount"], ["maxTotalSize"], ["ttlLabel"]],
+    ({ olderThan, keepCount, maxTotalSize, ttlLabel }) =>
+      olderThan !== null || keepCount !== null || maxTotalSize !== null || ttlLabel !== null,
+    "a rule with a limit: olderThan, keepCount, maxTotalSize or ttlLabel",
+  ),
+  v.forward(
+    v.partialCheck(
+      [["keepCount"], ["keepNewest"]],
+      ({ keepCount, keepNewest }) => keepCount === null || keepNewest <= keepCount,
+      "a number that is not above keepCount",
+    ),
+    ["keepNewest"],
+  ),
+);
+
+const orphanRule = v.pipe(
+  entriesOf({
+    name: ruleName,
+    label,
+    runningLongerThan: v.optional(
+      v.nullable(durationOf(1, CENTURY, 'a time from "1s" such as "6h", or null')),
+      null,
+    ),
+    stoppedLongerThan: v.optional(
+      v.nullable(durationOf(1, CENTURY, 'a time from "1s" such as "1h", or null')),
+      null,
+    ),
+    stopTimeout: v.optional(durationOf(0, 3600, 'a time from "0s" to "1h"'), "10s"),
+    when: v.optional(when, "always"),
+  }),
+  v.partialCheck(
+    [["runningLongerThan"], ["stoppedLongerThan"]],
+    ({ runningLongerThan, stoppedLongerThan }) => runningLongerThan !== null || stoppedLongerThan !== null,
+    "a rule with a limit: runningLongerThan or stoppedLongerThan",
+  ),
+);
+
+/** Rules of one kind, each with a name of its own. */
+function rulesOf<T extends v.GenericSchema<unknown, { name: string }>>(rule: T) {
+  return v.optional(v.pipe(list(rule), v.rawCheck(ownNames)), []);
+}
+
+/** A list that is wrong elsewhere is looked at as well: all problems are told at once. */
+function ownNames({ dataset: { value }, addIssue }: v.RawCheckContext<{ name: string }[]>): void {
+  if (!Array.isArray(value)) return;
+  const names: unknown[] = value.map((rule) => Object(rule).name);
+  for (const [index, name] of names.entries()) {
+    if (typeof name !== "string" || names.indexOf(name) === index) continue;
+    addIssue({
+      message: "a name that no other rule in the list has",
+      path: [
+        { type: "array", origin: "value", input: value, key: index, value: value[index] },
+        { type: "object", origin: "value", input: value[index], key: "name", value: name },
+      ],
+    });
+  }
+}
 
 export const DEFAULT_HIGH_WATERMARK = "80%";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
 export const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
-
-/** BuildKit and Go parse `until` as nanoseconds in 64 bits: about 292 years; a century is enough. */
-const CENTURY = 100 * 365 * 86_400;
 
 export const settingsSchema = section({
   engine: section({
@@ -111,21 +236,20 @@ export const settingsSchema = section({
     keepLabels: v.optional(list(label), ["ci-docker-prune.keep"]),
   }),
   deferrals: section({
-    warnAfterPasses: v.optional(
-      v.pipe(
-        v.number("a whole number from 1"),
-        v.integer("a whole number from 1"),
-        v.minValue(1, "a whole number from 1"),
-      ),
-      7,
-    ),
+    warnAfterPasses: v.optional(countFrom(1), 7),
     warnAfter: v.optional(durationOf(60, CENTURY, 'a time from "1m" such as "7d"'), "7d"),
   }),
-  retention: v.optional(reserved, []),
-  orphans: v.optional(reserved, []),
+  retention: rulesOf(retentionRule),
+  orphans: rulesOf(orphanRule),
+  snapshots: section({
+    ttl: v.optional(durationOf(1, CENTURY, 'a time from "1s" such as "24h"'), "24h"),
+    keepCount: v.optional(v.nullable(countFrom(1)), 5),
+    maxTotalSize: v.optional(v.nullable(size), "10GB"),
+    when: v.optional(when, "pressure"),
+  }),
   lockFile: v.optional(v.nullable(absolutePath), null),
   stateDir: v.optional(v.nullable(absolutePath), null),
   metrics: section({
-    textfile: v.optional(v.null("null: this version writes no metrics yet"), null),
+    textfile: v.optional(v.nullable(promFile), null),
   }),
 });

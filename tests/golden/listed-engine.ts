@@ -41,6 +41,8 @@ export function listedEngine(lists: EngineLists): EngineReader {
     tasks: async () => forbidden("tasks"),
     startingContainers: async () => forbidden("starting containers"),
     diskUsage: async () => forbidden("disk usage"),
+    namedImages: async () => forbidden("named images"),
+    history: async () => forbidden("history"),
     containers: async (states) =>
       toContainers(
         (lists.containers ?? [])

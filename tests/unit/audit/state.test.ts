@@ -43,6 +43,8 @@ const FULL: State = {
   engineRoot: "/var/lib/docker",
   dangling: { "sha256:a": { since: NOW - 1000, lastSeen: NOW } },
   busy: { s1: { since: NOW - 2000, lastSeen: NOW } },
+  undated: { "sha256:b": { since: 5, lastSeen: 6 } },
+  uses: { "sha256:b": 7 },
   deferrals: { count: 3, since: NOW - 3000 },
   passes: [record("1"), record("2")],
 };

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { assertAllowed, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
+import { assertAllowed, ForbiddenRequest, NO_MORE } from "../../../agent/engine/envelope.ts";
 
 const DAY = 86_400;
+/** A pass without rules. */
+const BARE = { ...NO_MORE, ageLimit: DAY };
 const ID = "0123456789abcdef".repeat(4);
 const IMAGE = `sha256:${ID}`;
 const json = (value: unknown) => encodeURIComponent(JSON.stringify(value));
@@ -34,6 +36,10 @@ describe("what may leave", () => {
     ["one container with its size", "GET", `/v1.41/containers/${ID}/json?size=true`],
     ["the dangling images", "GET", `/v1.41/images/json?filters=${json({ dangling: ["true"] })}`],
     ["all images", "GET", "/v1.41/images/json?all=true"],
+    ["all images but parents", "GET", "/v1.41/images/json"],
+    ["images by name", "GET", `/v1.41/images/json?filters=${json({ reference: ["ci/*"] })}`],
+    ["images by label", "GET", `/v1.41/images/json?filters=${json({ label: ["ci=1"] })}`],
+    ["the history of an image", "GET", `/v1.41/images/${IMAGE}/history`],
     ["one image", "GET", `/v1.41/images/${IMAGE}/json`],
     ["the build cache", "GET", "/v1.42/system/df?type=build-cache"],
     ["the disk usage", "GET", "/v1.41/system/df"],
@@ -42,12 +48,78 @@ describe("what may leave", () => {
     ["a build cache prune at exactly the age limit", "POST", prune('{"until":["86400s"]}')],
     ["a build cache prune beyond the age limit", "POST", prune('{"until":["90000s"]}')],
   ])("%s", (_, method, target) => {
-    expect(() => assertAllowed(method, target, DAY)).not.toThrow();
+    expect(() => assertAllowed(method, target, BARE)).not.toThrow();
   });
 });
 
-describe("the one request with a body", () => {
-  const auth = (body: unknown) => () => assertAllowed("POST", "/auth", DAY, body);
+describe("what only some settings or commands allow", () => {
+  const untag = {
+    ...BARE,
+    mayUntag: (repository: string, tag: string) => repository.endsWith("ci/app") && tag !== "latest",
+  };
+  const remove = (reference: string, query = "?noprune=true") =>
+    ["DELETE", `/v1.41/images/${reference}${query}`] as const;
+  const stop = (query: string) => ["POST", `/v1.41/containers/${ID}/stop${query}`] as const;
+  const commit = (query: string) => ["POST", `/v1.41/commit?${query}`] as const;
+  const COMMIT = `container=${ID}&repo=ci-snapshot/proj-1-0123abcd&tag=latest`;
+  const LABELS = '{"Labels":{"ci-docker-prune.snapshot":"1","ci-docker-prune.snapshot.work-item":"a b"}}';
+
+  it.each([
+    ["a tag that a rule names", ...remove("ci/app:sha-1"), untag],
+    ["one at a registry with a port", ...remove("localhost:5000/ci/app:1.0_x-Y"), untag],
+    ["a stop, where orphans have a rule", ...stop("?t=10"), { ...BARE, mayStop: true }],
+  ])("%s", (_, method, target, limits) => {
+    expect(() => assertAllowed(method, target, limits)).not.toThrow();
+    expect(() => assertAllowed(method, target, BARE)).toThrow(ForbiddenRequest);
+    expect(() => assertAllowed(method, target, limits, "{}")).toThrow(ForbiddenRequest);
+  });
+
+  it("a commit, where this is what the command is for", () => {
+    const [method, target] = commit(COMMIT);
+    expect(() => assertAllowed(method, target, { ...BARE, mayCommit: true }, LABELS)).not.toThrow();
+    expect(() => assertAllowed(method, target, BARE, LABELS)).toThrow(ForbiddenRequest);
+  });
+
+  it.each([
+    ["a tag that no rule names", ...remove("ci/app:latest")],
+    ["a repository that no rule names", ...remove("redis:7")],
+    ["a name without a tag", ...remove("ci/app")],
+    ["a tag with force", ...remove("ci/app:1", "?noprune=true&force=true")],
+    ["a tag and its parents", ...remove("ci/app:1", "")],
+    ["a digest", ...remove(`ci/app@${IMAGE}`)],
+    ["a tag with a digest", ...remove(`ci/app:1@${IMAGE}`)],
+    ["an escaped name", ...remove("ci%2Fapp:1")],
+    ["a name that climbs", ...remove("x/../ci/app:1")],
+    ["a short id as a tag of sha256", ...remove("sha256:0123abcd")],
+    ["a stop without its grace", ...stop("")],
+    ["a stop by a signal", ...stop("?t=10&signal=SIGKILL")],
+    ["a stop that waits for ever", ...stop("?t=-1")],
+    ["a kill", "POST", `/v1.41/containers/${ID}/kill`],
+    ["a restart", "POST", `/v1.41/containers/${ID}/restart?t=10`],
+  ])("but never %s", (_, method, target) => {
+    const everything = { ...untag, mayStop: true, mayCommit: true };
+    expect(() => assertAllowed(method, target, everything)).toThrow(ForbiddenRequest);
+  });
+
+  it.each([
+    ["to a name of somebody else's", `container=${ID}&repo=redis&tag=7`, LABELS],
+    ["to a deeper name", `container=${ID}&repo=ci-snapshot/a/b&tag=1`, LABELS],
+    ["without a name", `container=${ID}`, LABELS],
+    ["of a container by its name", "container=web&repo=ci-snapshot/a&tag=1", LABELS],
+    ["with a change", `${COMMIT}&changes=USER+root`, LABELS],
+    ["without labels", COMMIT, undefined],
+    ["with labels of somebody else", COMMIT, '{"Labels":{"keep":"1"}}'],
+    ["with more than labels", COMMIT, '{"Labels":{},"Cmd":["sh"]}'],
+    ["with labels that are no texts", COMMIT, '{"Labels":{"ci-docker-prune.snapshot":1}}'],
+    ["with labels twice", COMMIT, '{"Labels":{},"Labels":{}}'],
+  ])("but never a commit %s", (_, query, body) => {
+    const [method, target] = commit(query);
+    expect(() => assertAllowed(method, target, { ...BARE, mayCommit: true }, body)).toThrow(ForbiddenRequest);
+  });
+});
+
+describe("a request with a body that every pass may send", () => {
+  const auth = (body: unknown) => () => assertAllowed("POST", "/auth", BARE, body);
 
   it.each([
     ["with a version", "/v1.41/auth", LOGIN],
@@ -55,7 +127,7 @@ describe("the one request with a body", () => {
     ["in whatever order", "/auth", '{"serveraddress":"r","username":"u","password":"p"}'],
     ["with empty texts", "/auth", '{"username":"","password":"","serveraddress":""}'],
   ])("is the check of a login: %s", (_, target, body) => {
-    expect(() => assertAllowed("POST", target, DAY, body)).not.toThrow();
+    expect(() => assertAllowed("POST", target, BARE, body)).not.toThrow();
   });
 
   it.each([
@@ -93,7 +165,7 @@ describe("the one request with a body", () => {
     ["POST", "/v1.41/build?remote=x"],
     ["POST", "/v1.41/containers/create"],
   ])("is no other request: %s %s", (method, target) => {
-    const send = () => assertAllowed(method, target, DAY, LOGIN);
+    const send = () => assertAllowed(method, target, BARE, LOGIN);
     if (target.endsWith("?")) expect(send).not.toThrow();
     else expect(send).toThrow(ForbiddenRequest);
   });
@@ -105,10 +177,10 @@ describe("the one request with a body", () => {
     ["DELETE", image("?noprune=true")],
     ["POST", prune('{"until":["86400s"]}')],
   ])("and %s %s goes without one", (method, target) => {
-    expect(() => assertAllowed(method, target, DAY)).not.toThrow();
+    expect(() => assertAllowed(method, target, BARE)).not.toThrow();
     for (const body of [LOGIN, "{}", "", null, Buffer.alloc(0)]) {
-      expect(() => assertAllowed(method, target, DAY, body)).toThrow(ForbiddenRequest);
-      expect(() => assertAllowed(method, target, DAY, body)).not.toThrow(/hunter2/);
+      expect(() => assertAllowed(method, target, BARE, body)).toThrow(ForbiddenRequest);
+      expect(() => assertAllowed(method, target, BARE, body)).not.toThrow(/hunter2/);
     }
   });
 });
@@ -308,11 +380,11 @@ describe("what never leaves", () => {
   );
 
   it.each(rows)("$title: $method $target", ({ method, target }) => {
-    expect(() => assertAllowed(method, target, DAY)).toThrow(ForbiddenRequest);
+    expect(() => assertAllowed(method, target, BARE)).toThrow(ForbiddenRequest);
   });
 
   it("and the refusal says what was asked for, without letting it forge a line", () => {
-    expect(() => assertAllowed("DELETE", "/volumes/a\nb", DAY)).toThrow(
+    expect(() => assertAllowed("DELETE", "/volumes/a\nb", BARE)).toThrow(
       'refused before sending: DELETE "/volumes/a\\nb": odd path',
     );
   });
@@ -328,7 +400,7 @@ describe("generated requests", () => {
     /^\/containers\/json$/,
     /^\/containers\/[0-9a-f]{64}\/json$/,
     /^\/images\/json$/,
-    /^\/images\/sha256:[0-9a-f]{64}\/json$/,
+    /^\/images\/sha256:[0-9a-f]{64}\/(?:json|history)$/,
     /^\/system\/df$/,
   ];
 
@@ -379,7 +451,7 @@ describe("generated requests", () => {
 
   const allowed = (method: string, target: string, limit: number, body?: string) => {
     try {
-      assertAllowed(method, target, limit, body);
+      assertAllowed(method, target, { ...NO_MORE, ageLimit: limit }, body);
       return true;
     } catch (error) {
       expect(error).toBeInstanceOf(ForbiddenRequest);

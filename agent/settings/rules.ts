@@ -1,0 +1,34 @@
+import { parseNameGlob } from "./globs.ts";
+import { SNAPSHOT_RULE } from "./schema.ts";
+import type { NameGlob, RetentionRule, Settings } from "./settings.ts";
+
+/** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
+export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
+/** Seconds to live as a duration such as `"24h"`. */
+export const SNAPSHOT_TTL_LABEL = "ci-docker-prune.snapshot.ttl";
+/** Repositories of snapshots are `ci-snapshot/<name>`. */
+export const SNAPSHOT_NAMESPACE = "ci-snapshot";
+
+/** The rule for what `snapshots commit` makes, from `settings.snapshots`. */
+export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["snapshots"]): RetentionRule {
+  return {
+    name: SNAPSHOT_RULE,
+    match: {
+      repositories: [parseNameGlob(`${SNAPSHOT_NAMESPACE}/*`) as NameGlob],
+      labels: [{ key: SNAPSHOT_LABEL, value: undefined, text: SNAPSHOT_LABEL }],
+    },
+    olderThan: ttl,
+    keepNewest: 0,
+    keepCount,
+    maxTotalSize,
+    perGroup: null,
+    ttlLabel: SNAPSHOT_TTL_LABEL,
+    grace: Math.min(3600, ttl),
+    when,
+  };
+}
+
+/** Every rule in force, the operator's own first: an image belongs to the first that names it. */
+export function retentionRules({ retention, snapshots }: Settings): readonly RetentionRule[] {
+  return [...retention, snapshotRule(snapshots)];
+}
