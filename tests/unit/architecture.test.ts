@@ -113,6 +113,15 @@ const metricsAreApart: Rule = (files) =>
     .filter(({ values }) => values.includes("agent/audit/metrics.ts"))
     .map(({ path }) => `${path} loads the metrics`);
 
+const theLabelGuardIsPure: Rule = (files) =>
+  files
+    .filter(({ path }) => path.startsWith("agent/dockerfiles/"))
+    .flatMap(({ path, values }) =>
+      values
+        .filter((value) => !value.startsWith("agent/dockerfiles/") && value !== "dockerfile-ast")
+        .map((value) => `${path} loads ${value}`),
+    );
+
 const timeHasOneHome: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/host/clock.ts")
@@ -141,7 +150,7 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
-const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3"];
+const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -170,6 +179,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
   "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
+  "dockerfile-ast is imported by the label guard's reader alone": oneHome(
+    "dockerfile-ast",
+    "agent/dockerfiles/parse.ts",
+  ),
+  "the label guard loads nothing but itself and its parser": theLabelGuardIsPure,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "nobody ends the process but the front": nobodyExits,
@@ -211,6 +225,7 @@ describe("the house", () => {
     expect(valuesOf("agent/audit/metrics.ts")).toContain("prom-client");
     // Nor do they bring the settings' schema along: that is in the front already.
     expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
+    expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
@@ -291,6 +306,16 @@ describe("the rules themselves see what breaks them", () => {
       "a stage that loads the metrics",
       metricsAreApart,
       bad("audit", 'export const later = () => import("./metrics.ts");'),
+    ],
+    [
+      "a second importer of dockerfile-ast",
+      oneHome("dockerfile-ast", "agent/dockerfiles/parse.ts"),
+      bad("dockerfiles", 'import { DockerfileParser } from "dockerfile-ast"; DockerfileParser.parse("");'),
+    ],
+    [
+      "a label guard that reads files",
+      theLabelGuardIsPure,
+      bad("dockerfiles", 'import { readFileSync } from "node:fs"; readFileSync("Dockerfile");'),
     ],
     ["a look at Date.now", timeHasOneHome, bad("plan", "export const at = Date.now();")],
     ["Date.now handed on", timeHasOneHome, bad("plan", "export const clock = { now: Date.now };")],
