@@ -41,8 +41,8 @@ export interface Course {
   before: Pressure;
   readonly state: State;
   /** The pass is about `prune` as well, not only about rules that do not wait for pressure. */
-  readonly pressed: boolean;
-  readonly rules: RulesInForce;
+  pressed: boolean;
+  rules: RulesInForce;
   engine: Engine | null;
   gatekeeper: Gatekeeper | null;
   dangling: Sightings | null;

@@ -122,7 +122,11 @@ async function observeAndAct(
   }
   course.engine = engine.value;
   const { rootDir } = engine.value.info;
-  if (!watches(course.before, rootDir)) course.before = await readPressure(settings.disk, rootDir);
+  if (!watches(course.before, rootDir)) {
+    course.before = await readPressure(settings.disk, rootDir);
+    course.pressed ||= course.before.verdict.verdict === "open";
+    course.rules = rulesInForce(settings, course.pressed);
+  }
 
   const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, course.state.busy);
   course.gatekeeper = gatekeeper;

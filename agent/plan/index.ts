@@ -112,8 +112,8 @@ export function makePlan(
 }
 
 /**
- * An image before those it may have been made on, which have fewer layers: under it they would stay on classic stores,
- * without a name, and be no rule's any more.
+ * An image before those it may have been made on, which have fewer layers: under it they would lose their names and
+ * stay (all engines), and be no rule's any more.
  */
 function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const layers = new Map(
