@@ -5,7 +5,8 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -341,6 +342,24 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
         ]);
       });
 
+      it("counts what is stored, not how small its blobs are: bytes that compress well are bytes", async () => {
+        const script = "dd if=/dev/zero of=/work bs=1M count=10 2>/dev/null";
+        const made: string[] = [];
+        for (const n of [1, 2, 3]) {
+          made.push(await committed(`snap-${n}:1`, "base:1", `${script}; echo ${n} >/own`));
+        }
+        const ran = await pass([family("snap", { maxTotalSize: "26MiB" })]);
+        expect(made.map((id) => fates(ran.events)[id])).toEqual([
+          "removed over-size",
+          ...["kept within-limits", "kept within-limits"],
+        ]);
+        const finished = only(ran.events, "pass.finished");
+        expect(Math.abs(finished.freedBytes - 10 * MIB)).toBeLessThan(0.5 * MIB);
+        // Where blobs are held as well, what the steps do not tell is shared out evenly: here up to a quarter too much.
+        expect(finished.rules[0].keptBytes).toBeGreaterThan(19.5 * MIB);
+        expect(finished.rules[0].keptBytes).toBeLessThan((containerd ? 25 : 20.5) * MIB);
+      });
+
       it("takes no name off an image that others keep: nothing would come back", async () => {
         const oldest = await dated("snap-1:1", { sizeMiB: 3 });
         await tag(oldest, "keeper:1");
@@ -606,8 +625,10 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       const ran = await pass([rule]);
       expect(await host.hasImage("name-a:1")).toBe(false);
       expect(await host.hasImage(second)).toBe(true);
-      // The containerd store lets a parent go under its child, which keeps the layers.
-      expect(fates(ran.events)).toEqual({ [first]: containerd ? "removed expired" : "untagged expired" });
+      // The containerd store says that it was deleted, and keeps it all the same (28.5).
+      expect(fates(ran.events)).toEqual({ [first]: "untagged expired" });
+      expect(only(ran.events, "pass.finished").claimedBytes).toBe(0);
+      expect(await host.hasImage(first)).toBe(true);
     });
   });
 
@@ -650,7 +671,7 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       await dated("lim-n1:1", of());
       await dated("lim-a3:1", of("a"));
       await dated("lim-n2:1", of());
-      await tag("lim-a1:1", "lim-a1:1");
+      await tag("lim-a1:1", "lim-a1:2");
       const grouped = family("lim", { keepCount: 1, perGroup: "ci.project" });
       expect(reasons(await pass([grouped], { args: ["run", "--dry-run"] }))).toEqual({
         "lim-a1:1": "kept within-limits",
@@ -928,10 +949,11 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       });
     }
 
-    it("an image that was given its name again is young, and stays", async () => {
+    it("an image that was given one more name is young again, and stays", async () => {
       const id = await dated("race-1:1");
       await sleep(3100);
-      const ran = await passWith(id, () => tag(id, "race-1:1"), {});
+      // The containerd store does not note that an image is given the name it has (28.5).
+      const ran = await passWith(id, () => tag(id, "race-2:1"), {});
       expect(fates(ran.events)).toEqual({ [id]: "kept young" });
       expect(ran.proxy.destructive).toEqual([]);
     });
@@ -1024,6 +1046,20 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       launcher.stdin.end();
       await ended;
       expect(fates((await pass([rule], { rest: { lockFile } })).events)).toEqual({ [id]: "removed expired" });
+    });
+
+    it("a first pass that learns where the engine keeps its data goes by the pressure there as well", async () => {
+      const dangling = await host.loadImage({ created: OLD });
+      const id = await dated("gate-1:1");
+      const mark = (await host.freeBytes()) + MIB;
+      const { bavail, bsize } = statfsSync(tmpdir());
+      expect(bavail * bsize, "this test wants more room in the machine's temporary folder").toBeGreaterThan(
+        mark,
+      );
+      const disk = { paths: [tmpdir()], highWatermark: `${mark}B free` };
+      const ran = await pass([rule], { rest: { disk } });
+      expect(fates(ran.events)).toEqual({ [id]: "removed expired", [dangling]: "removed expired" });
+      expect(ran.code).toBe(0);
     });
 
     it("a deferral below the watermark does not count as one under pressure", async () => {
