@@ -138,7 +138,7 @@ async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[
 }
 
 /** The steps of the members, and the layers of every image: what of a family nobody else holds. */
-async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
+export async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
   const members = new Map(families.flatMap((family) => family.members.map(({ image }) => [image.id, image])));
   const histories = await pMap(
     members.keys(),

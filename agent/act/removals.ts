@@ -8,7 +8,7 @@ import {
   stepSkipped,
 } from "../audit/events.ts";
 import { EngineError } from "../engine/errors.ts";
-import { LIVE_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import type { CacheRecord } from "../engine/types.ts";
 import { judgeCacheRecord } from "../plan/build-cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
@@ -177,7 +177,7 @@ export class Removals {
             reason: "its names changed since it was planned",
           };
         const users = {
-          containers: await reader.containers([...new Set([...LIVE_STATES, ...STOPPED_STATES])]),
+          containers: await reader.containers(ALL_STATES),
           services: this.#candidates.ruled.manager ? await reader.services() : [],
         };
         const context = { ...this.#context.retention, users };

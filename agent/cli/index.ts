@@ -7,6 +7,7 @@ import { SettingsError } from "./context.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
+import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -38,7 +39,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  for (const add of [runCommand, planCommand, statusCommand, validateCommand, authCommand])
+  for (const add of [runCommand, planCommand, statusCommand, validateCommand, authCommand, snapshotsCommand])
     cli = add(cli, done);
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
