@@ -256,7 +256,7 @@ function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: numbe
  */
 export function sizeOfFamily({ members }: Family, measured: Measured, all: readonly Member[]): Bytes | null {
   if (!members.every(({ image }) => measured.histories.has(image.id))) return null;
-  const own = new Set(all.map(({ image }) => image.id));
+  const own = new Set(all.filter(goesWhole).map(({ image }) => image.id));
   const layers = new Map([...measured.layers].filter(([id]) => !own.has(id)));
   return footprint(members, { ...measured, layers }).total();
 }
@@ -323,6 +323,9 @@ export function needsMeasuring(family: Family): boolean {
 const chainsOf = (layers: readonly string[]): string[] =>
   layers.map((_, index) => layers.slice(0, index + 1).join());
 
+/** An image with other names keeps all of its layers: taking ours away gives nothing back. */
+const goesWhole = ({ image, references }: Member): boolean => image.tags.length <= references.length;
+
 interface Footprint {
   /** Bytes that only the members still counted hold. */
   total(): Bytes;
@@ -331,8 +334,7 @@ interface Footprint {
 
 /** Each layer once, and none that an image outside the group holds: what the disk gets back when all of it goes. */
 function footprint(group: readonly Member[], { histories, layers }: Measured): Footprint {
-  // An image with other names keeps all of it: taking ours away gives nothing back.
-  const going = group.filter(({ image, references }) => image.tags.length <= references.length);
+  const going = group.filter(goesWhole);
   const ids = new Set(going.map(({ image }) => image.id));
   const outside = new Set([...layers].flatMap(([id, list]) => (ids.has(id) ? [] : chainsOf(list))));
   const bytes = new Map<string, Bytes>();
@@ -360,10 +362,13 @@ function footprint(group: readonly Member[], { histories, layers }: Measured): F
 
 /**
  * Bytes of each layer, oldest first. The history has a step for each layer, and steps of 0 bytes for what only changes
- * the config; a layer of 0 bytes looks the same. Where that leaves a choice, bytes go to the older layer, which is
- * more likely shared: the family then counts for less, and less is removed.
+ * the config; a layer of 0 bytes looks the same. Where that leaves a choice the latest such steps are taken for layers:
+ * then bytes lie as deep as they can, where they are shared most, and the family counts for no more than it holds.
  */
 export function layerSizes({ layers }: Pick<ImageDetail, "layers">, history: readonly Bytes[]): Bytes[] {
-  const told = history.filter((size) => size > 0);
-  return layers.map((_, index) => told[index] ?? 0);
+  let configOnly = history.length - layers.length;
+  const sizes = history.filter((size) => size > 0 || --configOnly < 0);
+  // An engine that tells fewer steps than layers: what it tells belongs to the latest ones.
+  const missing = Array.from({ length: Math.max(0, layers.length - sizes.length) }, () => 0);
+  return [...missing, ...sizes].slice(-layers.length);
 }
