@@ -130,7 +130,15 @@ async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[
   // Several labels in one question mean all of them; a rule means any.
   for (const { text } of labels) lists.push(await reader.namedImages({ label: [text] }));
   const summaries = [...new Map(lists.flat().map((summary) => [summary.id, summary])).values()];
-  const found = await pMap(summaries, ({ id }) => orUnread(reader.image(id)), { concurrency: CONCURRENCY });
+  const found = await pMap(
+    summaries,
+    async ({ id, sizeBytes }) => {
+      const image = await orUnread(reader.image(id));
+      // The list's size: the containerd store's inspection tells the packed size alone (28.5: 5 MB for 30 on disk).
+      return typeof image === "object" ? { ...image, sizeBytes } : image;
+    },
+    { concurrency: CONCURRENCY },
+  );
   return {
     images: found.filter((image): image is ImageDetail => image !== "gone" && image !== "refused"),
     unread: summaries.filter((_, index) => found[index] === "refused"),

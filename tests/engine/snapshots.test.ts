@@ -762,6 +762,18 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       expect(await items()).toEqual(["2", "3", "4"]);
     });
 
+    it("a size of what packs well: the containerd store inspects it as next to nothing", async () => {
+      const snapshots = { ...LIMITS, maxTotalSize: "45MB" };
+      for (const item of ["1", "2", "3"]) {
+        const name = `job-${++jobs}`;
+        const cmd = ["/bin/sh", "-c", `head -c 20000000 /dev/zero >/work-${name}`];
+        await host.runContainer({ image: "base:1", name, cmd, wait: true });
+        if (item === "3") await sleep(PAST_GRACE);
+        await commit(name, item, ["--remove-container", "--ttl", "1h"], { snapshots });
+      }
+      expect(await items()).toEqual(["2", "3"]);
+    });
+
     it("with the earlier runs of a resumed one, which lie nameless below it on the classic store", async () => {
       const before = (await host.images()).sort();
       const first = await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
