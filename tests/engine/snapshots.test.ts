@@ -1,9 +1,10 @@
 /** `snapshots commit`, `resolve`, `evict` and `list` as a CI router calls them, on a real engine. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type AgentResult, idsOf, runAgent, scratchDir } from "../support/agent.ts";
+import { type AgentResult, BUNDLE, idsOf, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { type EngineName, engineAvailable } from "../support/engines.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
@@ -183,7 +184,11 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
 
     it("measures what a commit adds and what the engine counts", async () => {
       const result = await commit(await job(), "42", ["--json"]);
-      const { snapshot: made } = JSON.parse(result.stdout);
+      const document = JSON.parse(result.stdout);
+      const { snapshot: made } = document;
+      expect(document).toMatchObject({ outcome: "committed", containerRemoved: null, exitCode: 0 });
+      expect(made).toMatchObject({ project: "web", workItem: "42", ttl: "24h" });
+      expect(document.limits).toMatchObject({ applied: true, removed: 0, failed: 0, events: [] });
       const onDisk = (await host.docker.listImages()).find(({ Id }) => Id === made.id)?.Size;
       expect(made.sizeBytes).toBe(onDisk);
       expect(made.newBytes).toBeGreaterThanOrEqual(WORK);
@@ -294,14 +299,15 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       });
     });
 
-    it("the connection breaks before the engine commits", async () => {
+    it("the connection breaks before the engine commits: an earlier snapshot is not taken for it", async () => {
+      const earlier = await snapshot("42");
       await withProxy([{ match: /^POST \/commit/, fault: { kind: "cut" } }], async ({ socketPath }) => {
         const container = await job();
         const result = await commit(container, "42", ["--remove-container"], { socketPath });
         expect(result.code).toBe(69);
         expect(result.stderr).toContain("not known whether it was committed");
         expect(await host.hasContainer(container)).toBe(false);
-        expect(await list()).toEqual([]);
+        expect((await list()).map(({ id }) => id)).toEqual([earlier]);
       });
     });
 
@@ -408,6 +414,47 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
     });
   });
 
+  describe("the router in docs/snapshots.md", () => {
+    const doc = readFileSync(new URL("../../docs/snapshots.md", import.meta.url), "utf8");
+    const script = /```sh\n(#!\/bin\/sh\n[\s\S]*?)```/.exec(doc)?.[1] ?? "";
+    const dir = scratchDir();
+
+    /** The script as it stands there, with our command in its PATH. */
+    function router(COMMAND: string) {
+      const settings = join(dir, "settings.json");
+      writeFileSync(settings, JSON.stringify({ engine: { socketPath: host.socketPath }, lockFile }));
+      writeFileSync(join(dir, "router.sh"), script);
+      const ours = `#!/bin/sh\nexec ${process.execPath} ${BUNDLE} "$@" --settings ${settings}\n`;
+      writeFileSync(join(dir, "ci-docker-prune"), ours, { mode: 0o755 });
+      const env = {
+        ...{ PATH: `${dir}:${process.env.PATH}`, DOCKER_HOST: `unix://${host.socketPath}` },
+        ...{ PROJECT: "web", ITEM: "42", BASE: "base:1", LOCK: lockFile, COMMAND },
+      };
+      const { status, stdout, stderr } = spawnSync("sh", [join(dir, "router.sh")], { env, encoding: "utf8" });
+      return { status, stdout, stderr };
+    }
+
+    it("resumes, keeps what ended well, throws away what did not, and leaves no container", async () => {
+      const first = router("echo one >>/steps");
+      expect(first.stderr).toBe("ci-docker-prune: the fallback: there is no snapshot of this work item\n");
+      expect(first.status).toBe(0);
+      expect(first.stdout).toContain("Committed ci-job-");
+
+      const second = router("cat /steps; echo two >>/steps");
+      expect([second.status, second.stderr]).toEqual([0, ""]);
+      expect(second.stdout).toMatch(/\none\nCommitted /);
+
+      const failed = router("echo three >>/steps; exit 7");
+      expect(failed.status).toBe(7);
+      expect(failed.stderr).toContain("it ended with exit code 7");
+
+      expect(router("cat /steps").stdout).toMatch(/\none\ntwo\nCommitted /);
+      expect(await host.docker.listContainers({ all: true })).toEqual([]);
+      expect(await dangling()).toEqual([]);
+      expect(await items()).toEqual(["42"]);
+    });
+  });
+
   describe("a second commit to the same name", () => {
     it("leaves no dangling predecessor", async () => {
       const first = await snapshot("42");
@@ -499,6 +546,18 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
         "There is no snapshot of this work item\n",
         "",
       ]);
+    });
+
+    it("tells the same as one document", async () => {
+      const id = await snapshot("42");
+      const [name] = (await list())[0]?.names ?? [];
+      await host.runContainer({ image: id, name: "user", wait: true });
+      const kept = JSON.parse((await call(["evict", ...of("42"), "--json"])).stdout);
+      const left = [{ name, reason: "container user uses it" }];
+      expect(kept).toEqual({ project: "web", workItem: "42", removed: [], left, exitCode: 75 });
+      await host.docker.getContainer("user").remove();
+      const gone = JSON.parse((await call(["evict", ...of("42"), "--json"])).stdout);
+      expect(gone).toEqual({ project: "web", workItem: "42", removed: [name], left: [], exitCode: 0 });
     });
 
     it("takes every name of its own repository, and nobody else's", async () => {
@@ -687,6 +746,13 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
         expect(await list()).toEqual([]);
       },
     );
+
+    it("a container that is none is shown safely", async () => {
+      const result = await commit("\u001b[31mno\nbody", "42", ["--remove-container"]);
+      expect(result.code).toBe(65);
+      expect(result.stderr).toContain("\\u001b[31mno\\u000abody: not committed");
+      expect(result.stderr.trimEnd().split("\n")).toHaveLength(1);
+    });
 
     it("proj_1 and proj.1 are two projects", async () => {
       const take = (project: string, container: string) =>
