@@ -436,12 +436,14 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
 
     it("resumes, keeps what ended well, throws away what did not, and leaves no container", async () => {
       const first = router("echo one >>/steps");
-      expect(first.stderr).toBe("ci-docker-prune: the fallback: there is no snapshot of this work item\n");
+      // Engine 28 warns of the missing network here.
+      expect(first.stderr).toContain("the fallback: there is no snapshot of this work item\n");
       expect(first.status).toBe(0);
       expect(first.stdout).toContain("Committed ci-job-");
 
       const second = router("cat /steps; echo two >>/steps");
-      expect([second.status, second.stderr]).toEqual([0, ""]);
+      expect(second.status).toBe(0);
+      expect(second.stderr).not.toContain("ci-docker-prune");
       expect(second.stdout).toMatch(/\none\nCommitted /);
 
       const failed = router("echo three >>/steps; exit 7");
@@ -787,13 +789,13 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
   });
 
   describe("limits are applied at each commit", () => {
-    /** A settled rule: its grace is no longer than its time to live. */
+    /** The grace is no longer than the time to live. With the default of both, nothing made here goes. */
     const LIMITS = { ttl: "1s", keepCount: null, maxTotalSize: null };
     const PAST_GRACE = 2200;
 
     it("a time to live that once was ignored: what is past it goes", async () => {
-      const expired = await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
-      const kept = await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
+      const expired = await snapshot("41", ["--ttl", "1s"]);
+      const kept = await snapshot("42");
       await sleep(PAST_GRACE);
       expect((await resolve("41")).code).toBe(11);
       const [listed] = (await list()).filter(({ id }) => id === expired);
@@ -810,18 +812,17 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
     });
 
     it("a count: the least recently used beyond it go", async () => {
-      const snapshots = { ...LIMITS, keepCount: 2 };
-      for (const item of ["1", "2", "3"]) await snapshot(item, ["--ttl", "1h"], { snapshots });
-      // All are within their grace.
+      for (const item of ["1", "2", "3"]) await snapshot(item, [], { snapshots: { keepCount: 2 } });
+      // All are within their grace of an hour.
       expect(await items()).toEqual(["1", "2", "3"]);
       await sleep(PAST_GRACE);
-      await snapshot("4", ["--ttl", "1h"], { snapshots });
+      await snapshot("4", ["--ttl", "1h"], { snapshots: { ...LIMITS, keepCount: 2 } });
       expect(await items()).toEqual(["3", "4"]);
     });
 
     it("a size that once nobody measured: the least recently used beyond it go", async () => {
       const snapshots = { ...LIMITS, maxTotalSize: "7MB" };
-      for (const item of ["1", "2", "3"]) await snapshot(item, ["--ttl", "1h"], { snapshots });
+      for (const item of ["1", "2", "3"]) await snapshot(item);
       await sleep(PAST_GRACE);
       // Four of 2 MB each.
       await snapshot("4", ["--ttl", "1h"], { snapshots });
@@ -835,22 +836,22 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
         const cmd = ["/bin/sh", "-c", `head -c 20000000 /dev/zero >/work-${name}`];
         await host.runContainer({ image: "base:1", name, cmd, wait: true });
         if (item === "3") await sleep(PAST_GRACE);
-        await commit(name, item, ["--remove-container", "--ttl", "1h"], { snapshots });
+        await commit(name, item, ["--remove-container", "--ttl", "1h"], item === "3" ? { snapshots } : {});
       }
       expect(await items()).toEqual(["2", "3"]);
     });
 
     it("with the earlier runs of a resumed one, which lie nameless below it on the classic store", async () => {
       const before = (await host.images()).sort();
-      const first = await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
-      await commit(await job(0, first), "41", ["--remove-container", "--ttl", "1s"], { snapshots: LIMITS });
+      const first = await snapshot("41", ["--ttl", "1s"]);
+      await commit(await job(0, first), "41", ["--remove-container", "--ttl", "1s"]);
       await sleep(PAST_GRACE);
       const kept = await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
       expect((await host.images()).sort()).toEqual([...before, kept].sort());
     });
 
     it("but never what is in use", async () => {
-      const used = await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
+      const used = await snapshot("41", ["--ttl", "1s"]);
       await host.runContainer({ image: used, name: "user", wait: true });
       await sleep(PAST_GRACE);
       await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
@@ -861,7 +862,7 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
     });
 
     it("nor an image that is no snapshot, whatever its labels", async () => {
-      const first = await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
+      const first = await snapshot("41", ["--ttl", "1s"]);
       const name = await job(0, first);
       await host.docker.getContainer(name).commit({ repo: "mine", tag: "kept" });
       await host.docker.getContainer(name).remove();
@@ -872,7 +873,7 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
     });
 
     it("nor while a launcher holds the lock: that is said, and the next commit does it", async () => {
-      await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
+      await snapshot("41", ["--ttl", "1s"]);
       await sleep(PAST_GRACE);
       const launcher = spawn(
         "flock",
@@ -896,8 +897,8 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
     });
 
     it("one removal that fails is reported, and stops neither the rest nor the commit", async () => {
-      await snapshot("40", ["--ttl", "1s"], { snapshots: LIMITS });
-      await snapshot("41", ["--ttl", "1s"], { snapshots: LIMITS });
+      await snapshot("40", ["--ttl", "1s"]);
+      await snapshot("41", ["--ttl", "1s"]);
       await sleep(PAST_GRACE);
       const rules: FaultRule[] = [
         {
