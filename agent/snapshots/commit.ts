@@ -209,7 +209,7 @@ async function measure(
   const steps = await reader.history(id).catch(onlyEngine);
   return {
     sizeBytes: listed?.find((image) => image.id === id)?.sizeBytes ?? null,
-    newBytes: steps?.at(-1) ?? null,
+    newBytes: steps?.at(-1)?.sizeBytes ?? null,
   };
 }
 

@@ -137,7 +137,8 @@ function engineOf({ images = {}, containers = {} }: Scenario): EngineReader {
     },
     history: async (id: string) => {
       const story = storyOf(id);
-      return [...(story?.history ?? (story?.layers ?? [["", 100]]).map(([, bytes]) => bytes))];
+      const steps = story?.history ?? (story?.layers ?? [["", 100]]).map(([, bytes]) => bytes);
+      return steps.map((sizeBytes) => ({ sizeBytes, mark: "" }));
     },
     container: async (id: string) => {
       const [, story = {}] = Object.entries(containers).find(([name]) => hexId(name) === id) ?? [];
