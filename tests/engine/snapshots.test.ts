@@ -820,24 +820,34 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       expect(await items()).toEqual(["3", "4"]);
     });
 
+    /** Room for so many as there are; the containerd store holds each twice, packed and unpacked. */
+    async function roomFor(count: number, bytes: number): Promise<object> {
+      const [{ uniqueBytes } = { uniqueBytes: 0 }] = await list();
+      expect(uniqueBytes).toBeGreaterThanOrEqual(bytes);
+      expect(uniqueBytes).toBeLessThan(bytes * (containerd ? 2.2 : 1.05));
+      return { ...LIMITS, maxTotalSize: `${Math.round(uniqueBytes * (count + 0.5))}B` };
+    }
+
     it("a size that once nobody measured: the least recently used beyond it go", async () => {
-      const snapshots = { ...LIMITS, maxTotalSize: "7MB" };
       for (const item of ["1", "2", "3"]) await snapshot(item);
+      const snapshots = await roomFor(3, WORK);
       await sleep(PAST_GRACE);
-      // Four of 2 MB each.
       await snapshot("4", ["--ttl", "1h"], { snapshots });
       expect(await items()).toEqual(["2", "3", "4"]);
     });
 
     it("a size of what packs well: the containerd store inspects it as next to nothing", async () => {
-      const snapshots = { ...LIMITS, maxTotalSize: "45MB" };
-      for (const item of ["1", "2", "3"]) {
+      const bytes = 20_000_000;
+      async function zeros(): Promise<string> {
         const name = `job-${++jobs}`;
-        const cmd = ["/bin/sh", "-c", `head -c 20000000 /dev/zero >/work-${name}`];
+        const cmd = ["/bin/sh", "-c", `head -c ${bytes} /dev/zero >/work-${name}`];
         await host.runContainer({ image: "base:1", name, cmd, wait: true });
-        if (item === "3") await sleep(PAST_GRACE);
-        await commit(name, item, ["--remove-container", "--ttl", "1h"], item === "3" ? { snapshots } : {});
+        return name;
       }
+      for (const item of ["1", "2"]) await commit(await zeros(), item, ["--remove-container"]);
+      const snapshots = await roomFor(2, bytes);
+      await sleep(PAST_GRACE);
+      await commit(await zeros(), "3", ["--remove-container", "--ttl", "1h"], { snapshots });
       expect(await items()).toEqual(["2", "3"]);
     });
 
