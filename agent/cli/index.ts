@@ -8,6 +8,7 @@ import { dockerfilesCommand } from "./dockerfiles.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
+import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     validateCommand,
     authCommand,
     dockerfilesCommand,
+    snapshotsCommand,
   ])
     cli = add(cli, done);
   try {

@@ -117,7 +117,7 @@ export function makePlan(
 
 /**
  * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would
- * stay on classic stores, without a name, and be no rule's any more.
+ * lose its name and stay (all engines), and be no rule's any more.
  */
 function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const layersOf = new Map(

@@ -90,13 +90,16 @@ const onlyContextMakesAWriter: Rule = (files) =>
     )
     .map(({ path }) => `${path} loads the writer`);
 
+/** The pass deletes through act; snapshot commands, which a router asks for by name, through their one set of ports. */
 const onlyActAndPassNameTheWriter: Rule = (files) =>
   files
     .filter(({ all }) => all.includes("agent/engine/writer.ts"))
     .filter(
       ({ path }) =>
         !path.startsWith("agent/act/") &&
-        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts"].includes(path),
+        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts", "agent/snapshots/ports.ts"].includes(
+          path,
+        ),
     )
     .map(({ path }) => `${path} names the writer`);
 
@@ -173,7 +176,8 @@ const theFrontIsLight: Rule = (files) =>
 const RULES: Readonly<Record<string, Rule>> = {
   "gates and plan load nothing but themselves and pure helpers": decidingIsPure,
   "only the composition loads the writer": onlyContextMakesAWriter,
-  "only act, the pass and the composition name the writer's type": onlyActAndPassNameTheWriter,
+  "only act, the pass, the snapshots' ports and the composition name the writer's type":
+    onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
@@ -276,6 +280,14 @@ describe("the rules themselves see what breaks them", () => {
       "a gate that names the writer",
       onlyActAndPassNameTheWriter,
       bad("gates", 'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;'),
+    ],
+    [
+      "a snapshot command that takes the writer past its ports",
+      onlyActAndPassNameTheWriter,
+      bad(
+        "snapshots",
+        'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;',
+      ),
     ],
     [
       "a second importer of dockerode",

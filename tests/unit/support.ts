@@ -70,6 +70,8 @@ export function containerDetail(changes: Partial<ContainerDetail> = {}): Contain
     createdAt: ago(3 * DAY),
     startedAt: ago(3 * DAY),
     finishedAt: ago(2 * DAY),
+    exitCode: 0,
+    oomKilled: false,
     sizeBytes: 1000,
     ...changes,
   };
