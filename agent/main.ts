@@ -65,7 +65,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
-  const finished = belowWatermark(pressure, (systemClock.now() - startedAt) / 1000);
+  const finished = belowWatermark(pressure, settings.disk, (systemClock.now() - startedAt) / 1000);
   const record = toRecord(pass, startedAt, finished);
   try {
     saveState(stateDir, {

@@ -40,7 +40,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const state = readState(ports, options.dryRun);
   const before = await readPressure(settings.disk, state.engineRoot);
   if (before.verdict.verdict === "closed" && !options.withoutPressure) {
-    const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
+    const finished = belowWatermark(before, settings.disk, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
     if (!options.dryRun) record(ports, startedAt, finished, { deferrals: NO_DEFERRALS });
     return Exit.ok;

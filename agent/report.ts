@@ -1,3 +1,4 @@
+import type { Acted } from "./act/ports.ts";
 import {
   countByKind,
   factUnknown,
@@ -6,6 +7,7 @@ import {
   passIneffective,
   stateDamaged,
   stateUnwritable,
+  sumSizes,
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
 import { loadState, type State, saveState, setAside } from "./audit/state.ts";
@@ -13,7 +15,8 @@ import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import { Exit, type ExitCode } from "./exit.ts";
-import { nextDeferrals, type Pressure, readable, readPressure, toRecord } from "./pressure.ts";
+import type { ObjectKind } from "./plan/plan.ts";
+import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
 import type { Settings } from "./settings/settings.ts";
 
 /** Measures the disk again, says whether it helped, and records the pass. */
@@ -66,8 +69,9 @@ export async function report(
     freedBytes: freed(course.before, after),
     claimedBytes: ended.acted?.claimedBytes ?? 0,
     durationSeconds: (now - course.startedAt) / 1000,
-    filesystems: readable(after.filesystems),
+    filesystems: reported(after, settings.disk, course.before),
     removed: countByKind(ended.acted?.removed ?? []),
+    removedBytes: removedBytes(ended.acted),
     kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
     gone: ended.acted?.gone ?? 0,
     failed: ended.acted?.failed ?? 0,
@@ -102,6 +106,14 @@ export function freed(before: Pressure, after: Pressure): number {
     const was = earlier.get(device);
     return was === undefined ? sum : sum + availableBytes - was.availableBytes;
   }, 0);
+}
+
+/** The engine's claim by kind; the build cache's prune tells one sum, not that of each record. Pure. */
+export function removedBytes(acted: Acted | undefined): PassFinished["removedBytes"] {
+  const { removed, claimedBytes } = acted ?? { removed: [], claimedBytes: 0 };
+  const sizeOf = (kind: ObjectKind) => sumSizes(removed.filter((object) => object.kind === kind));
+  const [container, image] = [sizeOf("container"), sizeOf("image")];
+  return { container, image, "build-cache": Math.max(0, claimedBytes - container - image) };
 }
 
 async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null) {
