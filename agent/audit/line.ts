@@ -5,6 +5,9 @@ import { visibleDeep } from "./text.ts";
 /** syslog priorities, which journald reads from a `<N>` at the start of a line (sd-daemon(3)). */
 export const PRIORITY: Readonly<Record<Level, number>> = { info: 6, warn: 4, error: 3 };
 
+/** In the journal, between the sentence and the object; no text of either holds one (text.ts, JSON.stringify). */
+export const SEPARATOR = "\t";
+
 /**
  * One event as the line that journal.ts would write through pino: for the quiet pass, which writes one line and would
  * spend a fifth of its time on loading pino. A test holds the two against each other. Pure.
