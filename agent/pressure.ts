@@ -95,6 +95,9 @@ export function toRecord(pass: string, startedAt: number, finished: PassFinished
       totalBytes: filesystem.totalBytes,
       inodesUsedPercent: filesystem.inodesUsedPercent,
       highWatermarkPercent: filesystem.highWatermarkPercent,
+      ...(filesystem.lowWatermarkPercent === undefined
+        ? {}
+        : { lowWatermarkPercent: filesystem.lowWatermarkPercent }),
       ...(filesystem.before === undefined ? {} : { before: filesystem.before }),
     })),
     freedBytes: finished.freedBytes,

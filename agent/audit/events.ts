@@ -198,6 +198,8 @@ export interface PassFinished {
 export interface FilesystemReport extends Filesystem {
   /** The high watermark then as df's Use%; of a mark in bytes, what it comes to on this filesystem. */
   readonly highWatermarkPercent: number;
+  /** The same for the low watermark; absent where none is set. */
+  readonly lowWatermarkPercent?: number;
   /** At the start of the pass; absent where the pass looked once. */
   readonly before?: Pick<Filesystem, "usedPercent" | "availableBytes" | "inodesUsedPercent">;
 }

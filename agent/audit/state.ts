@@ -41,6 +41,7 @@ export interface PassRecord {
     readonly inodesUsedPercent: number | null;
     /** Absent in what versions before 0.2 wrote. */
     readonly highWatermarkPercent?: number;
+    readonly lowWatermarkPercent?: number;
     /** At the start; absent where the pass looked once, and in what versions before 0.2 wrote. */
     readonly before?: {
       readonly usedPercent: number;
@@ -100,7 +101,7 @@ const NUMBERS = [
   "failed",
 ] as const;
 
-function isPassRecord(value: unknown): boolean {
+export function isPassRecord(value: unknown): value is PassRecord {
   const record = value as Record<string, unknown> | null;
   return (
     typeof record === "object" &&
@@ -151,7 +152,9 @@ function isFilesystemRecord(value: unknown): boolean {
     isMeasured(record) &&
     typeof record.path === "string" &&
     typeof record.totalBytes === "number" &&
-    (record.highWatermarkPercent === undefined || typeof record.highWatermarkPercent === "number") &&
+    ["highWatermarkPercent", "lowWatermarkPercent"].every(
+      (key) => record[key] === undefined || typeof record[key] === "number",
+    ) &&
     (record.before === undefined || isMeasured(record.before))
   );
 }

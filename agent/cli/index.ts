@@ -4,10 +4,12 @@ import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
+import { historyCommand } from "./history.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
+import { UsageError } from "./usage.ts";
 import { validateCommand } from "./validate.ts";
 
 /** The command line behind the front (main.ts). Sets the exit code; only bugs are thrown. */
@@ -38,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  for (const add of [runCommand, planCommand, statusCommand, validateCommand, authCommand])
+  for (const add of [runCommand, planCommand, statusCommand, historyCommand, validateCommand, authCommand])
     cli = add(cli, done);
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
@@ -55,8 +57,4 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = Exit.usage;
     } else throw error;
   }
-}
-
-class UsageError extends Error {
-  override readonly name = "UsageError";
 }
