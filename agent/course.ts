@@ -1,5 +1,5 @@
 import type { Acted } from "./act/ports.ts";
-import type { PassFinished } from "./audit/events.ts";
+import type { PassFinished, RuleReport } from "./audit/events.ts";
 import type { Journal } from "./audit/journal.ts";
 import type { State } from "./audit/state.ts";
 import type { EngineReader } from "./engine/reader.ts";
@@ -8,6 +8,7 @@ import type { ExitCode } from "./exit.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import type { Clock } from "./host/clock.ts";
 import type { Engine } from "./observe.ts";
+import type { RulesInForce } from "./observe-rules.ts";
 import type { Pressure } from "./pressure.ts";
 import type { Sightings } from "./sightings.ts";
 
@@ -39,14 +40,21 @@ export interface Course {
   readonly startedAt: number;
   before: Pressure;
   readonly state: State;
+  /** The pass is about `prune` as well, not only about rules that do not wait for pressure. */
+  readonly pressed: boolean;
+  readonly rules: RulesInForce;
   engine: Engine | null;
   gatekeeper: Gatekeeper | null;
   dangling: Sightings | null;
+  /** What the state remembers of retention families. */
+  families: Pick<State, "undated" | "uses"> | null;
 }
 
 /** How a pass ended, before the disk was measured again. */
 export type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
   readonly exitCode: ExitCode;
   readonly acted?: Acted;
+  /** Of a dry run, which acts on nothing. */
   readonly keptByPlan?: number;
+  readonly rules?: readonly RuleReport[];
 };

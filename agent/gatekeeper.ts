@@ -28,7 +28,10 @@ export class Gatekeeper {
   readonly #rules: RunRules;
   #busy: Sightings;
   #busyNow: readonly BusyService[] = [];
-  #live: Observation["live"] = unknown("the containers", "not looked at yet");
+  #seen: Pick<Observation, "live" | "services"> = {
+    live: unknown("the containers", "not looked at yet"),
+    services: unknown("the services", "not looked at yet"),
+  };
   #askedAt = 0;
 
   constructor(reader: EngineReader, engine: Engine, settings: Settings, clock: Clock, busy: Sightings) {
@@ -51,9 +54,9 @@ export class Gatekeeper {
     return limit === null ? [] : this.#busyNow.filter(({ busySeconds }) => busySeconds > limit);
   }
 
-  /** The containers of the last look that run or are about to. */
-  get live(): Observation["live"] {
-    return this.#live;
+  /** Of the last look: the containers that run or are about to, and the services. */
+  get seen(): Pick<Observation, "live" | "services"> {
+    return this.#seen;
   }
 
   /** When that look was, by the clock's `elapsed`. */
@@ -63,11 +66,11 @@ export class Gatekeeper {
 
   /** One look. Both verdicts, in order. */
   async look(): Promise<readonly Verdict[]> {
-    const observation = await observe(this.#reader, this.#engine, this.#settings);
+    const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
     this.#askedAt = this.#clock.elapsed();
     const now = this.#clock.now();
     const busySince = await this.#remember(observation, now);
-    this.#live = observation.live;
+    this.#seen = observation;
     const { prune, convergence } = this.#settings;
     return [
       liveRun(this.#rules, observation, prune.until, now),

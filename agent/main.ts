@@ -9,6 +9,7 @@ import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
 import { loadSettings } from "./settings/load.ts";
+import type { Settings } from "./settings/settings.ts";
 
 /**
  * The front of the program, and most of the time all of it: `run` on a host without disk pressure ends here, without
@@ -62,6 +63,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const { state, damage } = loadState(stateDir);
   if (damage !== null) return false;
+  if (waitsForNothing(settings)) return false;
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
@@ -84,6 +86,11 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }
   return true;
+}
+
+/** A rule that does not wait for disk pressure has the engine asked in every pass. */
+function waitsForNothing({ retention, orphans, snapshots }: Settings): boolean {
+  return [...retention, ...orphans, snapshots].some(({ when }) => when === "always");
 }
 
 function plainRun(args: readonly string[]) {

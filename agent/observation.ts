@@ -10,6 +10,8 @@ export interface Observation {
   readonly failingGlobals: Fact<ReadonlySet<string>>;
   /** Containers that run or are about to. */
   readonly live: Fact<readonly ContainerSummary[]>;
+  /** Of those, by id, what is past the limit of a rule of `orphans`: it is nobody's run any more. */
+  readonly overdue: ReadonlySet<string>;
   /** Of a worker that judges by its own task containers: those whose health check has not spoken yet. */
   readonly starting: Fact<readonly ContainerSummary[]>;
 }

@@ -11,6 +11,7 @@ import type {
 } from "./engine/types.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import type { Observation } from "./observation.ts";
+import { NOTHING_RULED, observeOverdue, observeRuled, type RulesInForce } from "./observe-rules.ts";
 import { worthInspecting } from "./plan/containers.ts";
 import { type ImageFacts, keptUnseen } from "./plan/images.ts";
 import type { Candidates } from "./plan/index.ts";
@@ -42,16 +43,22 @@ export function observeEngine(reader: EngineReader): Promise<Fact<Engine>> {
   });
 }
 
-/** One look at runs and services. The swarm state comes from the caller's last `/info`. */
+/** One look at runs and services. The swarm state comes from the caller's last `/info`. @param now milliseconds */
 export async function observe(
   reader: EngineReader,
   engine: Engine,
   settings: Settings,
+  now: number,
 ): Promise<Observation> {
   const { swarm } = engine.info;
   const manager = swarm.role === "manager";
   const localTasks = swarm.role === "worker" && settings.convergence.onWorker === "local-tasks";
   const live = await ask("the containers", () => reader.containers(LIVE_STATES));
+  const overdue = live.known
+    ? await ask("the containers past their limit", () =>
+        observeOverdue(reader, settings.orphans, settings.prune.keepLabels, live.value, now),
+      )
+    : live;
   const services: Fact<readonly Service[]> = manager
     ? await ask("the services", () => readServices(reader, engine.version.apiVersion))
     : swarm.role === "none" || localTasks
@@ -63,7 +70,8 @@ export async function observe(
     failingGlobals: services.known
       ? await ask("the tasks of global services", () => readFailingGlobals(reader, services.value))
       : services,
-    live,
+    live: overdue.known ? live : overdue,
+    overdue: overdue.known ? overdue.value : new Set(),
     starting: localTasks
       ? await ask("the containers that start", () => reader.startingContainers())
       : known<ContainerSummary[]>([]),
@@ -106,24 +114,39 @@ async function readFailingGlobals(
   );
 }
 
+/** What a pass, or a preview of one, goes by. */
+export interface Scope {
+  /** What `prune` is about is looked at: the disk is under pressure, or nobody asks whether it is. */
+  readonly prune: boolean;
+  readonly rules: RulesInForce;
+  /**
+   * List the build cache as well, for a plan that is shown and not acted on; a pass that acts lets the engine decide,
+   * and records what it reports.
+   */
+  readonly forecastCache: boolean;
+}
+
 /**
  * Lists what may be left behind, and inspects what is old enough to go.
  * @param live the containers of the last look at the gates
- * @param forecastCache list the build cache as well, for a plan that is shown and not acted on; a pass that acts lets
- *   the engine decide, and records what it reports
+ * @param services those of the same look
  * @param now milliseconds
  */
 export function observeCandidates(
   reader: EngineReader,
   engine: Engine,
-  prune: Settings["prune"],
-  live: Observation["live"],
-  forecastCache: boolean,
+  settings: Pick<Settings, "prune">,
+  scope: Scope,
+  { live, services }: Pick<Observation, "live" | "services">,
   now: number,
 ): Promise<Fact<Candidates>> {
   if (!live.known) return Promise.resolve(live);
+  const { rules } = scope;
+  const ruled = rules.orphans.length + rules.retention.length > 0;
+  if (ruled && !services.known) return Promise.resolve(services);
+  const prune = scope.prune ? settings.prune : NOTHING_TO_PRUNE(settings.prune);
   return ask("the objects to judge", async () => {
-    const stopped = prune.containers || prune.images ? await reader.containers(STOPPED_STATES) : [];
+    const stopped = prune.containers || prune.images || ruled ? await reader.containers(STOPPED_STATES) : [];
     const containers = prune.containers
       ? await pMap(stopped, async (summary) => ({ summary, detail: await containerDetail(summary) }), {
           concurrency: CONCURRENCY,
@@ -138,12 +161,18 @@ export function observeCandidates(
       }),
       { concurrency: CONCURRENCY },
     );
+    const all = [
+      ...new Map([...stopped, ...live.value].map((container) => [container.id, container])).values(),
+    ];
     return {
       containers,
       images,
-      imageOfContainer: new Map([...stopped, ...live.value].map(({ id, imageId }) => [id, imageId])),
+      imageOfContainer: new Map(all.map(({ id, imageId }) => [id, imageId])),
       parents: await readParents(images),
-      buildCache: prune.buildCache && forecastCache ? ((await reader.buildCache(true)) ?? []) : [],
+      buildCache: prune.buildCache && scope.forecastCache ? ((await reader.buildCache(true)) ?? []) : [],
+      ruled: services.known
+        ? await observeRuled(reader, engine, rules, { containers: all, services: services.value }, now)
+        : NOTHING_RULED,
     };
   });
 
@@ -168,6 +197,13 @@ export function observeCandidates(
     return new Set((await reader.allImages()).map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 }
+
+const NOTHING_TO_PRUNE = (prune: Settings["prune"]): Settings["prune"] => ({
+  ...prune,
+  containers: false,
+  images: false,
+  buildCache: false,
+});
 
 /** One object that is gone, or that the engine refuses to show, is unread; an engine that does not answer is unknown. */
 async function orUnread<T>(question: Promise<T>): Promise<T | null> {

@@ -27,8 +27,9 @@ import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { belowWatermark, readable, readPressure, watches } from "./pressure.ts";
 import { readState, record, report } from "./report.ts";
+import { idleRules, isEmpty, reportRules, rulesInForce } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
-import { danglingSeen, sinceOf } from "./sightings.ts";
+import { remember, sincesOf } from "./sightings.ts";
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -39,7 +40,9 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const startedAt = clock.now();
   const state = readState(ports, options.dryRun);
   const before = await readPressure(settings.disk, state.engineRoot);
-  if (before.verdict.verdict === "closed" && !options.withoutPressure) {
+  const pressed = before.verdict.verdict !== "closed" || options.withoutPressure;
+  const rules = rulesInForce(settings, pressed);
+  if (!pressed && isEmpty(rules)) {
     const finished = belowWatermark(before, settings.disk, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
     if (!options.dryRun) record(ports, startedAt, finished, { deferrals: NO_DEFERRALS });
@@ -51,13 +54,24 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
       version: ports.version,
       dryRun: options.dryRun,
       withoutPressure: options.withoutPressure,
+      scope: pressed ? "prune-and-rules" : "rules",
       filesystems: readable(before.filesystems).map((filesystem) => {
         const mount = mounts.get(filesystem.paths[0] ?? "");
         return mount === undefined ? filesystem : { ...filesystem, mount };
       }),
     }),
   );
-  const course: Course = { startedAt, before, state, engine: null, gatekeeper: null, dangling: null };
+  const course: Course = {
+    startedAt,
+    before,
+    state,
+    pressed,
+    rules,
+    engine: null,
+    gatekeeper: null,
+    dangling: null,
+    families: null,
+  };
   return underLock(ports, settings, options, course);
 }
 
@@ -121,12 +135,14 @@ async function observeAndAct(
   const notOpen = firstNotOpen(verdicts);
   if (notOpen !== null) return deferred(notOpen);
 
+  const { pressed, rules, state } = course;
+  const { prune } = settings;
   const candidates = await observeCandidates(
     reader,
     engine.value,
-    settings.prune,
-    gatekeeper.live,
-    options.dryRun,
+    settings,
+    { prune: pressed, rules, forecastCache: options.dryRun },
+    gatekeeper.seen,
     clock.now(),
   );
   if (stop.aborted) return stopped();
@@ -135,19 +151,16 @@ async function observeAndAct(
     return { outcome: "failed", exitCode: Exit.unavailable, reason: candidates.reason, gate: null };
   }
   const now = clock.now();
-  const images = candidates.value.images.map(({ summary }) => summary);
-  const seen = danglingSeen(course.state.dangling, images, settings.prune.until, now);
-  if (settings.prune.images) course.dangling = seen;
-  const { plan, context } = makePlan(candidates.value, sinceOf(seen), settings.prune, now);
-  journal.emit(
-    prunePlanned(
-      plan,
-      settings.prune.until,
-      !settings.prune.buildCache ? "off" : options.dryRun ? "forecast" : "engine-decides",
-    ),
-  );
+  const { ruled } = candidates.value;
+  const remembered = remember(state, candidates.value, prune, now);
+  if (pressed && prune.images) course.dangling = remembered.dangling;
+  course.families = remembered.families;
+  const { plan, context } = makePlan(candidates.value, sincesOf(remembered), settings, now);
+  const cache = !pressed || !prune.buildCache ? "off" : options.dryRun ? "forecast" : "engine-decides";
+  journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) journal.emit(objectKept(object));
-  warnOfIdleLabels(journal, plan, settings);
+  if (pressed) warnOfIdleLabels(journal, plan, settings);
+  for (const event of idleRules(ruled)) journal.emit(event);
   if (options.dryRun) {
     for (const object of plan.remove) journal.emit(objectPlanned(object));
     return {
@@ -155,7 +168,8 @@ async function observeAndAct(
       exitCode: Exit.ok,
       reason: "a dry run removes nothing",
       gate: null,
-      ...kept(plan),
+      keptByPlan: plan.keep.length,
+      rules: reportRules(rules, ruled, null),
     };
   }
 
@@ -185,14 +199,15 @@ async function observeAndAct(
     candidates.value,
     context,
     settings,
+    pressed,
   );
-  return { ...judgeActed(acted, plan), acted, ...kept(plan) };
+  return { ...judgeActed(acted, plan), acted, rules: reportRules(rules, ruled, acted.tally) };
 }
 
-const kept = (plan: Plan) => ({ keptByPlan: plan.keep.length });
-
 /** How the deletions ended; whether pressure remains is seen later, by measuring. Pure. */
-function judgeActed({ ending, failed, removed }: Acted, plan: Plan): Ended {
+function judgeActed({ ending, tally }: Acted, plan: Plan): Ended {
+  const { removed } = tally;
+  const failed = tally.count("failed");
   if (ending?.by === "engine") {
     return { outcome: "failed", exitCode: Exit.unavailable, reason: ending.error.message, gate: null };
   }
@@ -251,7 +266,9 @@ function say({ journal }: PassPorts, verdict: Verdict): void {
 /** A label rule that matches nothing while images without the label pile up: the oldest silent failure. */
 function warnOfIdleLabels(journal: Journal, plan: Plan, { prune }: Settings): void {
   if (prune.labels.length === 0 || !prune.images) return;
-  const images = [...plan.remove, ...plan.keep].filter(({ kind }) => kind === "image");
+  const images = [...plan.remove, ...plan.keep].filter(
+    ({ kind, policy }) => kind === "image" && policy === undefined,
+  );
   const unselected = images.filter(({ rule }) => rule === "not-selected");
   const judgedByAge = images.filter(({ rule }) => ["expired", "young", "undatable"].includes(rule));
   const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);

@@ -1,3 +1,4 @@
+import type { AuditEvent, RuleReport } from "./audit/events.ts";
 import { loadState, type State } from "./audit/state.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import { type Fact, known, unknown } from "./facts.ts";
@@ -10,8 +11,9 @@ import { type Engine, observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
+import { idleRules, reportRules, rulesInForce } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
-import { danglingSeen, sinceOf } from "./sightings.ts";
+import { remember, sincesOf } from "./sightings.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
@@ -20,7 +22,6 @@ export interface PreviewPorts {
   readonly lockFile: string;
 }
 
-/** What a pass would see and do now, without doing or recording any of it. */
 /** What the gates say now: all four, in order, also those behind one that is not open. */
 export interface GatesPreview {
   readonly state: State;
@@ -63,17 +64,32 @@ export async function previewGates(
   return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
 }
 
-/** What a pass would remove now, whatever the gates say. */
+/** What a pass under pressure would remove now, whatever the gates say. */
+export interface PlanPreview {
+  readonly plan: Plan;
+  readonly rules: readonly RuleReport[];
+  /** Rules that name nothing, though they look as if they should. */
+  readonly idle: readonly AuditEvent[];
+}
+
 export async function previewPlan(
   { settings, reader }: PreviewPorts,
   { state, engine, gatekeeper }: GatesPreview,
-): Promise<Fact<Plan>> {
+): Promise<Fact<PlanPreview>> {
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const now = systemClock.now();
-  const { prune } = settings;
-  const candidates = await observeCandidates(reader, engine.value, prune, gatekeeper.live, true, now);
+  const rules = rulesInForce(settings, true);
+  const candidates = await observeCandidates(
+    reader,
+    engine.value,
+    settings,
+    { prune: true, rules, forecastCache: true },
+    gatekeeper.seen,
+    now,
+  );
   if (!candidates.known) return candidates;
-  const images = candidates.value.images.map(({ summary }) => summary);
-  const seen = danglingSeen(state.dangling, images, prune.until, now);
-  return known(makePlan(candidates.value, sinceOf(seen), prune, now).plan);
+  const { ruled } = candidates.value;
+  const remembered = remember(state, candidates.value, settings.prune, now);
+  const { plan } = makePlan(candidates.value, sincesOf(remembered), settings, now);
+  return known({ plan, rules: reportRules(rules, ruled, null), idle: idleRules(ruled) });
 }

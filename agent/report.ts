@@ -1,4 +1,3 @@
-import type { Acted } from "./act/ports.ts";
 import {
   countByKind,
   factUnknown,
@@ -7,17 +6,17 @@ import {
   passIneffective,
   stateDamaged,
   stateUnwritable,
-  sumSizes,
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
-import { loadState, type State, saveState, setAside } from "./audit/state.ts";
+import { loadState, NO_DEFERRALS, type State, saveState, setAside } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import { Exit, type ExitCode } from "./exit.ts";
-import type { ObjectKind } from "./plan/plan.ts";
 import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
 import type { Settings } from "./settings/settings.ts";
+
+const NOTHING_CLAIMED = { container: 0, image: 0, "build-cache": 0 } as const;
 
 /** Measures the disk again, says whether it helped, and records the pass. */
 export async function report(
@@ -28,6 +27,7 @@ export async function report(
   ended: Ended,
 ): Promise<ExitCode> {
   const { clock, journal } = ports;
+  const tally = ended.acted?.tally;
   const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
   const after = await readPressure(settings.disk, engineRoot);
   let { outcome, exitCode, reason } = ended;
@@ -45,7 +45,7 @@ export async function report(
       passIneffective({
         cause: "pressure-remains",
         reason: after.verdict.reason,
-        removed: ended.acted?.removed.length ?? 0,
+        removed: tally?.removed.length ?? 0,
         holders: await readHolders(ports.reader, after, engineRoot),
       }),
     );
@@ -55,11 +55,7 @@ export async function report(
       reason = `${reason}, but the disk is still ${after.verdict.reason}`;
     }
   }
-  const underPressure = course.before.verdict.verdict === "open";
-  const deferrals =
-    options.dryRun || (outcome === "deferred" && !underPressure)
-      ? course.state.deferrals
-      : nextDeferrals(course.state, outcome, course.startedAt);
+  const deferrals = deferralsAfter(options, course, outcome);
   const now = clock.now();
   const deferredFor = deferrals.since === null ? null : (now - deferrals.since) / 1000;
   const fields: PassFinished = {
@@ -67,16 +63,16 @@ export async function report(
     exitCode,
     reason,
     freedBytes: freed(course.before, after),
-    claimedBytes: ended.acted?.claimedBytes ?? 0,
+    claimedBytes: tally?.claimedBytes ?? 0,
     durationSeconds: (now - course.startedAt) / 1000,
     filesystems: reported(after, settings.disk, course.before),
-    removed: countByKind(ended.acted?.removed ?? []),
-    removedBytes: removedBytes(ended.acted),
-    kept: (ended.keptByPlan ?? 0) + (ended.acted?.kept ?? 0),
-    gone: ended.acted?.gone ?? 0,
-    failed: ended.acted?.failed ?? 0,
-    objects: ended.acted?.objects ?? [],
-    rules: ended.acted?.rules ?? [],
+    removed: countByKind(tally?.removed ?? []),
+    removedBytes: tally?.claimedByKind ?? NOTHING_CLAIMED,
+    kept: tally?.count("kept") ?? ended.keptByPlan ?? 0,
+    gone: tally?.count("gone") ?? 0,
+    failed: tally?.count("failed") ?? 0,
+    objects: tally?.objects ?? [],
+    rules: ended.rules ?? [],
     deferralsInARow: deferrals.count,
     deferredForSeconds: deferredFor,
     engineRequests: ports.requests(),
@@ -94,9 +90,19 @@ export async function report(
       engineRoot,
       ...(course.gatekeeper === null ? {} : { busy: course.gatekeeper.busy }),
       ...(course.dangling === null ? {} : { dangling: course.dangling }),
+      ...course.families,
     });
   }
   return exitCode;
+}
+
+/** Deferrals count under pressure alone: with pressure gone there is nothing to be put off. */
+function deferralsAfter(options: PassOptions, course: Course, outcome: PassFinished["outcome"]) {
+  const { state, before, startedAt } = course;
+  if (options.dryRun) return state.deferrals;
+  if (before.verdict.verdict === "closed" && !options.withoutPressure) return NO_DEFERRALS;
+  if (outcome === "deferred" && before.verdict.verdict !== "open") return state.deferrals;
+  return nextDeferrals(state, outcome, startedAt);
 }
 
 /** Available space now less that before, over the filesystems that both looks could read. Pure. */
@@ -106,14 +112,6 @@ export function freed(before: Pressure, after: Pressure): number {
     const was = earlier.get(device);
     return was === undefined ? sum : sum + availableBytes - was.availableBytes;
   }, 0);
-}
-
-/** The engine's claim by kind; the build cache's prune tells one sum, not that of each record. Pure. */
-export function removedBytes(acted: Acted | undefined): PassFinished["removedBytes"] {
-  const { removed, claimedBytes } = acted ?? { removed: [], claimedBytes: 0 };
-  const sizeOf = (kind: ObjectKind) => sumSizes(removed.filter((object) => object.kind === kind));
-  const [container, image] = [sizeOf("container"), sizeOf("image")];
-  return { container, image, "build-cache": Math.max(0, claimedBytes - container - image) };
 }
 
 async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null) {

@@ -1,5 +1,10 @@
+import type { State } from "./audit/state.ts";
 import type { ImageSummary } from "./engine/types.ts";
 import { isDangling } from "./plan/images.ts";
+import type { Candidates, Remembered, Ruled } from "./plan/index.ts";
+import { isUndated } from "./plan/retention.ts";
+import { userOf } from "./plan/usage.ts";
+import type { Settings } from "./settings/settings.ts";
 import type { Seconds } from "./units.ts";
 
 /** Something seen in one listing after the other. Milliseconds. */
@@ -47,4 +52,50 @@ export function danglingSeen(
 ): Sightings {
   const ids = images.filter(isDangling).map(({ id }) => id);
   return stillSeen(before, ids, 1000 * (until + LISTING_SLACK), now);
+}
+
+/** Passes of a daily timer, with its jitter; with a longer gap nobody knows whether an image came anew meanwhile. */
+const FAMILY_GAP = 25 * 3_600_000;
+
+/** What the state is to remember after this look. */
+export interface Memories {
+  readonly dangling: Sightings;
+  readonly families: Pick<State, "undated" | "uses">;
+}
+
+/** Pure. @param now milliseconds */
+export function remember(
+  before: Pick<State, "dangling" | "undated" | "uses">,
+  { images, ruled }: Pick<Candidates, "images" | "ruled">,
+  { until }: Pick<Settings["prune"], "until">,
+  now: number,
+): Memories {
+  const summaries = images.map(({ summary }) => summary);
+  return {
+    dangling: danglingSeen(before.dangling, summaries, until, now),
+    families: rememberFamilies(before, ruled, now),
+  };
+}
+
+/** The same as a plan takes it: milliseconds by image id. Pure. */
+export function sincesOf({ dangling, families }: Memories): Remembered {
+  return {
+    dangling: sinceOf(dangling),
+    firstSeen: sinceOf(families.undated),
+    lastUsed: families.uses,
+  };
+}
+
+function rememberFamilies(
+  before: Pick<State, "undated" | "uses">,
+  { families, users }: Pick<Ruled, "families" | "users">,
+  now: number,
+): Pick<State, "undated" | "uses"> {
+  const images = families.flatMap(({ members }) => members.map(({ image }) => image));
+  const undated = images.filter(isUndated).map(({ id }) => id);
+  const uses = images.flatMap((image) => {
+    const last = userOf(image, users) === null ? before.uses[image.id] : now;
+    return last === undefined ? [] : [[image.id, last] as const];
+  });
+  return { undated: stillSeen(before.undated, undated, FAMILY_GAP, now), uses: Object.fromEntries(uses) };
 }

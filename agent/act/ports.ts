@@ -1,12 +1,10 @@
-import type { ObjectCount, RuleReport } from "../audit/events.ts";
 import type { Journal } from "../audit/journal.ts";
 import type { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
-import type { Judged } from "../plan/plan.ts";
-import type { Bytes } from "../units.ts";
+import type { Tally } from "./tally.ts";
 
 /** What executing a plan needs from outside. */
 export interface ActPorts {
@@ -34,14 +32,7 @@ export type Ending =
   | { readonly by: "engine"; readonly error: EngineError };
 
 export interface Acted {
-  readonly removed: readonly Judged[];
-  readonly kept: number;
-  /** Gone before their turn came. */
-  readonly gone: number;
-  readonly failed: number;
-  readonly claimedBytes: Bytes;
-  readonly objects: readonly ObjectCount[];
-  readonly rules: readonly RuleReport[];
+  readonly tally: Tally;
   /** `null`: the whole plan was gone through. */
   readonly ending: Ending | null;
 }

@@ -28,7 +28,9 @@ export const MESSAGES = {
   "prune.planned": "this is what the pass will remove",
   "object.planned": "would be removed",
   "object.removed": "removed",
+  "object.untagged": "lost its names, and is kept by others",
   "object.kept": "kept",
+  "container.stopped": "stopped, to be removed",
   "object.gone": "was gone already",
   "object.failed": "could not be removed",
   "step.skipped": "a step does not apply here",
@@ -57,6 +59,8 @@ export const passStarted = (fields: {
   readonly version: string;
   readonly dryRun: boolean;
   readonly withoutPressure: boolean;
+  /** `rules`: without pressure, only rules that do not wait for it are gone by. */
+  readonly scope: "prune-and-rules" | "rules";
   readonly filesystems: readonly NamedFilesystem[];
 }) => event("pass.started", "info", fields);
 
@@ -87,13 +91,19 @@ export const prunePlanned = (plan: Plan, until: Seconds, buildCache: "forecast" 
   });
 
 /** What every `object.*` line says of its object. */
-export function objectFields({ kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason }: Judged) {
-  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason };
+export function objectFields({ action: _, ...object }: Judged) {
+  const { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule } = object;
+  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule };
 }
 
 /** Dry runs only: what a pass would remove. */
 export const objectPlanned = (object: Judged) => event("object.planned", "info", objectFields(object));
 export const objectRemoved = (object: Judged) => event("object.removed", "info", objectFields(object));
+/** The names a rule took are gone; the image is still there, by other names or under an image built on it. */
+export const objectUntagged = (object: Judged) => event("object.untagged", "info", objectFields(object));
+/** @param timeoutSeconds what it was given between SIGTERM and SIGKILL */
+export const containerStopped = (object: Judged, timeoutSeconds: Seconds) =>
+  event("container.stopped", "info", { ...objectFields(object), timeoutSeconds });
 export const objectKept = (object: Judged) => event("object.kept", "info", objectFields(object));
 export const objectGone = (object: Judged) => event("object.gone", "info", objectFields(object));
 /** @param removed `unknown`: the request was sent, and what came of it was not told */
@@ -111,6 +121,8 @@ export const stepFinished = (fields: StepReport) =>
   event("step.finished", fields.failed > 0 ? "warn" : "info", { ...fields });
 
 export interface StepReport {
+  /** What named the objects. */
+  readonly by: "orphans" | "retention" | "prune";
   readonly kind: ObjectKind;
   readonly removed: number;
   readonly kept: number;
@@ -130,7 +142,7 @@ export const passEndedEarly = (
 ) => event("pass.ended-early", level, { reason, left, stepsLeft });
 
 export const passIneffective = (fields: {
-  readonly cause: "pressure-remains" | "labels-match-nothing";
+  readonly cause: "pressure-remains" | "labels-match-nothing" | "rule-matches-nothing";
   readonly reason: string;
   readonly [more: string]: unknown;
 }) => event("pass.ineffective", "error", fields);

@@ -62,9 +62,13 @@ export function sentence({ event, level, msg, fields }: AuditEvent): string {
     case "prune.planned":
       return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}${field("buildCache") === "engine-decides" ? "; build cache by the engine, same age" : ""}`;
     case "object.planned":
-      return `  ${pc.green("−")} would remove ${describeObject(fields)}`;
+      return `  ${pc.green("−")} would remove ${describeObject(fields)}${because(fields)}`;
     case "object.removed":
-      return `  ${pc.green("−")} removed ${describeObject(fields)}`;
+      return `  ${pc.green("−")} removed ${describeObject(fields)}${because(fields)}`;
+    case "object.untagged":
+      return `  ${pc.green("−")} took ${field<string[]>("references").join(", ")} off ${describeObject(fields)}${because(fields)}; the image stays, by other names or under one built on it`;
+    case "container.stopped":
+      return `  ${pc.green("−")} stopped ${describeObject(fields)}${because(fields)}`;
     case "object.kept":
       return pc.dim(`  = kept ${describeObject(fields)}: ${field("reason")}`);
     case "object.gone":
@@ -176,6 +180,11 @@ function describeObject(fields: Readonly<Record<string, unknown>>): string {
     age === null ? null : `${basis} ${formatDuration(age)} ago`,
   ].filter((text) => text !== null);
   return `${kind} ${name}${details.length === 0 ? "" : `, ${details.join(", ")}`}`;
+}
+
+/** Of what a rule of the settings named: why, and which rule. */
+function because({ policy, reason }: Readonly<Record<string, unknown>>): string {
+  return policy === undefined ? "" : `: ${reason} (${policy})`;
 }
 
 /** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */

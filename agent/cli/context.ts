@@ -7,9 +7,10 @@ import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
+import { namesTag } from "../settings/globs.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
-import { namesTag, retentionRules } from "../settings/rules.ts";
+import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** The settings are not valid; the message names every problem. */

@@ -29,7 +29,7 @@ export function planCommand(yargs: Argv, done: Done): Argv {
       const seen = await previewGates(context, true);
       const { gates } = seen;
       const plan = await previewPlan(context, seen);
-      const settled: Plan = plan.known ? plan.value : { remove: [], keep: [] };
+      const settled: Plan = plan.known ? plan.value.plan : { remove: [], keep: [] };
       const totals = { remove: totalsOf(settled.remove), keep: totalsOf(settled.keep) };
       if (argv.json) {
         const document = {

@@ -1,4 +1,5 @@
 import type { DockerodeClient } from "./client.ts";
+import { EngineError } from "./errors.ts";
 import type { CachePruned, Labels } from "./types.ts";
 import { toCachePruned, toCommitted } from "./wire.ts";
 
@@ -62,12 +63,17 @@ export class Writer implements EngineWriter {
   }
 
   async stopContainer(id: string, timeoutSeconds: number): Promise<void> {
-    await this.#client.call({
-      method: "POST",
-      path: `/containers/${id}/stop`,
-      query: { t: String(Math.ceil(timeoutSeconds)) },
-      deadline: this.#deadline + timeoutSeconds,
-    });
+    try {
+      await this.#client.call({
+        method: "POST",
+        path: `/containers/${id}/stop`,
+        query: { t: String(Math.ceil(timeoutSeconds)) },
+        deadline: this.#deadline + timeoutSeconds,
+      });
+    } catch (error) {
+      // 304: it had stopped by itself.
+      if (!(error instanceof EngineError) || error.status !== 304) throw error;
+    }
   }
 
   async commit(id: string, repository: string, tag: string, labels: Labels): Promise<string> {

@@ -42,17 +42,18 @@ export function runRules(settings: Settings["liveRuns"]): RunRules {
 /**
  * Closed while a CI run is live. A service counts by its name, however many tasks it has; a container by its name, a
  * label, a network, or the service it is a task of, which counts even when that service has just been deleted (its
- * containers run on for 10 to 12 s).
+ * containers run on for 10 to 12 s). A container past the limit of a rule of `orphans` does not.
  * @param until seconds: a container that was created and never started counts while it is younger than this, since a
  *   runner may be about to start it; later it is a leftover
  * @param now milliseconds
  */
 export function liveRun(rules: RunRules, observation: Observation, until: number, now: number): Verdict {
-  const { services, live } = observation;
+  const { services, live, overdue } = observation;
   const matches = [
     ...(services.known ? services.value.flatMap((service) => matchService(rules, service, now)) : []),
     ...(live.known
       ? live.value
+          .filter(({ id }) => !overdue.has(id))
           .filter((container) => container.state !== "created" || now - container.createdAt < until * 1000)
           .flatMap((container) => matchContainer(rules, container, now))
       : []),

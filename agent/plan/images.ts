@@ -89,7 +89,8 @@ export function judgeImage(
 
 const UNASKED: Age = { seconds: null, basis: "none" };
 
-function isDated({ createdAt }: ImageSummary): boolean {
+/** Created says something about when it was made. */
+export function isDated({ createdAt }: ImageSummary): boolean {
   return createdAt !== null && createdAt >= MEANINGFUL_SINCE;
 }
 

@@ -1,9 +1,19 @@
-import type { CacheRecord } from "../engine/types.ts";
+import type { CacheRecord, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeCacheRecord } from "./build-cache.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
-import { type Plan, toPlan } from "./plan.ts";
+import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
+import { type Judged, type Plan, toPlan } from "./plan.ts";
+import {
+  type Family,
+  judgeFamily,
+  type Measured,
+  type Memory,
+  type RetentionContext,
+  type Standing,
+} from "./retention.ts";
+import type { Users } from "./usage.ts";
 
 /** Everything a plan is made from. */
 export interface Candidates {
@@ -14,43 +24,119 @@ export interface Candidates {
   readonly parents: ReadonlySet<string>;
   /** Empty where no forecast was asked for. */
   readonly buildCache: readonly CacheRecord[];
+  readonly ruled: Ruled;
+}
+
+/** What the rules of `retention`, `snapshots` and `orphans` name. */
+export interface Ruled {
+  readonly orphans: readonly OrphanFacts[];
+  readonly families: readonly Family[];
+  readonly measured: Measured;
+  /** By rule: images that its repositories name, and that carry none of its labels. */
+  readonly lookalikes: ReadonlyMap<string, readonly ImageSummary[]>;
+  /** Images that a rule may name, and that the engine refuses to show. */
+  readonly unread: readonly ImageSummary[];
+  readonly users: Users;
+  /** There may be services: this is a swarm manager. */
+  readonly manager: boolean;
+  /** Why the services that may use an image are not known; `null`: they are. */
+  readonly servicesUnread: string | null;
+}
+
+/** What the verdicts came from, for the look before each deletion. */
+export interface PlanContext {
+  readonly images: ImageContext;
+  readonly retention: RetentionContext;
+  /** By policy, then by image id. */
+  readonly standings: ReadonlyMap<string, ReadonlyMap<string, Standing>>;
+}
+
+/** What our own state remembers. Milliseconds by image id. */
+export interface Remembered extends Memory {
+  /** First seen dangling. */
+  readonly dangling: Readonly<Record<string, number>>;
 }
 
 /**
- * Candidates -> what goes and what stays, each with its reason. Pure.
- * @param firstSeen milliseconds by image id: when our own state first saw it dangling
+ * Candidates -> what goes and what stays, each with its reason. Pure. What a rule of the settings names is judged by
+ * that rule alone.
  * @param now milliseconds
- * @returns the plan, and the context its images were judged in, for the look before each deletion
+ * @returns the plan, and what its verdicts came from
  */
 export function makePlan(
   candidates: Candidates,
-  firstSeen: Readonly<Record<string, number>>,
-  prune: Settings["prune"],
+  remembered: Remembered,
+  { prune }: Pick<Settings, "prune">,
   now: number,
-): { readonly plan: Plan; readonly context: ImageContext } {
-  const containers = candidates.containers.map((facts) => judgeContainer(facts, prune, now));
-  const leaving = new Set(containers.filter(({ action }) => action === "remove").map(({ id }) => id));
-  const used = new Set(
-    [...candidates.imageOfContainer]
-      .filter(([container]) => !leaving.has(container))
-      .map(([, image]) => image),
-  );
-  const context: ImageContext = { used, parents: candidates.parents, firstSeen };
-  const images = candidates.images.map((facts) => judgeImage(facts, context, prune, now));
+): { readonly plan: Plan; readonly context: PlanContext } {
+  const { ruled } = candidates;
+  const orphans = ruled.orphans.map((facts) => judgeOrphan(facts, prune.keepLabels, now));
+  const ofRules = new Set(orphans.map(({ id }) => id));
+  const containers = candidates.containers
+    .filter(({ summary }) => !ofRules.has(summary.id))
+    .map((facts) => judgeContainer(facts, prune, now));
+
+  const retention: RetentionContext = {
+    users: ruled.users,
+    servicesUnread: ruled.servicesUnread,
+    keepLabels: prune.keepLabels,
+    memory: remembered,
+  };
+  const families = ruled.families.map((family) => ({
+    policy: `retention/${family.rule.name}`,
+    ...judgeFamily(family, retention, ruled.measured, now),
+  }));
+  const named = [...families.flatMap(({ judged }) => judged), ...ruled.unread.map(unread)];
+  const inFamilies = new Set(named.map(({ id }) => id));
+
+  const images: ImageContext = {
+    used: stillUsed(candidates.imageOfContainer, containers),
+    parents: candidates.parents,
+    firstSeen: remembered.dangling,
+  };
+  const dangling = candidates.images
+    .filter(({ summary }) => !inFamilies.has(summary.id))
+    .map((facts) => judgeImage(facts, images, prune, now));
   const cache = candidates.buildCache.map((record) => judgeCacheRecord(record, prune, now));
-  const plan = toPlan([...containers, ...images, ...cache]);
+  const { remove } = toPlan(dangling);
   return {
-    context,
+    context: {
+      images,
+      retention,
+      standings: new Map(families.map(({ policy, standings }) => [policy, standings])),
+    },
     plan: {
-      keep: plan.keep,
+      keep: toPlan([...orphans, ...containers, ...named, ...dangling, ...cache]).keep,
       remove: [
-        ...plan.remove.filter(({ kind }) => kind === "container"),
-        ...inOrderOfSafety(
-          plan.remove.filter(({ kind }) => kind === "image"),
-          firstSeen,
-        ),
-        ...plan.remove.filter(({ kind }) => kind === "build-cache"),
+        ...toPlan([...orphans, ...containers, ...named]).remove,
+        ...inOrderOfSafety(remove, remembered.dangling),
+        ...toPlan(cache).remove,
       ],
     },
   };
+}
+
+function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
+  return {
+    kind: "image",
+    id,
+    names: tags.length > 0 ? tags : digests,
+    sizeBytes,
+    ageSeconds: null,
+    ageBasis: "none",
+    action: "keep",
+    rule: "unreadable",
+    reason: "it could not be inspected, so no rule is applied to it",
+  };
+}
+
+/** Images of containers that will still be there. An orphan's image stays for this pass: its stop may fail. */
+function stillUsed(
+  imageOfContainer: ReadonlyMap<string, string>,
+  containers: readonly Judged[],
+): Set<string> {
+  const leaving = new Set(containers.filter(({ action }) => action === "remove").map(({ id }) => id));
+  return new Set(
+    [...imageOfContainer].filter(([container]) => !leaving.has(container)).map(([, image]) => image),
+  );
 }

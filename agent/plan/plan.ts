@@ -9,6 +9,8 @@ export type AgeBasis =
   | "created"
   | "last-tagged"
   | "first-seen-dangling"
+  /** When our own state first saw it: the engine does not say when it came to this host. */
+  | "first-seen"
   | "last-used"
   | "none";
 
@@ -34,6 +36,16 @@ export type Rule =
   | "parent"
   /** BuildKit shares it with an image, or keeps it for itself. */
   | "shared"
+  /** Of a retention family: more of its group were used more recently than `keepCount` allows. */
+  | "over-count"
+  /** Of a retention family: those used more recently already fill `maxTotalSize`. */
+  | "over-size"
+  /** Of a retention family: among the `keepNewest` of its group. */
+  | "newest"
+  /** Named by a rule, and within all of its limits. */
+  | "within-limits"
+  /** A container past the limit of a rule of `orphans`. */
+  | "orphaned"
   /** It could not be read. */
   | "unreadable"
   /** Planned, but the pass ended before it came to this. */
@@ -53,6 +65,10 @@ export interface Judged {
   readonly rule: Rule;
   /** The rule as a sentence for people. */
   readonly reason: string;
+  /** The rule of the settings that names it: `"retention/ci-snapshots"`, `"orphans/workers"`; absent: the prune. */
+  readonly policy?: string;
+  /** Retention only: the exact names that go; none: a digest alone names it, and it goes by its id. */
+  readonly references?: readonly string[];
 }
 
 export interface Plan {

@@ -1,4 +1,4 @@
-import type { NameGlob } from "./settings.ts";
+import type { NameGlob, RetentionRule } from "./settings.ts";
 
 /** What a name may hold (distribution/reference, tags included), and the three wildcards. */
 const FORM =
@@ -23,7 +23,7 @@ function toRegExp(glob: string): RegExp {
   const source = glob.replace(/\*{2,}|[*?]|[^*?]+/g, (part) => {
     if (part.startsWith("**")) return ".*";
     if (part === "*") return "[^/]*";
-    return part === "?" ? "[^/]" : part.replace(/[.\-/]/g, "\\$&");
+    return part === "?" ? "[^/]" : part.replaceAll(".", "\\.");
   });
   return new RegExp(`^${source}$`, "u");
 }
@@ -33,4 +33,12 @@ export function namesEverything({ text }: NameGlob): boolean {
   const colon = text.lastIndexOf(":");
   const repository = colon > text.lastIndexOf("/") ? text.slice(0, colon) : text;
   return !/[A-Za-z0-9]/.test(repository);
+}
+
+/** Whether the rule's repositories name this; a rule of labels alone names whatever carries one. Pure. */
+export function namesTag({ match }: Pick<RetentionRule, "match">, repository: string, tag: string): boolean {
+  if (match.repositories.length === 0) return true;
+  return match.repositories.some(
+    (glob) => glob.repository.test(repository) && (glob.tag === null || glob.tag.test(tag)),
+  );
 }

@@ -32,11 +32,3 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
 export function retentionRules({ retention, snapshots }: Settings): readonly RetentionRule[] {
   return [...retention, snapshotRule(snapshots)];
 }
-
-/** Whether the rule's repositories name this; a rule of labels alone names whatever carries one. Pure. */
-export function namesTag({ match }: RetentionRule, repository: string, tag: string): boolean {
-  if (match.repositories.length === 0) return true;
-  return match.repositories.some(
-    (glob) => glob.repository.test(repository) && (glob.tag === null || glob.tag.test(tag)),
-  );
-}

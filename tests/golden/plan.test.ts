@@ -6,7 +6,7 @@ import { observeCandidates } from "../../agent/observe.ts";
 import { makePlan } from "../../agent/plan/index.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
 import { violations } from "../unit/plan/invariants.ts";
-import { settingsOf } from "../unit/support.ts";
+import { PRUNE_ONLY, rememberedDangling, settingsOf } from "../unit/support.ts";
 import { type EngineLists, listedEngine } from "./listed-engine.ts";
 
 /** What the engine says, and what the plan must say to it; one file each, named by what happens. */
@@ -61,12 +61,19 @@ async function decide(scenario: Scenario) {
   const reader = listedEngine(lists);
   const live = known(await reader.containers(LIVE_STATES));
   const forecast = scenario.forecastCache ?? true;
-  const candidates = await observeCandidates(reader, engine, prune, live, forecast, now);
+  const candidates = await observeCandidates(
+    reader,
+    engine,
+    { prune },
+    { ...PRUNE_ONLY, forecastCache: forecast },
+    { live, services: known([]) },
+    now,
+  );
   if (!candidates.known) throw new Error(candidates.reason);
   const firstSeen = Object.fromEntries(
     Object.entries(scenario.firstSeenDangling ?? {}).map(([id, at]) => [id, Date.parse(at)]),
   );
-  const { plan } = makePlan(candidates.value, firstSeen, prune, now);
+  const { plan } = makePlan(candidates.value, rememberedDangling(firstSeen), { prune }, now);
   return { candidates: candidates.value, firstSeen, prune, now, plan };
 }
 

@@ -71,6 +71,7 @@ const PURE_HELPERS = [
   "agent/facts.ts",
   "agent/observation.ts",
   "agent/settings/labels.ts",
+  "agent/settings/globs.ts",
 ];
 
 const decidingIsPure: Rule = (files) =>

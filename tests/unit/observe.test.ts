@@ -3,7 +3,7 @@ import type { EngineReader } from "../../agent/engine/reader.ts";
 import type { ImageSummary } from "../../agent/engine/types.ts";
 import { known, unknown } from "../../agent/facts.ts";
 import { type Engine, observeCandidates } from "../../agent/observe.ts";
-import { DAY, HOUR, image, imageId, NOW, settingsOf } from "./support.ts";
+import { DAY, HOUR, image, imageId, NOW, PRUNE_ONLY, settingsOf } from "./support.ts";
 
 const { prune } = settingsOf({ prune: { until: "24h", buildCache: false } });
 const engine: Engine = {
@@ -35,7 +35,14 @@ describe("looking for candidates", () => {
       image({ id: imageId("tagged"), createdAt: NOW - 2 * DAY * 1000, tags: ["app:1"] }),
     ];
     const inspected: string[] = [];
-    await observeCandidates(engineWith(listed, inspected), engine, prune, known([]), false, NOW);
+    await observeCandidates(
+      engineWith(listed, inspected),
+      engine,
+      { prune },
+      PRUNE_ONLY,
+      { live: known([]), services: known([]) },
+      NOW,
+    );
     expect(inspected.sort()).toEqual([imageId("old"), imageId("undated")].sort());
   });
 
@@ -44,9 +51,9 @@ describe("looking for candidates", () => {
     const found = await observeCandidates(
       reader,
       engine,
-      prune,
-      unknown("the containers", "timeout"),
-      false,
+      { prune },
+      PRUNE_ONLY,
+      { live: unknown("the containers", "timeout"), services: known([]) },
       NOW,
     );
     expect(found.known).toBe(false);

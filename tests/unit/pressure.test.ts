@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { known, unknown } from "../../agent/facts.ts";
 import type { Filesystem } from "../../agent/host/disk.ts";
 import { belowWatermark, type Pressure, reported, toRecord } from "../../agent/pressure.ts";
-import { removedBytes } from "../../agent/report.ts";
 import { filesystem, GiB, NOW, settingsOf } from "./support.ts";
 
 const { disk } = settingsOf({});
@@ -47,29 +46,5 @@ describe("what a pass says of its filesystems", () => {
       filesystems: reported(look({}), disk, look({ usedPercent: 90 })),
     }).filesystems;
     expect(acted?.before?.usedPercent).toBe(90);
-  });
-});
-
-describe("bytes removed by kind", () => {
-  const object = (kind: "container" | "image" | "build-cache", sizeBytes: number | null) =>
-    ({ kind, sizeBytes }) as never;
-  const acted = (claimedBytes: number, ...removed: never[]) => ({ removed, claimedBytes }) as never;
-
-  it("are what the objects held; the cache's prune tells one sum", () => {
-    expect(
-      removedBytes(
-        acted(
-          105,
-          object("container", 1),
-          object("image", 4),
-          object("image", null),
-          object("build-cache", 7),
-        ),
-      ),
-    ).toEqual({ container: 1, image: 4, "build-cache": 100 });
-  });
-
-  it("are none of a pass that did not act", () => {
-    expect(removedBytes(undefined)).toEqual({ container: 0, image: 0, "build-cache": 0 });
   });
 });

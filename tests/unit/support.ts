@@ -2,6 +2,9 @@ import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "..
 import { known } from "../../agent/facts.ts";
 import type { Filesystem } from "../../agent/host/disk.ts";
 import type { Observation } from "../../agent/observation.ts";
+import type { Scope } from "../../agent/observe.ts";
+import { NOTHING_RULED } from "../../agent/observe-rules.ts";
+import type { Candidates, Remembered } from "../../agent/plan/index.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import type { Settings } from "../../agent/settings/settings.ts";
 
@@ -93,6 +96,7 @@ export function observation(changes: Partial<Observation> = {}): Observation {
     services: known([]),
     failingGlobals: known(new Set<string>()),
     live: known([]),
+    overdue: new Set(),
     starting: known([]),
     ...changes,
   };
@@ -110,3 +114,23 @@ export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
     ...changes,
   };
 }
+
+/** Candidates of which no rule of the settings names any. */
+export const unruled = (candidates: Omit<Candidates, "ruled">): Candidates => ({
+  ...candidates,
+  ruled: NOTHING_RULED,
+});
+
+/** A state that remembers these dangling images, milliseconds by id, and nothing else. */
+export const rememberedDangling = (dangling: Readonly<Record<string, number>>): Remembered => ({
+  dangling,
+  firstSeen: {},
+  lastUsed: {},
+});
+
+/** A pass under pressure without rules. */
+export const PRUNE_ONLY: Scope = {
+  prune: true,
+  rules: { retention: [], orphans: [] },
+  forecastCache: false,
+};

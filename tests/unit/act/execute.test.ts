@@ -8,8 +8,20 @@ import type { CacheRecord, ContainerDetail, ImageDetail } from "../../../agent/e
 import type { EngineWriter } from "../../../agent/engine/writer.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
-import { type Candidates, makePlan } from "../../../agent/plan/index.ts";
-import { ago, container, containerDetail, DAY, hexId, image, imageId, NOW, settingsOf } from "../support.ts";
+import { makePlan } from "../../../agent/plan/index.ts";
+import {
+  ago,
+  container,
+  containerDetail,
+  DAY,
+  hexId,
+  image,
+  imageId,
+  NOW,
+  rememberedDangling,
+  settingsOf,
+  unruled,
+} from "../support.ts";
 
 const CLOSED: Verdict = {
   gate: "live-run",
@@ -71,15 +83,15 @@ async function play(story: Story) {
     const summary = image({ id, sizeBytes: 100 });
     return { summary, detail: summary };
   });
-  const candidates: Candidates = {
+  const candidates = unruled({
     containers,
     images,
     imageOfContainer: new Map(),
     parents: new Set(),
     buildCache: [],
-  };
+  });
   const settings = settingsOf({ prune: { buildCache: false }, ...story.settings });
-  const { plan, context } = makePlan(candidates, {}, settings.prune, now);
+  const { plan, context } = makePlan(candidates, rememberedDangling({}), settings, now);
   expect(plan.remove).toHaveLength(containers.length + images.length);
 
   const call = (text: string) => {
@@ -152,7 +164,7 @@ async function play(story: Story) {
       calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
     progress: (done, total) => progress.push(`${done}/${total}`),
   };
-  const acted = await execute(ports, plan, candidates, context, settings);
+  const acted = await execute(ports, plan, candidates, context, settings, true);
   const told = events
     .filter(({ event }) => event.startsWith("object."))
     .map(({ event, fields }) => {
@@ -166,7 +178,11 @@ async function play(story: Story) {
 const eventNamed = (events: readonly AuditEvent[], name: string) =>
   events.filter(({ event }) => event === name).map(({ level, fields }) => ({ level, ...fields }));
 
-const counts = ({ removed, kept, failed }: Acted) => ({ removed: removed.length, kept, failed });
+const counts = ({ tally }: Acted) => ({
+  removed: tally.count("removed"),
+  kept: tally.count("kept"),
+  failed: tally.count("failed"),
+});
 
 describe("a plan that meets no obstacle", () => {
   it("is gone through in order: each object is looked at once more immediately before it goes", async () => {
@@ -177,7 +193,9 @@ describe("a plan that meets no obstacle", () => {
       ...["look i1", "delete i1", "look i2", "delete i2"],
     ]);
     expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
-    expect(acted).toMatchObject({ kept: 0, failed: 0, claimedBytes: 220, ending: null });
+    expect(counts(acted)).toEqual({ removed: 4, kept: 0, failed: 0 });
+    expect([acted.tally.claimedBytes, acted.ending]).toEqual([220, null]);
+    expect(acted.tally.claimedByKind).toEqual({ container: 20, image: 200, "build-cache": 0 });
   });
 
   it("ends each step with its sums, and says nothing of an early end", async () => {
@@ -185,6 +203,7 @@ describe("a plan that meets no obstacle", () => {
     expect(eventNamed(events, "step.finished")).toEqual([
       {
         level: "info",
+        by: "prune",
         kind: "container",
         removed: 2,
         kept: 0,
@@ -195,6 +214,7 @@ describe("a plan that meets no obstacle", () => {
       },
       {
         level: "info",
+        by: "prune",
         kind: "image",
         removed: 1,
         kept: 0,
@@ -285,7 +305,7 @@ describe("an object that is not what it was when the plan was made", () => {
     const { deleted, told, acted } = await play({ containers: 2, now: { c1: "gone" } });
     expect([deleted, told]).toEqual([["c2"], ["gone c1", "removed c2"]]);
     expect(counts(acted)).toEqual({ removed: 1, kept: 0, failed: 0 });
-    expect(acted.gone).toBe(1);
+    expect(acted.tally.count("gone")).toBe(1);
   });
 });
 
@@ -293,12 +313,12 @@ describe("a deletion that the engine answers with", () => {
   it("409 leaves the object, as in use", async () => {
     const { told, acted } = await play({ images: 2, deletion: { i1: "in-use" } });
     expect(told).toEqual(["kept i1 in-use", "removed i2"]);
-    expect([counts(acted), acted.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
+    expect([counts(acted), acted.tally.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
   });
 
   it("404 notes it as gone, and claims no bytes for it", async () => {
     const { told, acted } = await play({ images: 1, deletion: { i1: "gone" } });
-    expect([told, acted.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
+    expect([told, acted.tally.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
   });
 
   it.each(["refused", "unavailable", "malformed"] as const)(
@@ -456,7 +476,8 @@ describe("the build cache", () => {
       cachePrune: { ids: ["took", "unlisted"], claimedBytes: 7 },
     });
     expect(told).toEqual(["removed took", "removed unlisted", "kept left engine-kept", "kept young young"]);
-    expect([counts(acted), acted.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
+    expect([counts(acted), acted.tally.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
+    expect(acted.tally.claimedByKind).toEqual({ container: 0, image: 0, "build-cache": 7 });
   });
 
   it.each([null, "refused"] as const)("is pruned also where it cannot be listed: %s", async (cache) => {

@@ -8,6 +8,7 @@ import {
   authFailed,
   authShadowed,
   authUnchanged,
+  containerStopped,
   factUnknown,
   gateVerdict,
   MESSAGES,
@@ -16,6 +17,7 @@ import {
   objectKept,
   objectPlanned,
   objectRemoved,
+  objectUntagged,
   type PassFinished,
   passEndedEarly,
   passFinished,
@@ -85,6 +87,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       version: "1",
       dryRun: false,
       withoutPressure: false,
+      scope: "prune-and-rules",
       filesystems: [
         {
           ...filesystem({ usedPercent: 40, inodesUsedPercent: null }),
@@ -94,7 +97,16 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     }),
     "A pass starts\n  ████████░░░░░░░░░░░░ 40% of / (ext4 on /dev/sda1), 50.0 GiB left",
   ],
-  [passStarted({ version: "1", dryRun: true, withoutPressure: false, filesystems: [] }), "A dry run starts"],
+  [
+    passStarted({
+      version: "1",
+      dryRun: true,
+      withoutPressure: false,
+      scope: "prune-and-rules",
+      filesystems: [],
+    }),
+    "A dry run starts",
+  ],
   [
     gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
     "■ live runs: a CI run is live: service x",
@@ -127,6 +139,34 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `  − removed container job-1, b (${ID})`,
   ],
   [
+    objectRemoved({
+      ...OBJECT,
+      rule: "over-count",
+      reason: "beyond the 5 of keepCount",
+      policy: "retention/w",
+      references: ["w:1"],
+    }),
+    `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: beyond the 5 of keepCount (retention/w)`,
+  ],
+  [
+    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], policy: "retention/w", references: ["w:1"] }),
+    `  − took w:1 off image w:1, w:2 (${ID}), 1.5 KiB, last tagged 2d ago: ${OBJECT.reason} (retention/w); the image stays, by other names or under one built on it`,
+  ],
+  [
+    containerStopped(
+      {
+        ...OBJECT,
+        kind: "container",
+        names: ["job-1"],
+        ageBasis: "started",
+        sizeBytes: null,
+        policy: "orphans/w",
+      },
+      10,
+    ),
+    `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
+  ],
+  [
     objectKept({ ...OBJECT, rule: "young", reason: "younger than prune.until" }),
     `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
   ],
@@ -142,6 +182,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [stepSkipped("build-cache", "no such thing here"), "a step does not apply here: no such thing here"],
   [
     stepFinished({
+      by: "prune",
       kind: "image",
       removed: 2,
       kept: 1,
@@ -154,6 +195,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   ],
   [
     stepFinished({
+      by: "prune",
       kind: "image",
       removed: 2,
       kept: 1,

@@ -112,16 +112,16 @@ describe("a curve", () => {
 });
 
 describe("distances between passes", () => {
-  const after = (...days: readonly number[]) => gapLimit(days);
+  const limit = (...days: readonly number[]) => gapLimit(days);
   it("of one day make three a gap, and two none", () => {
-    expect(after(0, 1, 2, 3)).toBe(2.5);
-    expect(after(0, 1, 2, 5)).toBe(2.5);
+    expect(limit(0, 1, 2, 3)).toBe(2.5);
+    expect(limit(0, 1, 2, 5)).toBe(2.5);
   });
   it("of minutes, by hand, make no gaps of the days between the others", () => {
-    expect(after(0, 1, 1.01, 1.02, 1.03, 2, 3)).toBeGreaterThan(1);
+    expect(limit(0, 1, 1.01, 1.02, 1.03, 2, 3)).toBeGreaterThan(1);
   });
   it("are too few to tell", () => {
-    expect([after(), after(0), after(0, 9)]).toEqual([Infinity, Infinity, Infinity]);
+    expect([limit(), limit(0), limit(0, 9)]).toEqual([Infinity, Infinity, Infinity]);
   });
 });
 

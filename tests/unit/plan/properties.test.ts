@@ -5,7 +5,19 @@ import { worthInspecting } from "../../../agent/plan/containers.ts";
 import { keptUnseen } from "../../../agent/plan/images.ts";
 import { type Candidates, makePlan } from "../../../agent/plan/index.ts";
 import type { Settings } from "../../../agent/settings/settings.ts";
-import { container, containerDetail, DAY, HOUR, hexId, image, imageId, NOW, settingsOf } from "../support.ts";
+import {
+  container,
+  containerDetail,
+  DAY,
+  HOUR,
+  hexId,
+  image,
+  imageId,
+  NOW,
+  rememberedDangling,
+  settingsOf,
+  unruled,
+} from "../support.ts";
 import { violations } from "./invariants.ts";
 
 /** Hosts whose every fact sits near one of the boundaries. */
@@ -142,7 +154,7 @@ const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])
       firstSeen: fc.dictionary(some("i").map(imageId), around(limit), { maxKeys: 4 }),
     })
     .map(({ prune, containers, images, buildCache, running, parents, firstSeen }) => {
-      const candidates: Candidates = {
+      const candidates = unruled({
         containers,
         images,
         buildCache,
@@ -151,7 +163,7 @@ const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])
           ...containers.map(({ summary }) => [summary.id, summary.imageId] as const),
           ...running.map((name, at) => [hexId(`running-${at}`), imageId(name)] as const),
         ]),
-      };
+      });
       return { candidates, firstSeen, prune, now: NOW };
     });
 });
@@ -162,7 +174,7 @@ describe("on every host that can be thought of", () => {
     const reasons = new Set<string>();
     fc.assert(
       fc.property(host, ({ candidates, firstSeen, prune, now }) => {
-        const { plan } = makePlan(candidates, firstSeen, prune, now);
+        const { plan } = makePlan(candidates, rememberedDangling(firstSeen), { prune }, now);
         for (const { kind } of plan.remove) gone[kind]++;
         for (const { kind, rule } of plan.keep) reasons.add(`${kind} ${rule}`);
         expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
@@ -199,7 +211,12 @@ describe("on every host that can be thought of", () => {
       fc.property(host, fc.integer({ min: 1, max: DAY }), ({ candidates, firstSeen, prune, now }, more) => {
         // Containers stay as they are: that a container goes can only free its image.
         const ids = (until: number) =>
-          makePlan(candidates, firstSeen, { ...prune, until }, now).plan.remove.map(({ id }) => id);
+          makePlan(
+            candidates,
+            rememberedDangling(firstSeen),
+            { prune: { ...prune, until } },
+            now,
+          ).plan.remove.map(({ id }) => id);
         const shorter = new Set(ids(prune.until));
         expect(ids(prune.until + more).filter((id) => !shorter.has(id))).toEqual([]);
       }),
@@ -210,7 +227,7 @@ describe("on every host that can be thought of", () => {
     fc.assert(
       fc.property(host, some("i"), ({ candidates, firstSeen, prune, now }, name) => {
         const images = (facts: Candidates) =>
-          makePlan(facts, firstSeen, prune, now)
+          makePlan(facts, rememberedDangling(firstSeen), { prune }, now)
             .plan.remove.filter(({ kind }) => kind === "image")
             .map(({ id }) => id);
         const imageOfContainer = new Map([...candidates.imageOfContainer, [hexId("new"), imageId(name)]]);
@@ -226,7 +243,7 @@ describe("on every host that can be thought of", () => {
     fc.assert(
       fc.property(host, ({ candidates, firstSeen, prune, now }) => {
         const ids = (facts: Candidates) =>
-          makePlan(facts, firstSeen, prune, now)
+          makePlan(facts, rememberedDangling(firstSeen), { prune }, now)
             .plan.remove.map(({ kind, id }) => `${kind} ${id}`)
             .sort();
         const reversed = {
@@ -244,15 +261,15 @@ describe("on every host that can be thought of", () => {
 describe("the check of the plans", () => {
   const prune = settingsOf({}).prune;
   const old = image({ id: imageId("old"), createdAt: NOW - 3 * DAY * 1000 });
-  const candidates: Candidates = {
+  const candidates = unruled({
     containers: [],
     images: [{ summary: old, detail: old }],
     buildCache: [],
     parents: new Set(),
     imageOfContainer: new Map(),
-  };
+  });
   const decide = (facts: Candidates) => {
-    const { plan } = makePlan(candidates, {}, prune, NOW);
+    const { plan } = makePlan(candidates, rememberedDangling({}), { prune }, NOW);
     return violations({ candidates: facts, firstSeen: {}, prune, now: NOW, plan });
   };
 

@@ -1,0 +1,363 @@
+import {
+  containerStopped,
+  objectFailed,
+  objectGone,
+  objectKept,
+  objectRemoved,
+  objectUntagged,
+  stepSkipped,
+} from "../audit/events.ts";
+import { EngineError } from "../engine/errors.ts";
+import { LIVE_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import type { CacheRecord } from "../engine/types.ts";
+import { judgeCacheRecord } from "../plan/build-cache.ts";
+import { judgeContainer } from "../plan/containers.ts";
+import { judgeImage } from "../plan/images.ts";
+import type { Candidates, PlanContext } from "../plan/index.ts";
+import { judgeOrphan, type OrphanFacts } from "../plan/orphans.ts";
+import type { Judged, Rule } from "../plan/plan.ts";
+import { judgeMember } from "../plan/retention.ts";
+import type { RetentionRule, Settings } from "../settings/settings.ts";
+import type { ActPorts, Ending } from "./ports.ts";
+import type { Tally } from "./tally.ts";
+
+export interface Fate {
+  /** Why the pass ends with this object; `null`: it goes on. */
+  readonly ending: Ending | null;
+  /** Told to stop before its turn was over: it stays, and nothing was sent. */
+  readonly notReached?: boolean;
+}
+
+const GO_ON: Fate = { ending: null };
+
+/** How one kind of object is looked at once more, and removed. */
+interface Removal {
+  /** The verdict by what is there now; `null`: it cannot be told any more. Throws EngineError, `gone` for 404. */
+  judgeAgain(): Promise<Judged | null>;
+  /** Throws EngineError. What came of it, where that is not simply that the object is gone. */
+  remove(now: Judged): Promise<"only-names" | undefined>;
+}
+
+/** An auto-remove container takes a moment to go after its stop, and until then a deletion is refused (409). */
+const GOING_AWAY_TRIES = 10;
+const GOING_AWAY_PAUSE = 0.5;
+
+/** Removes objects of a plan one by one; each outcome is in the log and in the tally before the next is begun. */
+export class Removals {
+  readonly #ports: ActPorts;
+  readonly #candidates: Candidates;
+  readonly #context: PlanContext;
+  readonly #settings: Settings;
+  readonly #tally: Tally;
+
+  constructor(
+    ports: ActPorts,
+    candidates: Candidates,
+    context: PlanContext,
+    settings: Settings,
+    tally: Tally,
+  ) {
+    this.#ports = ports;
+    this.#candidates = candidates;
+    this.#context = context;
+    this.#settings = settings;
+    this.#tally = tally;
+  }
+
+  remove(object: Judged): Promise<Fate> {
+    return this.#attempt(object, this.#removalOf(object));
+  }
+
+  #removalOf(object: Judged): Removal {
+    const { policy } = object;
+    if (object.kind === "container") {
+      return policy === undefined ? this.#leftover(object) : this.#orphan(object);
+    }
+    return policy === undefined ? this.#dangling(object) : this.#member(object);
+  }
+
+  #leftover({ id }: Judged): Removal {
+    const { reader, writer, clock } = this.#ports;
+    const summary = this.#candidates.containers.find((facts) => facts.summary.id === id)?.summary;
+    return {
+      judgeAgain: async () =>
+        summary === undefined
+          ? null
+          : judgeContainer(
+              { summary, detail: await reader.container(id, false) },
+              this.#settings.prune,
+              clock.now(),
+            ),
+      remove: async () => void (await writer.removeContainer(id)),
+    };
+  }
+
+  #dangling({ id }: Judged): Removal {
+    const { reader, writer, clock } = this.#ports;
+    const summary = this.#candidates.images.find((facts) => facts.summary.id === id)?.summary;
+    return {
+      judgeAgain: async () =>
+        summary === undefined
+          ? null
+          : judgeImage(
+              { summary, detail: await reader.image(id) },
+              this.#context.images,
+              this.#settings.prune,
+              clock.now(),
+            ),
+      remove: async () => void (await writer.removeImage(id)),
+    };
+  }
+
+  /** A running one is stopped first: the engine would refuse to remove it, and nothing here is forced. */
+  #orphan(object: Judged): Removal {
+    const { reader, writer, clock, journal } = this.#ports;
+    const { id } = object;
+    const facts = this.#candidates.ruled.orphans.find(({ summary }) => summary.id === id);
+    let state = "";
+    return {
+      judgeAgain: async () => {
+        if (facts === undefined) return null;
+        const detail = await reader.container(id, false);
+        state = detail.state;
+        return judgeOrphan({ ...facts, detail }, this.#settings.prune.keepLabels, clock.now());
+      },
+      remove: async () => {
+        const { stopTimeout } = (facts as OrphanFacts).rule;
+        if (STOPPED_STATES.every((stopped) => stopped !== state)) {
+          await writer.stopContainer(id, stopTimeout);
+          journal.emit(containerStopped(object, stopTimeout));
+        }
+        await this.#removeStopped(id);
+        return undefined;
+      },
+    };
+  }
+
+  /** Gone is what was wanted, whether by us or because it removes itself once it has stopped. */
+  async #removeStopped(id: string): Promise<void> {
+    const { reader, writer, clock, stop } = this.#ports;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await writer.removeContainer(id);
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        if (error.kind === "gone") return;
+        if (error.kind !== "in-use" || tries >= GOING_AWAY_TRIES || stop.aborted) throw error;
+      }
+      await clock.sleep(GOING_AWAY_PAUSE, stop);
+      try {
+        await reader.container(id, false);
+      } catch (error) {
+        if (error instanceof EngineError && error.kind === "gone") return;
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * Its users are asked for anew: of an image with two names the engine takes one away although a container uses it
+   * (all versions). It is the names that go; the image goes with the last of them.
+   */
+  #member(object: Judged): Removal {
+    const { reader, writer, clock } = this.#ports;
+    const { id, policy = "", references = [] } = object;
+    const rule = this.#ruleOf(policy);
+    const standing = this.#context.standings.get(policy)?.get(id);
+    return {
+      judgeAgain: async () => {
+        if (rule === undefined || standing === undefined) return null;
+        const image = await reader.image(id);
+        const still = references.filter((reference) => image.tags.includes(reference));
+        if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
+          return {
+            ...object,
+            action: "keep",
+            rule: "tagged",
+            reason: "its names changed since it was planned",
+          };
+        const users = {
+          containers: await reader.containers([...new Set([...LIVE_STATES, ...STOPPED_STATES])]),
+          services: this.#candidates.ruled.manager ? await reader.services() : [],
+        };
+        const context = { ...this.#context.retention, users };
+        return judgeMember(rule, { image, references }, standing, context, clock.now());
+      },
+      remove: async () => {
+        if (references.length === 0) await writer.removeImage(id);
+        for (const reference of references) await untilGone(writer.removeTag(reference));
+        return (await this.#isThere(id)) ? "only-names" : undefined;
+      },
+    };
+  }
+
+  #ruleOf(policy: string): RetentionRule | undefined {
+    return this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === policy)?.rule;
+  }
+
+  /** A 200 says that a name went, not that the image did; where nobody can tell, the answer is believed. */
+  async #isThere(id: string): Promise<boolean> {
+    try {
+      await this.#ports.reader.image(id);
+      return true;
+    } catch (error) {
+      if (error instanceof EngineError) return false;
+      throw error;
+    }
+  }
+
+  /** Looks once more, then deletes; tells outcomes apart by status. */
+  async #attempt(object: Judged, { judgeAgain, remove }: Removal): Promise<Fate> {
+    const { journal, stop } = this.#ports;
+    let sent = false;
+    try {
+      const judged = await judgeAgain();
+      if (judged === null || judged.action === "keep") {
+        this.#keep(
+          { ...object, ...judged },
+          judged?.rule ?? "unreadable",
+          judged?.reason ?? "it could not be read",
+        );
+        return GO_ON;
+      }
+      if (stop.aborted) {
+        this.#keep(object, "not-reached", "the pass ended before it came to this");
+        return { ending: { by: "stop" }, notReached: true };
+      }
+      sent = true;
+      if ((await remove(judged)) === "only-names") {
+        journal.emit(objectUntagged(object));
+        this.#tally.addRemoved(object, 0);
+      } else this.#removed(object);
+      return GO_ON;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.kind === "gone") {
+        journal.emit(objectGone(object));
+        this.#tally.add(object, "gone", object.rule);
+        return GO_ON;
+      }
+      if (error.kind === "in-use") {
+        this.#keep(object, "in-use", "the engine refuses: it is in use (409)");
+        return GO_ON;
+      }
+      const ending = error.endsThePass ? endingOf(error) : null;
+      // The answer was lost, and with it whether the engine did it: an object that is gone now was removed by us.
+      const untold = sent && (error.endsThePass || error.kind === "malformed");
+      if (untold && error.kind !== "stopped" && (await isGone(judgeAgain))) {
+        this.#removed(object);
+        return { ending };
+      }
+      journal.emit(objectFailed(object, error.message, error.status ?? null, untold ? "unknown" : "no"));
+      this.#tally.add(object, "failed", error.kind);
+      return { ending };
+    }
+  }
+
+  #removed(object: Judged): void {
+    this.#ports.journal.emit(objectRemoved(object));
+    this.#tally.addRemoved(object, object.sizeBytes ?? 0);
+  }
+
+  #keep(object: Judged, rule: Rule, reason: string): void {
+    this.#ports.journal.emit(objectKept({ ...object, action: "keep", rule, reason }));
+    this.#tally.add(object, "kept", rule);
+  }
+
+  /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
+  async pruneBuildCache(): Promise<Ending | null> {
+    const { writer, journal, clock, stop } = this.#ports;
+    const { prune } = this.#settings;
+    try {
+      const listed = (await this.#listBuildCache()).map((record) =>
+        judgeCacheRecord(record, prune, clock.now()),
+      );
+      if (stop.aborted) return { by: "stop" };
+      const pruned = await writer.pruneBuildCache(prune.until);
+      const forecast = new Map(listed.map((object) => [object.id, object]));
+      for (const id of pruned.ids) {
+        const object = { ...cacheRecordByEngine(id), ...told(forecast.get(id)) };
+        forecast.delete(id);
+        journal.emit(objectRemoved(object));
+        this.#tally.addRemoved(object, 0);
+      }
+      this.#tally.claim("build-cache", pruned.claimedBytes);
+      for (const object of forecast.values()) {
+        if (object.action === "keep") this.#keep(object, object.rule, object.reason);
+        else
+          this.#keep(
+            object,
+            "engine-kept",
+            "the engine kept it: used since, or a younger record builds on it",
+          );
+      }
+      return null;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.kind === "gone") {
+        journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
+        return null;
+      }
+      const untold = error.endsThePass || error.kind === "malformed";
+      const all = cacheRecordByEngine("*");
+      journal.emit(objectFailed(all, error.message, error.status ?? null, untold ? "unknown" : "no"));
+      this.#tally.add(all, "failed", error.kind);
+      return error.endsThePass ? endingOf(error) : null;
+    }
+  }
+
+  /** For the log alone: where it cannot be had (or not cheaply, before API 1.42), the prune goes on without. */
+  async #listBuildCache(): Promise<readonly CacheRecord[]> {
+    try {
+      return (await this.#ports.reader.buildCache(false)) ?? [];
+    } catch (error) {
+      if (error instanceof EngineError && !error.endsThePass) return [];
+      throw error;
+    }
+  }
+}
+
+/** A name that is gone already is no failure. */
+async function untilGone(request: Promise<void>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.kind !== "gone") throw error;
+  }
+}
+
+async function isGone(lookAgain: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await lookAgain();
+    return false;
+  } catch (error) {
+    if (error instanceof EngineError) return error.kind === "gone";
+    throw error;
+  }
+}
+
+function endingOf(error: EngineError): Ending {
+  return error.kind === "stopped" ? { by: "stop" } : { by: "engine", error };
+}
+
+/** What the list told of a record; why it goes is the engine's to say. */
+function told(listed: Judged | undefined): Partial<Judged> {
+  if (listed === undefined) return {};
+  const { names, sizeBytes, ageSeconds, ageBasis } = listed;
+  return { names, sizeBytes, ageSeconds, ageBasis };
+}
+
+/** A record that only the engine's report names: engines before API 1.42 list none beforehand. */
+function cacheRecordByEngine(id: string): Judged {
+  return {
+    kind: "build-cache",
+    id,
+    names: [],
+    sizeBytes: null,
+    ageSeconds: null,
+    ageBasis: "last-used",
+    action: "remove",
+    rule: "expired",
+    reason: "not used for longer than prune.until, by the engine's own account",
+  };
+}

@@ -1,0 +1,54 @@
+import type { ObjectCount } from "../audit/events.ts";
+import type { Judged, ObjectKind } from "../plan/plan.ts";
+import type { Bytes } from "../units.ts";
+
+type Fate = ObjectCount["fate"];
+
+/** Counts what became of each object, by kind and reason and by the rule that named it. */
+export class Tally {
+  readonly removed: Judged[] = [];
+  readonly claimedByKind: Record<ObjectKind, Bytes> = { container: 0, image: 0, "build-cache": 0 };
+  readonly #counts = new Map<string, ObjectCount>();
+  readonly #byPolicy = new Map<string, Record<Fate, number>>();
+  readonly #byFate: Record<Fate, number> = { removed: 0, kept: 0, gone: 0, failed: 0 };
+
+  add(object: Pick<Judged, "kind" | "policy">, fate: Fate, reason: ObjectCount["reason"]): void {
+    const { kind, policy } = object;
+    const key = `${kind} ${fate} ${reason}`;
+    this.#counts.set(key, { kind, fate, reason, count: (this.#counts.get(key)?.count ?? 0) + 1 });
+    this.#byFate[fate]++;
+    if (policy === undefined) return;
+    const counts = this.#byPolicy.get(policy) ?? { removed: 0, kept: 0, gone: 0, failed: 0 };
+    counts[fate]++;
+    this.#byPolicy.set(policy, counts);
+  }
+
+  /** @param claimedBytes what the engine is said to have given back: 0 where only a name went */
+  addRemoved(object: Judged, claimedBytes: Bytes): void {
+    this.removed.push(object);
+    this.claim(object.kind, claimedBytes);
+    this.add(object, "removed", object.rule);
+  }
+
+  /** The engine says that so much came back, without saying of which object. */
+  claim(kind: ObjectKind, bytes: Bytes): void {
+    this.claimedByKind[kind] += bytes;
+  }
+
+  get claimedBytes(): Bytes {
+    return Object.values(this.claimedByKind).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  count(fate: Fate): number {
+    return this.#byFate[fate];
+  }
+
+  get objects(): readonly ObjectCount[] {
+    return [...this.#counts.values()];
+  }
+
+  /** `"retention/ci-snapshots"` -> its counts. */
+  ofPolicy(policy: string): Readonly<Record<Fate, number>> {
+    return this.#byPolicy.get(policy) ?? { removed: 0, kept: 0, gone: 0, failed: 0 };
+  }
+}

@@ -1,0 +1,177 @@
+import pMap from "p-map";
+import { EngineError } from "./engine/errors.ts";
+import type { EngineReader } from "./engine/reader.ts";
+import type { ContainerSummary, ImageDetail, ImageSummary, Service } from "./engine/types.ts";
+import type { Engine } from "./observe.ts";
+import type { Ruled } from "./plan/index.ts";
+import { judgeOrphan, type OrphanFacts, orphanRule, worthAsking } from "./plan/orphans.ts";
+import {
+  claim,
+  type Family,
+  type Measured,
+  NOT_MEASURED,
+  needsMeasuring,
+  unlabelled,
+} from "./plan/retention.ts";
+import type { LabelRule, OrphanRule, RetentionRule } from "./settings/settings.ts";
+
+/** Inspections under way at once, as in observe.ts. */
+const CONCURRENCY = 4;
+
+/** Rules in force in this pass. */
+export interface RulesInForce {
+  readonly retention: readonly RetentionRule[];
+  readonly orphans: readonly OrphanRule[];
+}
+
+/** What runs and what may need an image, from the last look at the gates. */
+export interface Seen {
+  /** Every container there is, whatever its state. */
+  readonly containers: readonly ContainerSummary[];
+  readonly services: readonly Service[];
+}
+
+/** Nothing is named by a rule. */
+export const NOTHING_RULED: Ruled = {
+  orphans: [],
+  families: [],
+  measured: NOT_MEASURED,
+  lookalikes: new Map(),
+  unread: [],
+  users: { containers: [], services: [] },
+  manager: false,
+  servicesUnread: null,
+};
+
+/**
+ * What the rules name, as far as their verdicts need it. Throws EngineError.
+ * @param now milliseconds
+ */
+export async function observeRuled(
+  reader: EngineReader,
+  engine: Engine,
+  rules: RulesInForce,
+  { containers, services }: Seen,
+  now: number,
+): Promise<Ruled> {
+  const orphans = await observeOrphans(reader, rules.orphans, containers, now);
+  const { images, unread } = await observeNamed(reader, rules.retention);
+  const families = claim(rules.retention, images);
+  return {
+    orphans,
+    families,
+    unread,
+    lookalikes: new Map(rules.retention.map((rule) => [rule.name, unlabelled(rule, images)])),
+    measured: families.some(needsMeasuring)
+      ? await measure(reader, families.filter(needsMeasuring))
+      : NOT_MEASURED,
+    users: { containers, services },
+    manager: engine.info.swarm.role === "manager",
+    servicesUnread:
+      engine.info.swarm.role === "worker"
+        ? "on a swarm worker nobody can tell which images services use"
+        : null,
+  };
+}
+
+/** Containers that a rule names, inspected where they may be past its limit. Throws EngineError. */
+export function observeOrphans(
+  reader: EngineReader,
+  rules: readonly OrphanRule[],
+  containers: readonly ContainerSummary[],
+  now: number,
+): Promise<OrphanFacts[]> {
+  const named = containers.flatMap((summary) => {
+    const rule = orphanRule(rules, summary);
+    return rule === undefined ? [] : [{ rule, summary }];
+  });
+  return pMap(
+    named,
+    async ({ rule, summary }) => ({
+      rule,
+      summary,
+      detail: worthAsking(rule, summary, now)
+        ? read(await orUnread(reader.container(summary.id, false)))
+        : null,
+    }),
+    { concurrency: CONCURRENCY },
+  );
+}
+
+/** Those of them past the limit of their rule. Throws EngineError. @param now milliseconds */
+export async function observeOverdue(
+  reader: EngineReader,
+  rules: readonly OrphanRule[],
+  keepLabels: readonly LabelRule[],
+  live: readonly ContainerSummary[],
+  now: number,
+): Promise<ReadonlySet<string>> {
+  const orphans = await observeOrphans(reader, rules, live, now);
+  return new Set(
+    orphans
+      .map((facts) => judgeOrphan(facts, keepLabels, now))
+      .filter(({ action }) => action === "remove")
+      .map(({ id }) => id),
+  );
+}
+
+/**
+ * Every image that a rule may name, inspected. The full list takes 6 s for 1000 images on the containerd store, so
+ * the engine is asked by name or label; its own pattern knows no `**`, and then it is the full list.
+ */
+async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[]) {
+  const byName = rules.flatMap(({ match }) => match.repositories.map(({ text }) => text));
+  const labels = rules
+    .filter(({ match }) => match.repositories.length === 0)
+    .flatMap(({ match }) => match.labels);
+  const lists: ImageSummary[][] = [];
+  if (byName.some((text) => text.includes("**"))) lists.push(await reader.namedImages({}));
+  else if (byName.length > 0) lists.push(await reader.namedImages({ reference: byName }));
+  // Several labels in one question mean all of them; a rule means any.
+  for (const { text } of labels) lists.push(await reader.namedImages({ label: [text] }));
+  const summaries = [...new Map(lists.flat().map((summary) => [summary.id, summary])).values()];
+  const found = await pMap(summaries, ({ id }) => orUnread(reader.image(id)), { concurrency: CONCURRENCY });
+  return {
+    images: found.filter((image): image is ImageDetail => image !== "gone" && image !== "refused"),
+    unread: summaries.filter((_, index) => found[index] === "refused"),
+  };
+}
+
+/** The steps of the members, and the layers of every image: what of a family nobody else holds. */
+async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
+  const members = new Map(families.flatMap((family) => family.members.map(({ image }) => [image.id, image])));
+  const histories = await pMap(
+    members.keys(),
+    async (id) => [id, await orUnread(reader.history(id))] as const,
+    { concurrency: CONCURRENCY },
+  );
+  // Without their untagged parents: those hold what the family brought along, and go in later passes.
+  const others = (await reader.namedImages({})).filter(({ id }) => !members.has(id));
+  const layers = await pMap(others, async ({ id }) => orUnread(reader.image(id)), {
+    concurrency: CONCURRENCY,
+  });
+  // With one image unread nobody can say what it shares: then no size is known, and none is exceeded.
+  if (layers.includes("refused")) return NOT_MEASURED;
+  return {
+    histories: new Map(histories.filter((entry): entry is [string, number[]] => Array.isArray(entry[1]))),
+    layers: new Map(
+      [...members.values(), ...layers.filter((image) => typeof image === "object")].map((image) => [
+        image.id,
+        image.layers,
+      ]),
+    ),
+  };
+}
+
+/** One object that went since it was listed, or that the engine refuses to show; an engine that does not answer throws. */
+async function orUnread<T>(question: Promise<T>): Promise<T | "gone" | "refused"> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof EngineError && !error.endsThePass) return error.kind === "gone" ? "gone" : "refused";
+    throw error;
+  }
+}
+
+const read = <T extends object>(answer: T | "gone" | "refused"): T | null =>
+  answer === "gone" || answer === "refused" ? null : answer;

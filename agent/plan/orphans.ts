@@ -1,0 +1,95 @@
+import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
+import { matchingLabel } from "../labels.ts";
+import { SERVICE_NAME_LABEL } from "../observation.ts";
+import type { LabelRule, OrphanRule } from "../settings/settings.ts";
+import { formatDuration, type Seconds } from "../units.ts";
+import { type Age, isPast, youngest } from "./age.ts";
+import type { Judged, Rule } from "./plan.ts";
+
+/** A container that a rule of `orphans` names. */
+export interface OrphanFacts {
+  readonly rule: OrphanRule;
+  readonly summary: ContainerSummary;
+  /** `null`: created too recently to be past the limit, so not asked; or it could not be inspected. */
+  readonly detail: ContainerDetail | null;
+}
+
+const LIVE = ["running", "paused"];
+const STOPPED = ["exited", "dead", "created"];
+
+/** The first rule that names the container and has a limit for the state it is in. Pure. */
+export function orphanRule(rules: readonly OrphanRule[], summary: ContainerSummary): OrphanRule | undefined {
+  return rules.find(
+    (rule) =>
+      limitOf(rule, summary.state) !== null && matchingLabel(summary.labels, [rule.label]) !== undefined,
+  );
+}
+
+function limitOf(rule: OrphanRule, state: string): Seconds | null {
+  return STOPPED.includes(state) ? rule.stoppedLongerThan : rule.runningLongerThan;
+}
+
+/** It was created so long ago that it may be past the limit. @param now milliseconds */
+export function worthAsking(rule: OrphanRule, summary: ContainerSummary, now: number): boolean {
+  const limit = limitOf(rule, summary.state);
+  return limit !== null && now - summary.createdAt > limit * 1000;
+}
+
+/**
+ * Goes: it has run for longer than the rule allows since it was *started* last, or stands there stopped for longer
+ * than that since it *finished* (created and never started: since then). A task of a service never does: its manager
+ * would start another.
+ * @param now milliseconds
+ */
+export function judgeOrphan(
+  { rule, summary, detail }: OrphanFacts,
+  keepLabels: readonly LabelRule[],
+  now: number,
+): Judged {
+  const state = detail?.state ?? summary.state;
+  const limit = limitOf(rule, state);
+  const runs = !STOPPED.includes(state);
+  const age = runs ? ranFor(detail, now) : stoodFor(summary, detail, now);
+  const judge = (action: Judged["action"], because: Rule, reason: string): Judged => ({
+    kind: "container",
+    id: summary.id,
+    names: summary.names,
+    sizeBytes: detail?.sizeBytes ?? null,
+    ageSeconds: age.seconds,
+    ageBasis: age.basis,
+    action,
+    rule: because,
+    reason,
+    policy: `orphans/${rule.name}`,
+  });
+  const task = summary.labels[SERVICE_NAME_LABEL];
+  if (task !== undefined) return judge("keep", "in-use", `it is a task of service ${task}`);
+  if (matchingLabel(summary.labels, keepLabels) !== undefined)
+    return judge("keep", "keep-label", "it carries a label of prune.keepLabels");
+  if (runs && !LIVE.includes(state)) return judge("keep", "in-use", `it is ${state}`);
+  if (limit === null) return judge("keep", "in-use", `it is ${state}, for which its rule has no limit`);
+  const what = runs ? "runningLongerThan" : "stoppedLongerThan";
+  if (detail === null)
+    return worthAsking(rule, summary, now)
+      ? judge("keep", "unreadable", "it could not be inspected")
+      : judge("keep", "young", `created more recently than ${what}`);
+  if (age.seconds === null)
+    return judge("keep", "undatable", `the engine does not say when it ${runs ? "started" : "finished"}`);
+  return isPast(age, limit)
+    ? judge("remove", "orphaned", `${state} for longer than the ${formatDuration(limit)} of ${what}`)
+    : judge("keep", "young", `${state} for less than the ${formatDuration(limit)} of ${what}`);
+}
+
+function ranFor(detail: ContainerDetail | null, now: number): Age {
+  return youngest([{ at: detail?.startedAt ?? null, basis: "started" }], now);
+}
+
+function stoodFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
+  const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
+  if (detail === null || detail.startedAt === null) return youngest([created], now);
+  if (detail.finishedAt === null) return { seconds: null, basis: "none" };
+  return youngest(
+    [{ at: detail.finishedAt, basis: "finished" }, { at: detail.startedAt, basis: "started" }, created],
+    now,
+  );
+}

@@ -1,0 +1,76 @@
+import type { Tally } from "./act/tally.ts";
+import { type AuditEvent, passIneffective, type RuleReport } from "./audit/events.ts";
+import { matchingLabel } from "./labels.ts";
+import type { RulesInForce } from "./observe-rules.ts";
+import type { Ruled } from "./plan/index.ts";
+import { sizeOfFamily } from "./plan/retention.ts";
+import { retentionRules } from "./settings/rules.ts";
+import type { Settings } from "./settings/settings.ts";
+
+/** The rules that a pass goes by: without pressure, those that do not wait for it. Pure. */
+export function rulesInForce(settings: Settings, pressed: boolean): RulesInForce {
+  const inForce = <T extends { readonly when: "always" | "pressure" }>(rules: readonly T[]) =>
+    rules.filter(({ when }) => pressed || when === "always");
+  return { retention: inForce(retentionRules(settings)), orphans: inForce(settings.orphans) };
+}
+
+export const isEmpty = ({ retention, orphans }: RulesInForce): boolean =>
+  retention.length + orphans.length === 0;
+
+/** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
+export function reportRules(rules: RulesInForce, ruled: Ruled, tally: Tally | null): RuleReport[] {
+  const counted = (policy: string) => {
+    const { removed = 0, failed = 0 } = tally?.ofPolicy(policy) ?? {};
+    return { removed, failed };
+  };
+  const gone = new Set(tally?.removed.map(({ policy, id }) => `${policy} ${id}`));
+  return [
+    ...ruled.families.map(({ rule, members }) => {
+      const policy = `retention/${rule.name}`;
+      const left = members.filter(({ image }) => !gone.has(`${policy} ${image.id}`));
+      return {
+        list: "retention" as const,
+        name: rule.name,
+        matched: members.length,
+        ...counted(policy),
+        keptBytes: sizeOfFamily({ rule, members: left }, ruled.measured, members),
+      };
+    }),
+    ...rules.orphans.map(({ name }) => ({
+      list: "orphans" as const,
+      name,
+      matched: ruled.orphans.filter(({ rule }) => rule.name === name).length,
+      ...counted(`orphans/${name}`),
+      keptBytes: null,
+    })),
+  ];
+}
+
+/**
+ * A rule that asks for a label and names nothing, while what looks like its family piles up without it: images of its
+ * repositories, or the images of containers that carry the label (put on at run time, and on no image). Pure.
+ */
+export function idleRules({ families, users, lookalikes }: Ruled): AuditEvent[] {
+  return families.flatMap((family) => {
+    const { name, match } = family.rule;
+    if (match.labels.length === 0 || family.members.length > 0) return [];
+    const unlabelled = lookalikes.get(name) ?? [];
+    const containers = users.containers.filter(
+      ({ labels }) => matchingLabel(labels, match.labels) !== undefined,
+    );
+    if (unlabelled.length + containers.length === 0) return [];
+    return [
+      passIneffective({
+        cause: "rule-matches-nothing",
+        reason: `no image carries a label of the rule "${name}", while ${
+          unlabelled.length > 0 ? "images of its repositories" : "containers with it"
+        } are there: is the LABEL in the Dockerfile?`,
+        policy: `retention/${name}`,
+        labels: match.labels.map(({ text }) => text),
+        unlabelledImages: unlabelled.length,
+        unlabelledBytes: unlabelled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        labelledContainers: containers.length,
+      }),
+    ];
+  });
+}
