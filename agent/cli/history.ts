@@ -4,7 +4,15 @@ import type { Argv } from "yargs";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { Exit } from "../exit.ts";
 import { chart } from "../history/chart.ts";
-import { curves, type Mark, markOf, type PastPass, removedCount, summarize } from "../history/passes.ts";
+import {
+  curves,
+  type Mark,
+  markOf,
+  type PastPass,
+  removedCount,
+  saysMore,
+  summarize,
+} from "../history/passes.ts";
 import { formatMoment, formatShort } from "../history/ticks.ts";
 import { systemClock } from "../host/clock.ts";
 import { formatBytes, formatDuration } from "../units.ts";
@@ -170,7 +178,7 @@ export function passTable(passes: readonly PastPass[], screen: Screen, colours: 
       removedCount(pass) === 0 ? "" : formatBytes(pass.freedBytes),
       removedCount(pass) === 0 ? "" : String(removedCount(pass)),
       formatDuration(pass.durationSeconds),
-      ...(wide ? [telling(pass) ? pass.reason : ""] : []),
+      ...(wide ? [saysMore(pass) ? pass.reason : ""] : []),
     ]),
   ).split("\n");
   const [title = "", ...rows] = lines;
@@ -181,7 +189,7 @@ export function passTable(passes: readonly PastPass[], screen: Screen, colours: 
       const pass = passes[index];
       if (pass === undefined) return [row];
       const line = row.replace(pass.outcome, (text) => OUTCOME_COLOURS[markOf(pass)](colours)(text));
-      if (wide || !telling(pass)) return [line];
+      if (wide || !saysMore(pass)) return [line];
       const room = (screen.width ?? PLAIN_WIDTH) - indent.length;
       return [line, ...wrap(visible(pass.reason), room).map((part) => colours.dim(`${indent}${part}`))];
     }),
@@ -195,9 +203,6 @@ const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string)
   failed: ({ red }) => red,
   quiet: ({ dim }) => dim,
 };
-
-/** The outcome alone does not say it all. */
-const telling = ({ outcome }: PastPass) => !["below-watermark", "pruned", "dry-run"].includes(outcome);
 
 /** Of the filesystem that was fullest at the start: `"91→58%"`. */
 function diskText({ filesystems }: PastPass, unicode: boolean): string {

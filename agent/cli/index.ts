@@ -7,6 +7,7 @@ import { SettingsError } from "./context.ts";
 import { historyCommand } from "./history.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
+import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 import { UsageError } from "./usage.ts";
@@ -40,7 +41,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  for (const add of [runCommand, planCommand, statusCommand, historyCommand, validateCommand, authCommand])
+  for (const add of [
+    runCommand,
+    planCommand,
+    statusCommand,
+    historyCommand,
+    reportCommand,
+    validateCommand,
+    authCommand,
+  ])
     cli = add(cli, done);
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();

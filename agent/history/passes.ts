@@ -106,6 +106,10 @@ export function markOf(pass: PastPass): Mark {
   }
 }
 
+/** The reason tells what the outcome does not. */
+export const saysMore = ({ outcome }: PastPass): boolean =>
+  !["below-watermark", "pruned", "dry-run"].includes(outcome);
+
 /** A moment and how full the filesystem was. */
 export interface Point {
   readonly at: number;
