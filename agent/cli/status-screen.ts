@@ -256,7 +256,7 @@ function rules({ plan }: StatusFacts, pen: Pen): string[] {
   const shown = reports.filter(
     ({ matched, list, name }) => matched > 0 || list !== "retention" || name !== "snapshots",
   );
-  const names = shown.map(({ list, name }) => `${list}/${name}`);
+  const names = shown.map(({ list, name }) => visible(`${list}/${name}`));
   const column = names.length === 0 ? 0 : width(names);
   return shown.flatMap(({ list, name, matched, keptBytes }) => {
     const policy = `${list}/${name}`;
@@ -267,7 +267,7 @@ function rules({ plan }: StatusFacts, pen: Pen): string[] {
       matched === 0
         ? `names ${list === "orphans" ? "no container" : "no image"} here`
         : `${matched} ${matched === 1 ? one : many}${size}; ${go === 0 ? "none" : go} would go`;
-    return hanging(`  ${policy.padEnd(column)}  `, column + 4, text, pen);
+    return hanging(`  ${visible(policy).padEnd(column)}  `, column + 4, text, pen);
   });
 }
 
