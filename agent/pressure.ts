@@ -39,14 +39,15 @@ export function reported(
   const earlier = new Map(readable(before?.filesystems ?? []).map((was) => [was.device, was]));
   return readable(pressure.filesystems).map((filesystem) => {
     const was = earlier.get(filesystem.device);
-    const highWatermarkPercent = markPercent(filesystem, settings.highWatermark);
-    if (was === undefined) return { ...filesystem, highWatermarkPercent };
-    const { usedPercent, availableBytes, inodesUsedPercent } = was;
-    return {
-      ...filesystem,
-      highWatermarkPercent,
-      before: { usedPercent, availableBytes, inodesUsedPercent },
+    const marks = {
+      highWatermarkPercent: markPercent(filesystem, settings.highWatermark),
+      ...(settings.lowWatermark === null
+        ? {}
+        : { lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark) }),
     };
+    if (was === undefined) return { ...filesystem, ...marks };
+    const { usedPercent, availableBytes, inodesUsedPercent } = was;
+    return { ...filesystem, ...marks, before: { usedPercent, availableBytes, inodesUsedPercent } };
   });
 }
 

@@ -47,7 +47,7 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
           requiresArg: true,
           describe: "The watched path to chart (default: the fullest)",
         })
-        .option("all", { type: "boolean", default: false, describe: "A chart for every filesystem" })
+        .option("all", { type: "boolean", describe: "A chart for every filesystem" })
         .conflicts("filesystem", "all")
         .option("ascii", {
           type: "boolean",
@@ -70,7 +70,7 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
       const paths = curves(history.passes).map(({ path }) => path);
       if (argv.filesystem !== undefined && !paths.includes(argv.filesystem) && paths.length > 0)
         throw new UsageError(`--filesystem ${argv.filesystem}: not among those watched: ${paths.join(", ")}`);
-      const wanted = argv.all ? paths : [argv.filesystem ?? paths[0] ?? ""];
+      const wanted = argv.all === true ? paths : [argv.filesystem ?? paths[0] ?? ""];
       process.stdout.write(
         argv.json
           ? `${JSON.stringify(visibleDeep(historyDocument(history)), null, 2)}\n`

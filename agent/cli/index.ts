@@ -21,7 +21,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const done: Done = (result) => {
     code = result;
   };
-  let cli = yargs([...argv])
+  let cli = yargs(dashAsValue(argv))
     .scriptName("ci-docker-prune")
     .usage(
       "$0 <command>\n\nPrunes a Docker CI host under disk pressure, never during a run, and keeps its image cache.",
@@ -66,4 +66,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = Exit.usage;
     } else throw error;
   }
+}
+
+/** `--journal -`: of an option that may stand alone, yargs takes the dash for a word of its own. */
+function dashAsValue(argv: readonly string[]): string[] {
+  const at = argv.indexOf("--journal");
+  return at === -1 || argv[at + 1] !== "-"
+    ? [...argv]
+    : [...argv.slice(0, at), "--journal=-", ...argv.slice(at + 2)];
 }

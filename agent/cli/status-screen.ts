@@ -189,7 +189,8 @@ export function gateWords({ gate, verdict, reason, facts }: Verdict): string {
 /** What would become of a pass that started now, and what one that may go on would free. */
 function verdict(facts: StatusFacts, pen: Pen): string[] {
   const { plan } = facts;
-  return [...hanging("  ", 2, fate(facts), pen), ...(plan === null ? [] : removals(plan, pen))];
+  const open = facts.gates.every((gate) => gate.verdict === "open");
+  return [...hanging("  ", 2, fate(facts), pen), ...(plan === null ? [] : removals(plan, open, pen))];
 }
 
 function fate({ gates, plan, settings }: StatusFacts): string {
@@ -218,11 +219,12 @@ function fate({ gates, plan, settings }: StatusFacts): string {
   return `would be put off by ${names}`;
 }
 
-function removals(plan: Fact<PlanPreview>, pen: Pen): string[] {
+/** @param open nothing stands in the way */
+function removals(plan: Fact<PlanPreview>, open: boolean, pen: Pen): string[] {
   const { colours } = pen;
   if (!plan.known) return hanging(colours.yellow("  what it would remove: "), 24, plan.reason, pen);
   const { remove } = plan.value.plan;
-  if (remove.length === 0) return ["  nothing here is old enough, or unused enough, to go"];
+  if (remove.length === 0) return open ? [] : ["  nothing here is old enough, or unused enough, to go"];
   const rows = KINDS.flatMap((kind) => {
     const objects = remove.filter((object) => object.kind === kind);
     const [one, many] = WORDS[kind];
@@ -231,11 +233,12 @@ function removals(plan: Fact<PlanPreview>, pen: Pen): string[] {
       : [{ count: String(objects.length), what: objects.length === 1 ? one : many, size: sizeText(objects) }];
   });
   const shared = remove.some(({ kind }) => kind === "image")
-    ? "; layers that images share count more than once"
+    ? " (layers that images share count more than once)"
     : "";
+  const lead = open ? "that is" : "under pressure, and once no gate is in the way, there would go";
   const [counts, names] = [width(rows.map(({ count }) => count)), width(rows.map(({ what }) => what))];
   return [
-    ...hanging("  ", 2, `may go under pressure, once no gate is in the way${shared}:`, pen).map(colours.dim),
+    ...hanging("  ", 2, `${lead}${shared}:`, pen).map(colours.dim),
     ...rows.map(
       ({ count, what, size }) => `  ${count.padStart(counts)} ${what.padEnd(names)}  ${size.padStart(9)}`,
     ),

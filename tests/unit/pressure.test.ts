@@ -29,6 +29,12 @@ describe("what a pass says of its filesystems", () => {
     expect(reported({ ...look(), filesystems: [unknown("/x", "EIO")] }, disk)).toEqual([]);
   });
 
+  it("has the low watermark where one is set", () => {
+    const both = settingsOf({ disk: { lowWatermark: "60%" } }).disk;
+    const record = toRecord("1", NOW, belowWatermark(look({}), both, 0.1));
+    expect(record.filesystems[0]).toMatchObject({ highWatermarkPercent: 80, lowWatermarkPercent: 60 });
+  });
+
   it("is kept in the state, and a quiet pass has no start", () => {
     const quiet = toRecord("1", NOW, belowWatermark(look({}), disk, 0.1));
     expect(quiet.filesystems).toEqual([
