@@ -39,6 +39,17 @@ export function calendarTicks(from: number, to: number, most: number): Tick[] {
   return [];
 }
 
+const MOST_DAYS = 62;
+
+/** The days that hold this time, or its weeks from Monday on where those would be more than two months of days. */
+export function calendarSpans(from: number, to: number): (readonly [number, number])[] {
+  const start = new Date(from);
+  const interval = timeDay.count(start, new Date(to)) > MOST_DAYS ? timeMonday : timeDay;
+  return interval
+    .range(interval.floor(start), new Date(to + 1))
+    .map((date) => [date.getTime(), interval.offset(date, 1).getTime()] as const);
+}
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (value: number) => String(value).padStart(2, "0");
 

@@ -273,7 +273,7 @@ function survivorSection({ plan, named, holders }: PageFacts): Content {
   const unknown = [...new Set([plan, named, holders].flatMap((fact) => (fact.known ? [] : [fact.reason])))];
   return html`<section><h2>What stays, and why</h2>
 ${unknown.map((reason) => html`<p class="badt">Not known: ${reason}</p>`)}
-${plan.known && html`<p>${goes.length === 0 ? "A pass would remove nothing now." : `A pass that may go on would remove ${goes.length} objects now, ${formatBytes(goes.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0))}.`}</p>`}
+${plan.known && html`<p>${goes.length === 0 ? "A pass would remove nothing now." : `A pass that may go on would remove ${goes.length === 1 ? "one object" : `${goes.length} objects`} now, ${formatBytes(goes.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0))}.`}</p>`}
 ${
   holders.known &&
   table(

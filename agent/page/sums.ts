@@ -1,6 +1,6 @@
-import { timeDay, timeMonday } from "d3-time";
 import type { RuleReport } from "../audit/events.ts";
 import { KINDS, type PastPass } from "../history/passes.ts";
+import { calendarSpans } from "../history/ticks.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
 import type { Bytes } from "../units.ts";
 
@@ -14,15 +14,9 @@ export interface Bucket {
   readonly objects: number;
 }
 
-const MOST_DAYS = 62;
-
 /** By days, or by weeks from Monday on where that would be more than two months of them; empty ones included. */
 export function removedOverTime(passes: readonly PastPass[], from: number, to: number): Bucket[] {
-  const [start, stop] = [new Date(from), new Date(to)];
-  const interval = timeDay.count(start, stop) > MOST_DAYS ? timeMonday : timeDay;
-  const starts = interval.range(interval.floor(start), new Date(to + 1));
-  return starts.map((date) => {
-    const [begin, end] = [date.getTime(), interval.offset(date, 1).getTime()];
+  return calendarSpans(from, to).map(([begin, end]) => {
     const within = passes.filter(({ startedAt }) => startedAt >= begin && startedAt < end);
     const sum = (read: (pass: PastPass) => number | undefined) =>
       within.reduce((total, pass) => total + (read(pass) ?? 0), 0);
