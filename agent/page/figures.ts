@@ -124,8 +124,10 @@ function scale(marks: readonly (readonly [number, string])[], height: number): M
 function dateTicks(ticks: readonly Tick[], x: (at: number) => number, top: number, gap: number): Markup[] {
   return ticks.map(({ at, label }) => {
     const place = x(at);
-    const anchor = place < 5 ? "start" : place > 95 ? "end" : "middle";
-    return html`<line class="axis" x1="${place}%" x2="${place}%" y1="${top}" y2="${top + 5}"/><text x="${place}%" y="${top + gap + 14}" text-anchor="${anchor}">${label}</text>`;
+    // At the very end there is no room for it on a telephone.
+    const date =
+      place < 96 && html`<text x="${place}%" y="${top + gap + 14}" text-anchor="middle">${label}</text>`;
+    return html`<line class="axis" x1="${place}%" x2="${place}%" y1="${top}" y2="${top + 5}"/>${date}`;
   });
 }
 
