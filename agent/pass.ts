@@ -27,7 +27,7 @@ import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { belowWatermark, readable, readPressure, watches } from "./pressure.ts";
 import { readState, record, report } from "./report.ts";
-import { idleRules, isEmpty, reportRules, rulesInForce } from "./rules.ts";
+import { idleRules, isEmpty, reportRules, rulesInForce, unmeasured } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
 import { remember, sincesOf } from "./sightings.ts";
 
@@ -160,7 +160,7 @@ async function observeAndAct(
   journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) journal.emit(objectKept(object));
   if (pressed) warnOfIdleLabels(journal, plan, settings);
-  for (const event of idleRules(ruled)) journal.emit(event);
+  for (const event of [...idleRules(ruled), ...unmeasured(ruled)]) journal.emit(event);
   if (options.dryRun) {
     for (const object of plan.remove) journal.emit(objectPlanned(object));
     return {

@@ -11,7 +11,7 @@ import { type Engine, observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
-import { idleRules, reportRules, rulesInForce } from "./rules.ts";
+import { idleRules, reportRules, rulesInForce, unmeasured } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
 import { remember, sincesOf } from "./sightings.ts";
 
@@ -68,7 +68,7 @@ export async function previewGates(
 export interface PlanPreview {
   readonly plan: Plan;
   readonly rules: readonly RuleReport[];
-  /** Rules that name nothing, though they look as if they should. */
+  /** Rules that name nothing, though they look as if they should; and size limits that cannot be judged. */
   readonly idle: readonly AuditEvent[];
 }
 
@@ -91,5 +91,9 @@ export async function previewPlan(
   const { ruled } = candidates.value;
   const remembered = remember(state, candidates.value, settings.prune, now);
   const { plan } = makePlan(candidates.value, sincesOf(remembered), settings, now);
-  return known({ plan, rules: reportRules(rules, ruled, null), idle: idleRules(ruled) });
+  return known({
+    plan,
+    rules: reportRules(rules, ruled, null),
+    idle: [...idleRules(ruled), ...unmeasured(ruled)],
+  });
 }

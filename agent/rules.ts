@@ -1,5 +1,5 @@
 import type { Tally } from "./act/tally.ts";
-import { type AuditEvent, passIneffective, type RuleReport } from "./audit/events.ts";
+import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "./audit/events.ts";
 import { matchingLabel } from "./labels.ts";
 import type { RulesInForce } from "./observe-rules.ts";
 import type { Ruled } from "./plan/index.ts";
@@ -73,4 +73,15 @@ export function idleRules({ families, users, lookalikes }: Ruled): AuditEvent[] 
       }),
     ];
   });
+}
+
+/** Size limits that nobody can judge, for want of one image: else they would be silent for as long as it lies there. */
+export function unmeasured({ measured }: Ruled): AuditEvent[] {
+  if (measured.unread === null) return [];
+  return [
+    factUnknown(
+      "the size of retention families",
+      `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`,
+    ),
+  ];
 }

@@ -20,19 +20,9 @@
   before ? [ ],
 }:
 let
-  plain = text: builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null;
-  # Quoted and escaped, so that systemd reads back exactly this text: on a command line, and elsewhere.
-  word =
-    text:
-    if plain text then
-      text
-    else
-      builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON text);
-  pathWord =
-    text: if plain text then text else builtins.replaceStrings [ "%" ] [ "%%" ] (builtins.toJSON text);
+  inherit (import ./unit-parts.nix) commandLine pathWord sandbox;
   # Where systemd takes one path up to the end of the line, and no quotes.
   rest = builtins.replaceStrings [ "%" ] [ "%%" ];
-  words = list: builtins.concatStringsSep " " (map word list);
 
   names = builtins.attrNames wanted;
   # "registry.example.org:5000" -> "registry.example.org_5000": a colon ends a credential's name.
@@ -66,12 +56,12 @@ in
     };
     # Not RemainAfterExit: what is active is not started again, neither by the path unit nor by a switch, and a path unit
     # does not see the link that sops-nix and agenix move at a switch (systemd 252, seen).
-    Service = {
+    Service = sandbox // {
       Type = "oneshot";
       # A folder that is not there could not be made writable below. With "+" this one command may write everywhere; the
       # "-" below is for it, since it gets ReadWritePaths= all the same (systemd 252, seen: 226/NAMESPACE).
       ExecStartPre = "+${
-        words [
+        commandLine [
           mkdir
           "-p"
           "-m"
@@ -79,7 +69,7 @@ in
           folder
         ]
       }";
-      ExecStart = words (
+      ExecStart = commandLine (
         command
         ++ [
           "auth"
@@ -93,46 +83,18 @@ in
       StateDirectory = "ci-docker-auth";
       StateDirectoryMode = "0700";
       SyslogIdentifier = "ci-docker-auth";
-      UMask = "0077";
+      # Of lines without a priority of their own: what goes to standard error.
+      SyslogLevel = "err";
       TimeoutStartSec = "1min";
       UnsetEnvironment = "NODE_OPTIONS NODE_EXTRA_CA_CERTS";
 
       # Root, for the file is root's; of root's rights only those that keep another owner's file his own. Not
       # ProtectHome: the file is in root's home.
       CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
-      AmbientCapabilities = "";
-      ProtectSystem = "strict";
       ReadWritePaths = [ "-${pathWord folder}" ];
-      PrivateMounts = true;
-      PrivateTmp = true;
-      PrivateDevices = true;
-      DevicePolicy = "closed";
-      PrivateNetwork = true;
       RestrictAddressFamilies = "none";
-      IPAddressDeny = "any";
-      PrivateIPC = true;
-      ProtectProc = "invisible";
-      ProcSubset = "pid";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      NoNewPrivileges = true;
-      KeyringMode = "private";
-      LockPersonality = true;
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      # As in units.nix; @chown is part of @privileged, and needed for a file that is another user's.
-      SystemCallFilter = [
-        "@system-service @pkey"
-        "~@privileged @resources"
-        "@chown"
-      ];
-      SystemCallErrorNumber = "EPERM";
+      # @chown is part of @privileged, and needed for a file that is another user's.
+      SystemCallFilter = sandbox.SystemCallFilter ++ [ "@chown" ];
     };
     Install.WantedBy = [ "multi-user.target" ] ++ before;
   };

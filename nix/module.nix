@@ -14,9 +14,16 @@ let
   dataRoot = docker.daemon.settings.data-root or null;
 
   settingTypes = import ./setting-types.nix { inherit lib; };
+  rules = import ./rules.nix { inherit lib settingTypes; };
 
-  # Only what was said goes into the document: null is "as the agent does it".
-  document = builtins.toJSON (lib.filterAttrsRecursive (_: value: value != null) cfg.settings);
+  # Only what was said goes into the document: null is "as the agent does it". For the limits of snapshots it is said:
+  # the agent has others of its own.
+  document = builtins.toJSON (
+    lib.filterAttrsRecursive (_: value: value != null) cfg.settings
+    // {
+      inherit (cfg.settings) snapshots;
+    }
+  );
 
   # The agent checks the settings that it will read, while the system is built.
   settingsFile =
@@ -88,8 +95,9 @@ in
       ];
       description = ''
         When to look whether the disk is under pressure: one or several calendar events of {manpage}`systemd.time(7)`.
-        Looking is cheap, so a busy host may well look every hour. An empty list makes no timer; the service can
-        still be started by hand.
+        Looking is cheap, so a busy host may well look every hour; so must one whose rules
+        ({option}`services.ci-docker-prune.settings.retention`) have limits of a day or less, for they hold on these
+        dates only. An empty list makes no timer; the service can still be started by hand.
       '';
     };
 
@@ -187,9 +195,9 @@ in
         prune.until = "48h";
       };
       description = ''
-        The agent's settings; `docs/configuration.md` says what each does. `null` leaves a key to the agent's default.
-        While the system is built the agent itself checks the whole, unknown keys and regular expressions included,
-        and a mistake fails the build with the agent's words.
+        The agent's settings; `docs/configuration.md` says what each does. `null` leaves a key to the agent's default;
+        for a limit of a rule or of the snapshots it means none. While the system is built the agent itself checks the
+        whole, unknown keys and regular expressions included, and a mistake fails the build with the agent's words.
       '';
       type = types.submodule {
         freeformType = (pkgs.formats.json { }).type;
@@ -233,7 +241,8 @@ in
           its own state folder only. Delete the line: the history is in /var/lib/ci-docker-prune.
         '';
       }
-    ];
+    ]
+    ++ rules.assertions cfg.settings;
 
     warnings =
       let

@@ -16,11 +16,15 @@ let
   spaces = "[[:space:]]*";
   durationPattern = "([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?(([0-9]+([.][0-9]+)?)s)?([0-9]+ms)?";
   percentPattern = "(${number})${spaces}%";
+  sizePattern = "${number}${spaces}([kKMGT]i?B|B)";
+  labelKeyPattern = "[^=[:space:]]([^=]*[^=[:space:]])?";
 in
 {
   absolutePath = form ''absolute path such as "/var/lib/docker", written as a string'' "/.*";
 
-  watermark = form ''used space such as "80%", or available space such as "20GiB free"'' "${percentPattern}|${number}${spaces}([kKMGT]i?B|B)[[:space:]]+free";
+  watermark = form ''used space such as "80%", or available space such as "20GiB free"'' "${percentPattern}|${sizePattern}[[:space:]]+free";
+
+  size = form ''size such as "10GB" or "20GiB"'' sizePattern;
 
   duration = types.addCheck (form ''time such as "90s", "24h", "1h30m" or "7d"'' durationPattern) (
     text: text != ""
@@ -28,7 +32,26 @@ in
 
   pattern = form ''regular expression such as "^ci-[0-9]+_"'' ".+";
 
-  label = form ''label "key" or "key=value"'' "[^=[:space:]]([^=]*[^=[:space:]])?(=.*)?";
+  label = form ''label "key" or "key=value"'' "${labelKeyPattern}(=.*)?";
+
+  labelKey = form ''key of a label such as "ci.project"'' labelKeyPattern;
+
+  ruleName = form ''name such as "ci-snapshots" (small letters, digits and inner hyphens, up to 63)'' "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+
+  # As in agent/settings/globs.ts: a first component that may be a host with its port, the rest, a tag.
+  imageGlob =
+    form
+      ''image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*" (small letters, ** across slashes, no digest)''
+      (
+        "([A-Za-z0-9*?][A-Za-z0-9._*?-]*(:[0-9]+)?/)?"
+        + "[a-z0-9*?][a-z0-9._*?-]*(/[a-z0-9*?][a-z0-9._*?-]*)*"
+        + "(:[A-Za-z0-9_*?][A-Za-z0-9._*?-]*)?"
+      );
+
+  when = types.enum [
+    "always"
+    "pressure"
+  ];
 
   # What is not the agent's but systemd's, which reads it strictly enough; here only the shape.
   calendarEvents =

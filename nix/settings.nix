@@ -13,6 +13,7 @@ let
     duration
     label
     pattern
+    size
     watermark
     ;
 
@@ -29,16 +30,6 @@ let
     mkOption {
       type = types.listOf type;
       inherit default example description;
-    };
-
-  # Kept in the contract for later; the agent refuses anything in it.
-  reserved =
-    description:
-    mkOption {
-      type = types.listOf types.unspecified;
-      default = [ ];
-      example = [ ];
-      inherit description;
     };
 in
 {
@@ -225,8 +216,40 @@ in
     };
   };
 
-  retention = reserved "Reserved for later: this version refuses anything but an empty list.";
-  orphans = reserved "Reserved for later: this version refuses anything but an empty list.";
+  inherit (import ./rules.nix { inherit lib settingTypes; }) retention orphans;
+
+  snapshots = {
+    ttl = mkOption {
+      type = duration;
+      default = "24h";
+      example = "12h";
+      description = ''
+        From 1 s. How long what `ci-docker-prune snapshots commit` made may be resumed from; `--ttl` at the commit wins
+        over it.
+      '';
+    };
+    keepCount = mkOption {
+      type = types.nullOr types.ints.positive;
+      default = 5;
+      example = 20;
+      description = "So many snapshots on this host. `null`: any number.";
+    };
+    maxTotalSize = mkOption {
+      type = types.nullOr size;
+      default = "10GB";
+      example = "50GB";
+      description = "Of the bytes that only snapshots hold. `null`: any size.";
+    };
+    when = mkOption {
+      type = settingTypes.when;
+      default = "pressure";
+      example = "always";
+      description = ''
+        Each commit applies the limits at once. A pass applies them under disk pressure, or on every run with
+        `"always"`.
+      '';
+    };
+  };
 
   lockFile = mkOption {
     type = types.nullOr settingTypes.runtimePath;

@@ -1,5 +1,5 @@
 # The service and the timer as plain data from plain arguments. No lib, no pkgs: the NixOS module, the renderer
-# (render-units.nix) and the tests all read this one file.
+# (render-units.nix) and the tests all read this one file (and unit-parts.nix, with what auth-units.nix says as well).
 #
 # Gives { service; timer; tmpfiles; }:
 #   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
@@ -27,21 +27,7 @@
   socketGroup ? "docker",
 }:
 let
-  # One word of a command line, so that systemd reads back exactly this text.
-  word =
-    text:
-    if builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null then
-      text
-    else
-      builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON text);
-  # A path where systemd takes a list of paths.
-  pathWord =
-    text:
-    if builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null then
-      text
-    else
-      builtins.replaceStrings [ "%" ] [ "%%" ] (builtins.toJSON text);
-  words = builtins.concatStringsSep " ";
+  inherit (import ./unit-parts.nix) commandLine pathWord sandbox;
 in
 {
   service = {
@@ -56,17 +42,15 @@ in
       X-StopOnRemoval = false;
     };
 
-    Service = {
+    Service = sandbox // {
       Type = "oneshot";
-      ExecStart = words (
-        map word (
-          command
-          ++ [
-            "run"
-            "--settings"
-            settingsFile
-          ]
-        )
+      ExecStart = commandLine (
+        command
+        ++ [
+          "run"
+          "--settings"
+          settingsFile
+        ]
       );
       # No SuccessExitStatus: 10 (the disk is still too full), 69, 75 and 78 fail the unit, so that OnFailure fires.
       TimeoutStartSec = timeout;
@@ -75,6 +59,10 @@ in
       SyslogIdentifier = "ci-docker-prune";
       # Of lines without a priority of their own: what goes to standard error (settings that are not valid, a crash).
       SyslogLevel = "err";
+      # A pass writes a line for each object it looked at. journald drops, unsaid, what one unit says beyond 10000 lines
+      # in 30 s (four times that at most, where its disk has room), and the line that ends the pass would be among it.
+      # Not 0: a unit's own 0 does not switch the limit off (systemd 252 and 257).
+      LogRateLimitBurst = 100000;
 
       # The jobs come first.
       Nice = 19;
@@ -82,7 +70,7 @@ in
 
       Environment = [ (pathWord "PATH=${builtins.concatStringsSep ":" path}") ];
       # What the service manager may pass on and what would change which engine is pruned, or how node runs.
-      UnsetEnvironment = words [
+      UnsetEnvironment = builtins.concatStringsSep " " [
         "DOCKER_HOST"
         "DOCKER_TLS_VERIFY"
         "DOCKER_CERT_PATH"
@@ -97,53 +85,18 @@ in
       SupplementaryGroups = socketGroup;
       StateDirectory = "ci-docker-prune";
       StateDirectoryMode = "0750";
-      UMask = "0077";
 
-      # The filesystem: all there to be measured, nothing to be written but the state and the lock. A data root that
+      # All filesystems are there to be measured, nothing is to be written but the state and the lock. A data root that
       # is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
-      ProtectSystem = "strict";
       ProtectHome = "read-only";
-      PrivateMounts = true;
-      PrivateTmp = true;
-      PrivateDevices = true;
-      DevicePolicy = "closed";
       ReadWritePaths = if lockFile == null then [ ] else [ "-${pathWord lockFile}" ];
 
-      # The engine is reached by a unix socket; there is no network.
-      PrivateNetwork = true;
+      # The engine is reached by a unix socket.
       RestrictAddressFamilies = "AF_UNIX";
-      IPAddressDeny = "any";
 
-      # The kernel and the other processes.
       PrivateUsers = true;
-      PrivateIPC = true;
-      ProtectProc = "invisible";
-      ProcSubset = "pid";
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
       CapabilityBoundingSet = "";
-      AmbientCapabilities = "";
-      NoNewPrivileges = true;
-      KeyringMode = "private";
-      LockPersonality = true;
       RemoveIPC = true;
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-      # node 20 calls pkey_alloc; node 22 and later io_uring_setup, which may fail. A call that is not allowed gets an
-      # error, for a process that the kernel kills says nothing.
-      SystemCallFilter = [
-        "@system-service @pkey"
-        "~@privileged @resources"
-      ];
-      SystemCallErrorNumber = "EPERM";
-      # Not MemoryDenyWriteExecute: V8 writes the code that it runs. With --jitless it need not, but then a quiet pass
-      # takes 7 % longer (node 20), for a tenth of a point in systemd-analyze security.
     };
   };
 

@@ -185,10 +185,31 @@ export class Removals {
       },
       remove: async () => {
         if (references.length === 0) await writer.removeImage(id);
-        for (const reference of references) await untilGone(writer.removeTag(reference));
+        else await this.#removeNames(object, references);
         return (await this.#isThere(id)) ? "only-names" : undefined;
       },
     };
+  }
+
+  /** Throws EngineError, `gone` where none of the names was there any more; those that went before are told then. */
+  async #removeNames(object: Judged, references: readonly string[]): Promise<void> {
+    const { writer, journal } = this.#ports;
+    const taken: string[] = [];
+    let gone: EngineError | null = null;
+    for (const reference of references) {
+      try {
+        await writer.removeTag(reference);
+        taken.push(reference);
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        if (error.kind !== "gone") {
+          if (taken.length > 0) journal.emit(objectUntagged({ ...object, references: taken }));
+          throw error;
+        }
+        gone = error;
+      }
+    }
+    if (taken.length === 0 && gone !== null) throw gone;
   }
 
   #ruleOf(policy: string): RetentionRule | undefined {
@@ -314,15 +335,6 @@ export class Removals {
       if (error instanceof EngineError && !error.endsThePass) return [];
       throw error;
     }
-  }
-}
-
-/** A name that is gone already is no failure. */
-async function untilGone(request: Promise<void>): Promise<void> {
-  try {
-    await request;
-  } catch (error) {
-    if (!(error instanceof EngineError) || error.kind !== "gone") throw error;
   }
 }
 

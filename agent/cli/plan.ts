@@ -5,7 +5,8 @@ import { shortId } from "../audit/plain.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { Exit } from "../exit.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
-import { previewGates, previewPlan } from "../preview.ts";
+import { type PlanPreview, previewGates, previewPlan } from "../preview.ts";
+import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
 import { gateLine } from "./gates.ts";
@@ -37,6 +38,8 @@ export function planCommand(yargs: Argv, done: Done): Argv {
           remove: settled.remove.map(objectFields),
           keep: settled.keep.map(objectFields),
           totals,
+          rules: plan.known ? plan.value.rules : [],
+          warnings: plan.known ? plan.value.idle.map(({ fields }) => fields) : [],
           ...(plan.known ? {} : { unknown: [{ what: plan.what, reason: plan.reason }] }),
         };
         process.stdout.write(`${JSON.stringify(visibleDeep(document), null, 2)}\n`);
@@ -56,11 +59,31 @@ export function planCommand(yargs: Argv, done: Done): Argv {
             "",
             `${totals.remove.count} to remove (${formatBytes(totals.remove.sizeBytes)}, shared layers counted more than once), ${totals.keep.count} to keep`,
           );
+        if (plan.known) lines.push(...ruleLines(plan.value, settled));
         process.stdout.write(`${lines.join("\n")}\n`);
       }
       done(plan.known && gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
     },
   );
+}
+
+/** What each rule of the settings names and takes, and which look as if they should name more. */
+function ruleLines({ rules, idle }: PlanPreview, { remove }: Plan): string[] {
+  const shown = rules.filter(({ name, matched }) => matched > 0 || name !== SNAPSHOT_RULE);
+  if (shown.length === 0) return [];
+  return [
+    "",
+    table(
+      ["RULE", "NAMES", "REMOVES", "OF ITS OWN"],
+      shown.map(({ list, name, matched, keptBytes }) => [
+        `${list}/${name}`,
+        String(matched),
+        String(remove.filter(({ policy }) => policy === `${list}/${name}`).length),
+        keptBytes === null ? "" : formatBytes(keptBytes),
+      ]),
+    ),
+    ...idle.map(({ fields }) => pc.yellow(visible(`! ${String(fields.reason)}`))),
+  ];
 }
 
 function totalsOf(objects: readonly Judged[]) {
@@ -75,6 +98,6 @@ function row(action: string, object: Judged): string[] {
     object.ageSeconds === null ? "?" : formatDuration(object.ageSeconds),
     object.ageBasis,
     object.sizeBytes === null ? "?" : formatBytes(object.sizeBytes),
-    object.reason,
+    object.policy === undefined ? object.reason : `${object.reason} (${object.policy})`,
   ];
 }

@@ -10,6 +10,7 @@ import type {
   ImageDetail,
   ImageSummary,
   Service,
+  Step,
   Task,
 } from "./types.ts";
 import {
@@ -50,8 +51,8 @@ export interface EngineReader {
     readonly reference?: readonly string[];
     readonly label?: readonly string[];
   }): Promise<ImageSummary[]>;
-  /** Bytes of each step of an image, oldest first; steps that only change the config are 0. */
-  history(id: string): Promise<number[]>;
+  /** The steps of an image, oldest first. */
+  history(id: string): Promise<Step[]>;
   /**
    * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
    * @returns `null` where that would be needed and was not asked for
@@ -160,7 +161,7 @@ export class Reader implements EngineReader {
     return toImages(await this.#get("/images/json", query));
   }
 
-  async history(id: string): Promise<number[]> {
+  async history(id: string): Promise<Step[]> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     return toHistory(await this.#get(`/images/${id}/history`));
   }

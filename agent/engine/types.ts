@@ -95,6 +95,14 @@ export interface ImageDetail extends ImageSummary {
   readonly layers: readonly string[];
 }
 
+/** One step in the making of an image. */
+export interface Step {
+  /** 0 for one that only changes the config, and on classic stores for a layer of empty files or folders. */
+  readonly sizeBytes: Bytes;
+  /** When and by what it was made: the same in all images built on its layer. */
+  readonly mark: string;
+}
+
 export interface CacheRecord {
   readonly id: string;
   /** `"regular"`, `"source.local"`, `"internal"`, `"frontend"` … */

@@ -11,6 +11,7 @@ import type {
   ImageSummary,
   Service,
   ServiceMode,
+  Step,
   SwarmState,
   Task,
 } from "./types.ts";
@@ -217,9 +218,19 @@ export function toContainer(body: unknown): ContainerDetail {
   };
 }
 
-/** 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. */
-const realTags = (list: readonly string[]) => list.filter((tag) => tag !== "<none>:<none>");
-const realDigests = (list: readonly string[]) => list.filter((digest) => digest !== "<none>@<none>");
+/**
+ * 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. The containerd
+ * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`.
+ */
+function namesOf(image: { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] }) {
+  const digests = [...image.RepoDigests, ...image.RepoTags.filter(isDigest)];
+  return {
+    tags: image.RepoTags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
+    digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>"),
+  };
+}
+
+const isDigest = (name: string) => name.includes("@");
 
 export function toImages(body: unknown): ImageSummary[] {
   const schema = v.array(
@@ -235,8 +246,7 @@ export function toImages(body: unknown): ImageSummary[] {
   );
   return read("images", schema, body).map((image) => ({
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.ParentId,
     sizeBytes: image.Size,
     labels: image.Labels,
@@ -260,8 +270,7 @@ export function toImage(body: unknown): ImageDetail {
   const image = read("image", schema, body);
   return {
     id: image.Id,
-    tags: realTags(image.RepoTags),
-    digests: realDigests(image.RepoDigests),
+    ...namesOf(image),
     parentId: image.Parent,
     sizeBytes: image.Size,
     labels: image.Config?.Labels ?? {},
@@ -305,10 +314,15 @@ export function toCommitted(body: unknown): string {
   return read("commit", v.object({ Id: v.string() }), body).Id;
 }
 
-/** Bytes by layer as `docker image history` tells them, oldest first; what only changes the config is 0. */
-export function toHistory(body: unknown): number[] {
-  return read("image history", v.array(v.object({ Size: count })), body)
-    .map((entry) => entry.Size)
+/** The steps that `docker image history` shows, oldest first. */
+export function toHistory(body: unknown): Step[] {
+  const step = v.object({
+    Size: count,
+    Created: v.optional(v.number(), 0),
+    CreatedBy: v.nullish(v.string(), ""),
+  });
+  return read("image history", v.array(step), body)
+    .map(({ Size, Created, CreatedBy }) => ({ sizeBytes: Size, mark: `${Created} ${CreatedBy}` }))
     .reverse();
 }
 
@@ -324,7 +338,7 @@ const size = v.nullish(
 export function toDiskUsage(body: unknown): DiskUsage {
   const schema = v.object({
     LayersSize: size,
-    Images: v.nullish(v.array(v.object({ RepoTags: strings }))),
+    Images: v.nullish(v.array(v.object({ RepoTags: strings, RepoDigests: strings }))),
     Containers: v.nullish(v.array(v.object({ State: v.optional(v.string(), ""), SizeRw: size }))),
     Volumes: v.nullish(v.array(v.object({ UsageData: v.nullish(v.object({ Size: size })) }))),
     BuildCache: v.nullish(v.array(v.object({ Size: size, Shared: v.optional(v.boolean(), false) }))),
@@ -338,7 +352,7 @@ export function toDiskUsage(body: unknown): DiskUsage {
   return {
     images: {
       count: images.length,
-      tagged: images.filter((image) => realTags(image.RepoTags).length > 0).length,
+      tagged: images.filter((image) => namesOf(image).tags.length > 0).length,
       bytes: usage.LayersSize,
     },
     containers: {

@@ -2,17 +2,11 @@ import type { CacheRecord, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeCacheRecord } from "./build-cache.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
+import type { Measured } from "./footprint.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, toPlan } from "./plan.ts";
-import {
-  type Family,
-  judgeFamily,
-  type Measured,
-  type Memory,
-  type RetentionContext,
-  type Standing,
-} from "./retention.ts";
+import { type Family, judgeFamily, type Memory, type RetentionContext, type Standing } from "./retention.ts";
 import type { Users } from "./usage.ts";
 
 /** Everything a plan is made from. */
@@ -108,12 +102,25 @@ export function makePlan(
     plan: {
       keep: toPlan([...orphans, ...containers, ...named, ...dangling, ...cache]).keep,
       remove: [
-        ...toPlan([...orphans, ...containers, ...named]).remove,
+        ...toPlan([...orphans, ...containers]).remove,
+        ...upmostFirst(toPlan(named).remove, ruled.families),
         ...inOrderOfSafety(remove, remembered.dangling),
         ...toPlan(cache).remove,
       ],
     },
   };
+}
+
+/**
+ * An image before those it may have been made on, which have fewer layers: under it they would stay on classic stores,
+ * without a name, and be no rule's any more.
+ */
+function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
+  const layers = new Map(
+    families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers.length])),
+  );
+  const height = ({ id }: Judged) => layers.get(id) ?? 0;
+  return [...named].sort((a, b) => height(b) - height(a));
 }
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {

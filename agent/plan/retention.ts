@@ -4,6 +4,7 @@ import { namesTag } from "../settings/globs.ts";
 import type { LabelRule, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
+import { type Footprint, footprint, goesWhole, type Measured } from "./footprint.ts";
 import { isDated } from "./images.ts";
 import type { Judged, Rule } from "./plan.ts";
 import { parseReference, type Users, userOf } from "./usage.ts";
@@ -42,16 +43,6 @@ export interface Memory {
   /** Last seen in use by a container or service. */
   readonly lastUsed: Readonly<Record<string, number>>;
 }
-
-/** What the size of a family is measured by. Empty where no family needs it, or where it could not be read whole. */
-export interface Measured {
-  /** The bytes of each step of a member, oldest first, by its id (`EngineReader.history`). */
-  readonly histories: ReadonlyMap<string, readonly Bytes[]>;
-  /** The layers of every image there is, by its id. */
-  readonly layers: ReadonlyMap<string, readonly string[]>;
-}
-
-export const NOT_MEASURED: Measured = { histories: new Map(), layers: new Map() };
 
 /** What the verdict on one image depends on beside itself: how it stands among the others. */
 export interface Standing {
@@ -256,9 +247,9 @@ function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: numbe
  */
 export function sizeOfFamily({ members }: Family, measured: Measured, all: readonly Member[]): Bytes | null {
   if (!members.every(({ image }) => measured.histories.has(image.id))) return null;
-  const own = new Set(all.map(({ image }) => image.id));
-  const layers = new Map([...measured.layers].filter(([id]) => !own.has(id)));
-  return footprint(members, { ...measured, layers }).total();
+  const own = new Set(all.filter(goesWhole).map(({ image }) => image.id));
+  const others = new Map([...measured.layers].filter(([id]) => !own.has(id)));
+  return Math.round(footprint(members, measured, others).total());
 }
 
 function standingsOf(
@@ -291,7 +282,10 @@ function standingsOf(
   );
 }
 
-/** Taken away one by one, least recently used first, until the rest fits or only what stays is left. */
+/**
+ * Taken away one by one, least recently used first, until the rest fits or only what stays is left. One that has other
+ * names is passed over: the disk would get nothing back for those it lost.
+ */
 function beyond(
   order: readonly Member[],
   budget: Bytes,
@@ -301,7 +295,7 @@ function beyond(
   const gone = new Set<Member>();
   for (let rank = order.length - 1; rank >= 0 && held.total() > budget; rank--) {
     const member = order[rank] as Member;
-    if (stays(member, rank)) continue;
+    if (stays(member, rank) || !goesWhole(member)) continue;
     held.remove(member);
     gone.add(member);
   }
@@ -317,53 +311,4 @@ export function mayExceed(members: readonly Member[], budget: Bytes): boolean {
 export function needsMeasuring(family: Family): boolean {
   const budget = family.rule.maxTotalSize;
   return budget !== null && groupsOf(family).some((group) => mayExceed(group, budget));
-}
-
-/** A layer's key is all layers up to it: the same diff on another base is other bytes on disk. */
-const chainsOf = (layers: readonly string[]): string[] =>
-  layers.map((_, index) => layers.slice(0, index + 1).join());
-
-interface Footprint {
-  /** Bytes that only the members still counted hold. */
-  total(): Bytes;
-  remove(member: Member): void;
-}
-
-/** Each layer once, and none that an image outside the group holds: what the disk gets back when all of it goes. */
-function footprint(group: readonly Member[], { histories, layers }: Measured): Footprint {
-  // An image with other names keeps all of it: taking ours away gives nothing back.
-  const going = group.filter(({ image, references }) => image.tags.length <= references.length);
-  const ids = new Set(going.map(({ image }) => image.id));
-  const outside = new Set([...layers].flatMap(([id, list]) => (ids.has(id) ? [] : chainsOf(list))));
-  const bytes = new Map<string, Bytes>();
-  const holders = new Map<string, number>();
-  for (const { image } of going) {
-    const sizes = layerSizes(image, histories.get(image.id) ?? []);
-    chainsOf(image.layers).forEach((chain, index) => {
-      if (outside.has(chain)) return;
-      const size = sizes[index] ?? 0;
-      bytes.set(chain, Math.min(size, bytes.get(chain) ?? size));
-      holders.set(chain, (holders.get(chain) ?? 0) + 1);
-    });
-  }
-  return {
-    total: () =>
-      [...holders].reduce((sum, [chain, count]) => sum + (count > 0 ? (bytes.get(chain) ?? 0) : 0), 0),
-    remove: ({ image }) => {
-      if (!ids.has(image.id)) return;
-      for (const chain of chainsOf(image.layers)) {
-        if (holders.has(chain)) holders.set(chain, (holders.get(chain) ?? 0) - 1);
-      }
-    },
-  };
-}
-
-/**
- * Bytes of each layer, oldest first. The history has a step for each layer, and steps of 0 bytes for what only changes
- * the config; a layer of 0 bytes looks the same. Where that leaves a choice, bytes go to the older layer, which is
- * more likely shared: the family then counts for less, and less is removed.
- */
-export function layerSizes({ layers }: Pick<ImageDetail, "layers">, history: readonly Bytes[]): Bytes[] {
-  const told = history.filter((size) => size > 0);
-  return layers.map((_, index) => told[index] ?? 0);
 }

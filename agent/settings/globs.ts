@@ -1,21 +1,25 @@
 import type { NameGlob, RetentionRule } from "./settings.ts";
 
-/** What a name may hold (distribution/reference, tags included), and the three wildcards. */
+/**
+ * The names that distribution/reference takes, and the three wildcards: a first component that may be a host with its
+ * port (capitals make one, too), small letters in the rest, a tag. nix/setting-types.nix has the same form.
+ */
 const FORM =
-  /^[A-Za-z0-9*?][A-Za-z0-9._/*?-]*(?::[0-9]+\/[A-Za-z0-9._/*?-]+)?(?::[A-Za-z0-9_*?][A-Za-z0-9._*?-]*)?$/;
+  /^(?:[A-Za-z0-9*?][A-Za-z0-9._*?-]*(?::[0-9]+)?\/)?[a-z0-9*?][a-z0-9._*?-]*(?:\/[a-z0-9*?][a-z0-9._*?-]*)*(?::[A-Za-z0-9_*?][A-Za-z0-9._*?-]*)?$/;
 
 /** `"ghcr.io/acme/worker:sha-*"` -> NameGlob; `undefined` for what no name could ever fit. */
 export function parseNameGlob(text: string): NameGlob | undefined {
-  if (!FORM.test(text) || text.includes("//") || text.endsWith("/")) return undefined;
+  if (!FORM.test(text)) return undefined;
+  const { repository, tag } = parts(text);
+  return { repository: toRegExp(repository), tag: tag === null ? null : toRegExp(tag), text };
+}
+
+/** A colon before the last slash belongs to a port. */
+function parts(text: string): { readonly repository: string; readonly tag: string | null } {
   const colon = text.lastIndexOf(":");
-  const tagged = colon > text.lastIndexOf("/");
-  const repository = tagged ? text.slice(0, colon) : text;
-  if (repository.endsWith("/")) return undefined;
-  return {
-    repository: toRegExp(repository),
-    tag: tagged ? toRegExp(text.slice(colon + 1)) : null,
-    text,
-  };
+  return colon > text.lastIndexOf("/")
+    ? { repository: text.slice(0, colon), tag: text.slice(colon + 1) }
+    : { repository: text, tag: null };
 }
 
 /** `**` is anything, `*` anything but a slash, `?` one character but a slash. Written here: the front loads it. */
@@ -30,9 +34,7 @@ function toRegExp(glob: string): RegExp {
 
 /** Without one letter or digit in the repository a glob names whatever has as many slashes: nobody means that. */
 export function namesEverything({ text }: NameGlob): boolean {
-  const colon = text.lastIndexOf(":");
-  const repository = colon > text.lastIndexOf("/") ? text.slice(0, colon) : text;
-  return !/[A-Za-z0-9]/.test(repository);
+  return !/[A-Za-z0-9]/.test(parts(text).repository);
 }
 
 /** Whether the rule's repositories name this; a rule of labels alone names whatever carries one. Pure. */

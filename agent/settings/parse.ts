@@ -46,7 +46,8 @@ function reversedMarks(raw: unknown): Problem[] {
 
 /** Keys that every object inherits: valibot 1.5 passes over them, so they would be without effect, unseen. */
 function inheritedNames(raw: unknown, path = ""): Problem[] {
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return [];
+  if (Array.isArray(raw)) return raw.flatMap((item, index) => inheritedNames(item, `${path}[${index}]`));
+  if (typeof raw !== "object" || raw === null) return [];
   return Object.entries(raw).flatMap(([key, value]) => {
     const at = path === "" ? key : `${path}.${key}`;
     return ["__proto__", "constructor", "prototype"].includes(key)
@@ -62,7 +63,9 @@ function problemOf(issue: v.BaseIssue<unknown>): Problem {
       typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${key}`,
     "",
   );
-  return { path, found: show(issue.input), expected: issue.message };
+  // What was written: the issue's own input may be parsed by now, with defaults filled in.
+  const found = issue.path === undefined ? issue.input : issue.path.at(-1)?.value;
+  return { path, found: found === undefined ? "nothing" : show(found), expected: issue.message };
 }
 
 function show(value: unknown): string {

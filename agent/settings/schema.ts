@@ -67,12 +67,18 @@ const list = <T extends v.GenericSchema>(item: T) => v.array(item, "a list");
 const presetNames = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 
 /** An object whose unknown keys are each an issue of their own (`strictObject` stops at the first). */
-function entriesOf<T extends v.ObjectEntries>(entries: T) {
+function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object") {
   const known = Object.keys(entries).join(", ");
   return v.pipe(
     // Valibot takes a list for an object; an empty one would pass as a section without keys.
-    v.custom<object>((raw) => !Array.isArray(raw), "an object"),
-    v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), "an object"),
+    v.custom<object>((raw) => !Array.isArray(raw), expected),
+    v.objectWithRest(entries, v.never(`no such key; the keys here are: ${known}`), ({ path }) => {
+      // Valibot tells a key that must be there and is not in the words of the object; its own say what to write.
+      const missing = entries[String(path?.[0]?.key)];
+      return missing === undefined
+        ? expected
+        : (v.safeParse(missing, undefined).issues?.[0].message ?? expected);
+    }),
   );
 }
 
@@ -97,19 +103,26 @@ const labelKey = text('the key of a label such as "ci.project"', (raw) =>
   parseLabelRule(raw)?.value === undefined && parseLabelRule(raw) !== undefined ? raw : undefined,
 );
 
-const nameGlob = text(
-  'an image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*" (with ** across slashes), without digest',
-  parseNameGlob,
+const nameGlob = v.pipe(
+  text(
+    'an image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*": small letters, ** across slashes, no digest',
+    parseNameGlob,
+  ),
+  // The engine leaves these out (distribution/reference: the familiar name), so such a rule would never match.
+  v.check(
+    ({ text }) => !/^(?:(?:index\.)?docker\.io|library)\//.test(text),
+    'an image name as "docker image ls" shows it, without "docker.io/" and "library/"',
+  ),
 );
 
 const retentionRule = v.pipe(
   entriesOf({
     name: ruleName,
     match: v.pipe(
-      entriesOf({
-        repositories: v.optional(list(nameGlob), []),
-        labels: v.optional(list(label), []),
-      }),
+      entriesOf(
+        { repositories: v.optional(list(nameGlob), []), labels: v.optional(list(label), []) },
+        "an object with repositories, labels or both",
+      ),
       v.check(
         ({ repositories, labels }) =>
           labels.length > 0 || (repositories.length > 0 && !repositories.some(namesEverything)),
@@ -128,14 +141,19 @@ const retentionRule = v.pipe(
     grace: v.optional(durationOf(1, CENTURY, 'a time from "1s" such as "1h"'), "1h"),
     when: v.optional(when, "always"),
   }),
-  v.check(
+  v.partialCheck(
+    [["olderThan"], ["keepCount"], ["maxTotalSize"], ["ttlLabel"]],
     ({ olderThan, keepCount, maxTotalSize, ttlLabel }) =>
       olderThan !== null || keepCount !== null || maxTotalSize !== null || ttlLabel !== null,
     "a rule with a limit: olderThan, keepCount, maxTotalSize or ttlLabel",
   ),
-  v.check(
-    ({ keepCount, keepNewest }) => keepCount === null || keepNewest <= keepCount,
-    "a keepNewest that is not above keepCount",
+  v.forward(
+    v.partialCheck(
+      [["keepCount"], ["keepNewest"]],
+      ({ keepCount, keepNewest }) => keepCount === null || keepNewest <= keepCount,
+      "a number that is not above keepCount",
+    ),
+    ["keepNewest"],
   ),
 );
 
@@ -154,7 +172,8 @@ const orphanRule = v.pipe(
     stopTimeout: v.optional(durationOf(0, 3600, 'a time from "0s" to "1h"'), "10s"),
     when: v.optional(when, "always"),
   }),
-  v.check(
+  v.partialCheck(
+    [["runningLongerThan"], ["stoppedLongerThan"]],
     ({ runningLongerThan, stoppedLongerThan }) => runningLongerThan !== null || stoppedLongerThan !== null,
     "a rule with a limit: runningLongerThan or stoppedLongerThan",
   ),
@@ -162,16 +181,23 @@ const orphanRule = v.pipe(
 
 /** Rules of one kind, each with a name of its own. */
 function rulesOf<T extends v.GenericSchema<unknown, { name: string }>>(rule: T) {
-  return v.optional(
-    v.pipe(
-      list(rule),
-      v.check(
-        (rules) => new Set(rules.map(({ name }) => name)).size === rules.length,
-        "rules of different names",
-      ),
-    ),
-    [],
-  );
+  return v.optional(v.pipe(list(rule), v.rawCheck(ownNames)), []);
+}
+
+/** A list that is wrong elsewhere is looked at as well: all problems are told at once. */
+function ownNames({ dataset: { value }, addIssue }: v.RawCheckContext<{ name: string }[]>): void {
+  if (!Array.isArray(value)) return;
+  const names: unknown[] = value.map((rule) => Object(rule).name);
+  for (const [index, name] of names.entries()) {
+    if (typeof name !== "string" || names.indexOf(name) === index) continue;
+    addIssue({
+      message: "a name that no other rule in the list has",
+      path: [
+        { type: "array", origin: "value", input: value, key: index, value: value[index] },
+        { type: "object", origin: "value", input: value[index], key: "name", value: name },
+      ],
+    });
+  }
 }
 
 export const DEFAULT_HIGH_WATERMARK = "80%";

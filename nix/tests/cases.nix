@@ -25,6 +25,7 @@ let
   settings = document: (with' { settings = document; }).settings;
   warnings = document: (with' { settings = document; }).warnings;
   failed = modules: (evaluate ([ (prune { }) ] ++ modules)).failed;
+  retentionFailed = rule: (with' { settings.retention = [ rule ]; }).failed;
 
   every = with' {
     dates = [
@@ -71,9 +72,53 @@ let
         warnAfterPasses = 3;
         warnAfter = "1d";
       };
-      retention = [ ];
-      orphans = [ ];
+      retention = [ everyRetention ];
+      orphans = [ everyOrphan ];
+      snapshots = {
+        ttl = "12h";
+        keepCount = 20;
+        maxTotalSize = "50GB";
+        when = "always";
+      };
     };
+  };
+
+  everyRetention = {
+    name = "worker-tags";
+    match = {
+      repositories = [
+        "ghcr.io/acme/worker:sha-*"
+        "localhost:5000/ci/**"
+      ];
+      labels = [ "ci.managed=true" ];
+    };
+    olderThan = "3d";
+    keepNewest = 2;
+    keepCount = 5;
+    maxTotalSize = "1.5 GiB";
+    perGroup = "ci.project";
+    ttlLabel = "ci.ttl";
+    grace = "2h";
+    when = "pressure";
+  };
+  everyOrphan = {
+    name = "workers";
+    label = "cascade.managed=true";
+    runningLongerThan = "6h";
+    stoppedLongerThan = "1h";
+    stopTimeout = "0s";
+    when = "pressure";
+  };
+  # The least that a rule is.
+  retentionRule = {
+    name = "tags";
+    match.labels = [ "ci" ];
+    keepCount = 1;
+  };
+  orphanRule = {
+    name = "workers";
+    label = "ci";
+    runningLongerThan = "6h";
   };
 
   # First words of each message.
@@ -269,8 +314,14 @@ lib.mapAttrsToList (name: case: case // { inherit name; }) {
         warnAfterPasses = 3;
         warnAfter = "1d";
       };
-      retention = [ ];
-      orphans = [ ];
+      retention = [ everyRetention ];
+      orphans = [ everyOrphan ];
+      snapshots = {
+        ttl = "12h";
+        keepCount = 20;
+        maxTotalSize = "50GB";
+        when = "always";
+      };
       lockFile = "/run/ci/prune.lock";
       metrics = { };
     };
@@ -343,6 +394,228 @@ lib.mapAttrsToList (name: case: case // { inherit name; }) {
   "settings: a key that the module does not know reaches the agent, who refuses it" = {
     got = (settings { disk.pahts = [ "/" ]; }).disk.pahts;
     want = [ "/" ];
+  };
+
+  "rules: the least that is said becomes the whole, in the settings document" = {
+    got = {
+      inherit
+        (settings {
+          retention = [ retentionRule ];
+          orphans = [ orphanRule ];
+        })
+        retention
+        orphans
+        ;
+    };
+    want = {
+      retention = [
+        {
+          name = "tags";
+          match = {
+            repositories = [ ];
+            labels = [ "ci" ];
+          };
+          olderThan = null;
+          keepNewest = 0;
+          keepCount = 1;
+          maxTotalSize = null;
+          perGroup = null;
+          ttlLabel = null;
+          grace = "1h";
+          when = "always";
+        }
+      ];
+      orphans = [
+        {
+          name = "workers";
+          label = "ci";
+          runningLongerThan = "6h";
+          stoppedLongerThan = null;
+          stopTimeout = "10s";
+          when = "always";
+        }
+      ];
+    };
+  };
+
+  "rules: modules add to the list, in an order that they can say" = {
+    got =
+      let
+        rule = name: retentionRule // { inherit name; };
+        add = rules: { services.ci-docker-prune.settings.retention = rules; };
+      in
+      map ({ name, ... }: name)
+        (evaluate [
+          (prune { })
+          (add [ (rule "second") ])
+          (add (lib.mkAfter [ (rule "third") ]))
+          (add (lib.mkBefore [ (rule "first") ]))
+        ]).settings.retention;
+    want = [
+      "first"
+      "second"
+      "third"
+    ];
+  };
+
+  "snapshots: no limit is said, for the agent has one of its own" = {
+    got =
+      (settings {
+        snapshots = {
+          keepCount = null;
+          maxTotalSize = null;
+        };
+      }).snapshots;
+    want = {
+      ttl = "24h";
+      keepCount = null;
+      maxTotalSize = null;
+      when = "pressure";
+    };
+  };
+
+  "assertion: a rule without a limit" = {
+    got = (with' {
+      settings = {
+        retention = map (name: removeAttrs retentionRule [ "keepCount" ] // { inherit name; }) [
+          "tags"
+          "more"
+        ];
+        orphans = [ (removeAttrs orphanRule [ "runningLongerThan" ]) ];
+      };
+    }).failed;
+    want = [
+      ''
+        services.ci-docker-prune.settings.retention has no limit in: tags, more.
+        Nothing of such a family would ever go: set olderThan, keepCount, maxTotalSize or ttlLabel.
+      ''
+      ''
+        services.ci-docker-prune.settings.orphans has no limit in: workers.
+        No container would ever go: set runningLongerThan or stoppedLongerThan.
+      ''
+    ];
+  };
+
+  "assertion: what keeps is no limit" = {
+    got = map (keep: builtins.length (retentionFailed (removeAttrs retentionRule [ "keepCount" ] // keep))) [
+      { keepNewest = 3; }
+      { grace = "2h"; }
+      { perGroup = "ci.project"; }
+    ];
+    want = [
+      1
+      1
+      1
+    ];
+  };
+
+  "assertion: not where one limit is set" = {
+    got = map (limit: retentionFailed (removeAttrs retentionRule [ "keepCount" ] // limit)) [
+      { olderThan = "24h"; }
+      { keepCount = 1; }
+      { maxTotalSize = "10GB"; }
+      { ttlLabel = "ci.ttl"; }
+    ];
+    want = builtins.genList (_: [ ]) 4;
+  };
+
+  "assertion: a family that is not named" = {
+    got = map (match: retentionFailed (retentionRule // { inherit match; })) [
+      { }
+      { repositories = [ "*" ]; }
+      {
+        repositories = [
+          "ci/app"
+          "**/*:v1"
+        ];
+      }
+    ];
+    want = builtins.genList (_: [
+      ''
+        services.ci-docker-prune.settings.retention has no family in: tags.
+        Such a rule would hold every image: name repositories, as in `match.repositories = [ "ci/app" ];`, with a letter
+        or digit in each, or write a label in match.labels.
+      ''
+    ]) 3;
+  };
+
+  "assertion: not where a repository or a label names it" = {
+    got = map (match: retentionFailed (retentionRule // { inherit match; })) [
+      { repositories = [ "*app*" ]; }
+      { repositories = [ "*:5000/*" ]; }
+      { labels = [ "ci" ]; }
+      {
+        repositories = [ "**" ];
+        labels = [ "ci" ];
+      }
+    ];
+    want = builtins.genList (_: [ ]) 4;
+  };
+
+  "assertion: more to keep than may stay" = {
+    got = map (rule: heads (retentionFailed (retentionRule // rule))) [
+      { keepNewest = 2; }
+      { keepNewest = 1; }
+      {
+        keepNewest = 2;
+        keepCount = null;
+        olderThan = "1h";
+      }
+    ];
+    want = [
+      [ "services.ci-docker-prune.settings.retention" ]
+      [ ]
+      [ ]
+    ];
+  };
+
+  "assertion: two rules of one name" = {
+    got = (with' {
+      settings = {
+        retention = map (name: retentionRule // { inherit name; }) [
+          "a"
+          "b"
+          "a"
+        ];
+        orphans = [
+          orphanRule
+          orphanRule
+        ];
+      };
+    }).failed;
+    want = [
+      ''
+        services.ci-docker-prune.settings.retention has more than one rule of the name a.
+        The log tells rules apart by their names: give each its own.
+      ''
+      ''
+        services.ci-docker-prune.settings.orphans has more than one rule of the name workers.
+        The log tells rules apart by their names: give each its own.
+      ''
+    ];
+  };
+
+  "assertion: the name of the rule for snapshots" = {
+    got = heads (with' {
+      settings = {
+        retention = [ (retentionRule // { name = "snapshots"; }) ];
+        orphans = [ (orphanRule // { name = "snapshots"; }) ];
+      };
+    }).failed;
+    want = [
+      "services.ci-docker-prune.settings.retention"
+      "services.ci-docker-prune.settings.orphans"
+    ];
+  };
+
+  "assertion: none for rules of one name in different lists" = {
+    got = (with' {
+      settings = {
+        retention = [ (retentionRule // { name = "ci"; }) ];
+        orphans = [ (orphanRule // { name = "ci"; }) ];
+      };
+    }).failed;
+    want = [ ];
   };
 
   "assertion: Docker is not enabled" = {

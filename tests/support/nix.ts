@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseSettings } from "../../agent/settings/parse.ts";
 
 /** Nix without a store of the machine: evaluation only, and what flakes copy goes into a scratch folder. */
 
@@ -92,19 +91,5 @@ export function nixWithFlakes(args: readonly string[], store: string): Ran {
       NIX_LOG_DIR: place("log"),
       NIX_CONF_DIR: place("conf"),
     },
-  });
-}
-
-/** The keys that the agent itself names, level by level, when it meets one it does not know. */
-export function keysOfAgent(): string[] {
-  const known = (document: unknown, path: string): string[] => {
-    const parsed = parseSettings(document);
-    if (parsed.ok) throw new Error(`nothing refused at ${path}`);
-    const problem = parsed.problems.find(({ path: at }) => at === path);
-    return problem?.expected.split("here are: ")[1]?.split(", ") ?? [];
-  };
-  return known({ "?": 1 }, "?").flatMap((key) => {
-    const inner = known({ [key]: { "?": 1 } }, `${key}.?`);
-    return inner.length === 0 ? [key] : inner.map((name) => `${key}.${name}`);
   });
 }

@@ -5,7 +5,7 @@ import type { EngineInfo, Service, Task } from "../../agent/engine/types.ts";
 import { Gatekeeper } from "../../agent/gatekeeper.ts";
 import type { Engine } from "../../agent/observe.ts";
 import type { Sightings } from "../../agent/sightings.ts";
-import { HOUR, NOW, service, settingsOf } from "./support.ts";
+import { container, containerDetail, HOUR, hexId, NOW, service, settingsOf } from "./support.ts";
 
 const settings = settingsOf({ convergence: { ignoreStuckAfter: "6h" } });
 const info: EngineInfo = { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "manager" } };
@@ -128,5 +128,50 @@ describe("in mid-pass", () => {
     const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
     const gatekeeper = new Gatekeeper(reader as EngineReader, engine, settings, clock, {});
     expect((await gatekeeper.lookAgain()).map(({ verdict }) => verdict)).toEqual(["unknown"]);
+  });
+});
+
+describe("a worker that carries the label of a rule of orphans", () => {
+  const rules = settingsOf({
+    liveRuns: { services: [], labels: ["ci.managed"] },
+    orphans: [{ name: "workers", label: "ci.managed", runningLongerThan: "6h" }],
+  });
+  const worker = container({ id: hexId("w"), labels: { "ci.managed": "" }, createdAt: hours(9) });
+
+  async function liveRunOf(startedAt: number, inspection?: EngineError, summary = worker) {
+    const inspected: string[] = [];
+    const reader: Partial<EngineReader> = {
+      containers: async () => [summary],
+      services: async () => [],
+      tasks: async () => [],
+      container: async (id) => {
+        inspected.push(id);
+        if (inspection !== undefined) throw inspection;
+        return containerDetail({ id, state: "running", startedAt, finishedAt: null });
+      },
+    };
+    const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
+    const gatekeeper = new Gatekeeper(reader as EngineReader, engine, rules, clock, {});
+    const [liveRun] = await gatekeeper.look();
+    return { verdict: liveRun?.verdict, inspected };
+  }
+
+  it("is a live run for as long as its limit, counted from its last start, and none after it", async () => {
+    expect(await liveRunOf(hours(6))).toMatchObject({ verdict: "closed" });
+    expect(await liveRunOf(hours(6.001))).toMatchObject({ verdict: "open" });
+  });
+
+  it("need not be inspected before it can be past the limit", async () => {
+    const young = { ...worker, createdAt: hours(5) };
+    expect(await liveRunOf(hours(5), undefined, young)).toEqual({ verdict: "closed", inspected: [] });
+  });
+
+  it("is a live run where its inspection is refused, and unknown where the engine does not answer", async () => {
+    expect(await liveRunOf(hours(9), new EngineError("refused", "500", 500))).toMatchObject({
+      verdict: "closed",
+    });
+    expect(await liveRunOf(hours(9), new EngineError("timeout", "no answer"))).toMatchObject({
+      verdict: "unknown",
+    });
   });
 });

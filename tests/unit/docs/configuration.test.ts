@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { EXIT_HELP } from "../../../agent/exit.ts";
 import { PRESETS } from "../../../agent/gates/presets.ts";
 import { parseSettings } from "../../../agent/settings/parse.ts";
+import { keysOfAgent } from "../../support/settings-keys.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
 const manual = read("docs/configuration.md");
@@ -11,21 +12,6 @@ const manual = read("docs/configuration.md");
 function leaves(value: unknown, path = ""): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [path];
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === "" ? key : `${path}.${key}`));
-}
-
-/** The keys that the program itself names, level by level, when it meets one it does not know. */
-function keysOfProgram(): string[] {
-  const known = (document: unknown, path: string): string[] => {
-    const parsed = parseSettings(document);
-    if (parsed.ok) throw new Error(`nothing refused at ${path}`);
-    const problem = parsed.problems.find(({ path: at }) => at === path);
-    return problem?.expected.split("here are: ")[1]?.split(", ") ?? [];
-  };
-  return known({ "?": 1 }, "?").flatMap((key) => {
-    const section = parseSettings({ [key]: { "?": 1 } });
-    const isSection = !section.ok && section.problems.some(({ path }) => path === `${key}.?`);
-    return isSection ? known({ [key]: { "?": 1 } }, `${key}.?`).map((inner) => `${key}.${inner}`) : [key];
-  });
 }
 
 describe("docs/configuration.md", () => {
@@ -40,13 +26,24 @@ describe("docs/configuration.md", () => {
     );
   });
 
-  it("shows every key the program knows, and no other", () => {
-    expect(leaves(document).sort()).toEqual(keysOfProgram().sort());
+  it("shows every key the program knows, and no other; by default there are no rules", () => {
+    const keys = keysOfAgent().filter((key) => !key.includes("[]"));
+    expect(leaves(document).sort()).toEqual(keys.sort());
   });
 
-  it("explains every key in a row of its own", () => {
-    const rows = [...manual.matchAll(/^\| `([\w.]+)` \|/gm)].map(([, key]) => key);
-    expect(rows.sort()).toEqual(keysOfProgram().sort());
+  it("explains every key in a row of its own, those of a rule as well", () => {
+    const rows = [...manual.matchAll(/^\| `([\w.[\]]+)` \|/gm)].map(([, key]) => key);
+    expect(rows.sort()).toEqual(keysOfAgent().sort());
+    expect(rows).toEqual(expect.arrayContaining(["retention[].match.labels", "orphans[].label"]));
+  });
+
+  it.each([
+    ["docs/configuration.md", 3],
+    ["docs/retention.md", 1],
+  ])("shows no example that is not valid, nor does any page about rules: %s", (page, atLeast) => {
+    const examples = [...read(page).matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
+    expect(examples.length).toBeGreaterThanOrEqual(atLeast);
+    for (const text of examples) expect(parseSettings(JSON.parse(text))).toMatchObject({ ok: true });
   });
 
   it("names every preset", () => {

@@ -85,6 +85,22 @@ describe("a container that was created and never started", () => {
   });
 });
 
+describe("a container past the limit of a rule of orphans", () => {
+  const rules = runRules(settingsOf({ liveRuns: { labels: ["ci.job"] } }).liveRuns);
+  const job = (id: string) => container({ id: hexId(id), names: [id], labels: { "ci.job": "1" } });
+  const verdict = (overdue: ReadonlySet<string>) =>
+    liveRun(rules, observation({ live: known([job("a"), job("b")]), overdue }), DAY, NOW);
+
+  it("is nobody's run any more, and says nothing of the others", () => {
+    expect(verdict(new Set([hexId("a")]))).toMatchObject({
+      verdict: "closed",
+      reason: "a CI run is live: container b",
+      facts: { liveCount: 1 },
+    });
+    expect(verdict(new Set([hexId("a"), hexId("b")]))).toMatchObject({ verdict: "open" });
+  });
+});
+
 describe("the operator's own rules", () => {
   it("match services by a pattern anywhere in the name, as regular expressions do", () => {
     const verdict = ask({ services: known([service({ name: "my-ci-42" })]) }, { services: ["-ci-\\d+$"] });

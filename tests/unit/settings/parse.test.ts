@@ -78,7 +78,7 @@ describe("the defaults", () => {
     });
   });
 
-  it.each(["engine", "disk", "liveRuns", "convergence", "prune", "deferrals", "metrics"])(
+  it.each(["engine", "disk", "liveRuns", "convergence", "prune", "deferrals", "snapshots", "metrics"])(
     "fill an empty section: %s",
     (section) => {
       expect(settingsOf({ [section]: {} })).toEqual(settingsOf({}));
@@ -124,6 +124,15 @@ describe("what is set", () => {
     ["liveRuns.containers", ["^job-"], [/^job-/u]],
     ["deferrals.warnAfterPasses", 1, 1],
     ["deferrals.warnAfter", "1d", 86_400],
+    ["snapshots.ttl", "1s", 1],
+    ["snapshots.ttl", "2d", 172_800],
+    ["snapshots.keepCount", 1, 1],
+    ["snapshots.keepCount", null, null],
+    ["snapshots.maxTotalSize", "20 GiB", 20 * 2 ** 30],
+    ["snapshots.maxTotalSize", null, null],
+    ["snapshots.when", "always", "always"],
+    ["metrics.textfile", "/run/node-exporter/ci.prom", "/run/node-exporter/ci.prom"],
+    ["metrics.textfile", null, null],
     ["lockFile", "/run/lock/ci", "/run/lock/ci"],
     ["stateDir", "/var/lib/x", "/var/lib/x"],
   ])("%s: %j is understood", (path, raw, expected) => {
@@ -184,8 +193,24 @@ describe("what is refused, and why", () => {
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
     ["deferrals.warnAfterPasses", "7", "a whole number from 1"],
+    ["retention", null, "a list"],
+    ["retention", {}, "a list"],
     ["orphans", null, "a list"],
+    ["orphans", "ci.managed", "a list"],
+    ["snapshots", [], "an object"],
+    ["snapshots.ttl", "0s", 'a time from "1s" such as "24h"'],
+    ["snapshots.ttl", "36501d", 'a time from "1s" such as "24h"'],
+    ["snapshots.ttl", null, 'a time from "1s" such as "24h"'],
+    ["snapshots.keepCount", 0, "a whole number from 1"],
+    ["snapshots.keepCount", "5", "a whole number from 1"],
+    ["snapshots.maxTotalSize", "10", 'a size such as "10GB" or "20GiB"'],
+    ["snapshots.maxTotalSize", "0GB", 'a size such as "10GB" or "20GiB"'],
+    ["snapshots.when", "never", '"always" or "pressure"'],
     ["metrics.textfile", "/x", 'an absolute path that ends in ".prom", or null'],
+    ["metrics.textfile", "ci.prom", 'an absolute path that ends in ".prom", or null'],
+    ["metrics.textfile", "/x\0.prom", 'an absolute path that ends in ".prom", or null'],
+    ["metrics.textfile", "/x.prom.tmp", 'an absolute path that ends in ".prom", or null'],
+    ["metrics.textfile", true, 'an absolute path that ends in ".prom", or null'],
     ["lockFile", "", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "state", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "/a\0b", 'an absolute path such as "/var/lib/docker"'],
@@ -234,12 +259,361 @@ describe("what is refused, and why", () => {
     ["prune", "volumes"],
     ["prune", "all"],
     ["deferrals", "max"],
+    ["snapshots", "olderThan"],
     ["metrics", "port"],
   ])("a key that is not one of its section: %s %s", (section, key) => {
     const path = section === "" ? key : `${section}.${key}`;
     const problem = problemAt(nested(path, true));
     expect(problem).toMatchObject({ path, found: "true" });
     expect(problem?.expected).toMatch(/^no such key; the keys here are: \w/);
+  });
+});
+
+/** A rule that is valid, with changes; a key whose value is `undefined` is not there. */
+const changed = (rule: object, changes: object): unknown =>
+  JSON.parse(JSON.stringify({ ...rule, ...changes }));
+/** `at(rule, "match.labels")`, of a rule as it was parsed. */
+const at = (rule: unknown, path: string): unknown =>
+  path.split(".").reduce((value, key) => (value as Record<string, unknown>)[key], rule);
+
+const DURATION = (such: string) => `a time from "1s" such as "${such}"`;
+const NAME = 'a name such as "ci-snapshots": small letters, digits and inner hyphens, up to 63';
+const SIZE = 'a size such as "10GB" or "20GiB"';
+const WHEN = '"always" or "pressure"';
+
+describe("a rule of retention", () => {
+  const RULE = { name: "workers", match: { repositories: ["acme/worker"] }, olderThan: "24h" };
+  const parsed = (changes: object) => settingsOf({ retention: [changed(RULE, changes)] }).retention[0];
+  const problems = (changes: object) =>
+    problemsOf({ retention: [changed(RULE, changes)] }).map(
+      ({ path, found, expected }) => `${path}: found ${found}, expected ${expected}`,
+    );
+
+  it("needs a name, a family and one limit; the rest is filled in", () => {
+    expect(parsed({})).toEqual({
+      name: "workers",
+      match: {
+        repositories: [{ repository: /^acme\/worker$/u, tag: null, text: "acme/worker" }],
+        labels: [],
+      },
+      olderThan: 86_400,
+      keepNewest: 0,
+      keepCount: null,
+      maxTotalSize: null,
+      perGroup: null,
+      ttlLabel: null,
+      grace: 3600,
+      when: "always",
+    });
+  });
+
+  const LABEL = { key: "ci.managed", value: "true", text: "ci.managed=true" };
+  const GLOB = "an image name";
+  const glob = (text: string, repository: RegExp, tag: RegExp | null) => [{ repository, tag, text }];
+
+  it.each<readonly [string, object, unknown]>([
+    ["name", { name: "a" }, "a"],
+    ["name", { name: "7-days" }, "7-days"],
+    ["name", { name: "a".repeat(63) }, "a".repeat(63)],
+    [
+      "match.repositories",
+      { match: { repositories: ["localhost:5000/ci/*"] } },
+      glob("localhost:5000/ci/*", /^localhost:5000\/ci\/[^/]*$/u, null),
+    ],
+    [
+      "match.repositories",
+      { match: { repositories: ["ghcr.io/acme/worker:sha-*"] } },
+      glob("ghcr.io/acme/worker:sha-*", /^ghcr\.io\/acme\/worker$/u, /^sha-[^/]*$/u),
+    ],
+    [
+      "match.repositories",
+      { match: { repositories: ["acme/**:v?"] } },
+      glob("acme/**:v?", /^acme\/.*$/u, /^v[^/]$/u),
+    ],
+    ["match.labels", { match: { labels: ["ci.managed=true"] } }, [LABEL]],
+    ["match.labels", { match: { repositories: ["**"], labels: ["ci.managed=true"] } }, [LABEL]],
+    ["match.labels", { match: { repositories: [], labels: ["ci.managed=true"] } }, [LABEL]],
+    ["olderThan", { olderThan: "1s" }, 1],
+    ["olderThan", { olderThan: "3w" }, 1_814_400],
+    ["olderThan", { olderThan: null, keepCount: 1 }, null],
+    ["keepNewest", { keepNewest: 0 }, 0],
+    ["keepNewest", { keepNewest: 3 }, 3],
+    ["keepNewest", { keepNewest: 3, keepCount: 3 }, 3],
+    ["keepCount", { keepCount: 1 }, 1],
+    ["keepCount", { keepCount: null }, null],
+    ["keepCount", { olderThan: undefined, keepCount: 5 }, 5],
+    ["maxTotalSize", { maxTotalSize: "10GB" }, 10e9],
+    ["maxTotalSize", { maxTotalSize: "1.5 GiB" }, 1.5 * 2 ** 30],
+    ["maxTotalSize", { olderThan: undefined, maxTotalSize: "1B" }, 1],
+    ["maxTotalSize", { maxTotalSize: null }, null],
+    ["perGroup", { perGroup: "ci.project" }, "ci.project"],
+    ["perGroup", { perGroup: null }, null],
+    ["ttlLabel", { ttlLabel: "ci.ttl" }, "ci.ttl"],
+    ["ttlLabel", { olderThan: undefined, ttlLabel: "ci.ttl" }, "ci.ttl"],
+    ["ttlLabel", { ttlLabel: null }, null],
+    ["grace", { grace: "1s" }, 1],
+    ["grace", { grace: "2h" }, 7200],
+    ["when", { when: "always" }, "always"],
+    ["when", { when: "pressure" }, "pressure"],
+  ])("%s is understood: %j", (path, changes, expected) => {
+    expect(at(parsed(changes), path)).toEqual(expected);
+  });
+
+  it.each<readonly [string, object, string, string]>([
+    ["name", { name: undefined }, "nothing", NAME],
+    ["name", { name: null }, "null", NAME],
+    ["name", { name: "" }, '""', NAME],
+    ["name", { name: "Workers" }, '"Workers"', NAME],
+    ["name", { name: "my workers" }, '"my workers"', NAME],
+    ["name", { name: "workers-" }, '"workers-"', NAME],
+    ["name", { name: "workers\n" }, '"workers\\n"', NAME],
+    ["name", { name: "a".repeat(64) }, `"${"a".repeat(64)}"`, NAME],
+    ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
+    ["match", { match: undefined }, "nothing", "an object with repositories, labels or both"],
+    ["match", { match: null }, "null", "an object with repositories, labels or both"],
+    ["match", { match: [] }, "[]", "an object with repositories, labels or both"],
+    ["match", { match: {} }, "{}", "a family that is named"],
+    [
+      "match",
+      { match: { repositories: [], labels: [] } },
+      '{"repositories":[],"labels":[]}',
+      "a family that is named",
+    ],
+    ["match", { match: { repositories: ["*"] } }, '{"repositories":["*"]}', "a family that is named"],
+    ["match", { match: { repositories: ["**"] } }, '{"repositories":["**"]}', "a family that is named"],
+    [
+      "match",
+      { match: { repositories: ["acme/*", "*:v1"] } },
+      '{"repositories":["acme/*","*:v1"]}',
+      "a family that is named",
+    ],
+    ["match.repositories", { match: { repositories: "acme/worker" } }, '"acme/worker"', "a list"],
+    ["match.repositories[0]", { match: { repositories: [""] } }, '""', GLOB],
+    ["match.repositories[0]", { match: { repositories: [7] } }, "7", GLOB],
+    ["match.repositories[1]", { match: { repositories: ["acme/a", "Acme"] } }, '"Acme"', GLOB],
+    [
+      "match.repositories[0]",
+      { match: { repositories: ["acme/worker@sha256:0123"] } },
+      '"acme/worker@sha256:0123"',
+      GLOB,
+    ],
+    [
+      "match.repositories[0]",
+      { match: { repositories: ["docker.io/acme/worker"] } },
+      '"docker.io/acme/worker"',
+      'an image name as "docker image ls" shows it',
+    ],
+    [
+      "match.repositories[0]",
+      { match: { repositories: ["index.docker.io/acme/*"] } },
+      '"index.docker.io/acme/*"',
+      'an image name as "docker image ls" shows it',
+    ],
+    [
+      "match.repositories[0]",
+      { match: { repositories: ["library/redis"] } },
+      '"library/redis"',
+      'an image name as "docker image ls" shows it',
+    ],
+    ["match.labels", { match: { labels: "ci" } }, '"ci"', "a list"],
+    ["match.labels[0]", { match: { labels: ["=x"] } }, '"=x"', 'a label "key" or "key=value"'],
+    ["match.repository", { match: { repository: ["a"] } }, '["a"]', "no such key; the keys here are: repos"],
+    ["olderThan", { olderThan: "10" }, '"10"', DURATION("24h")],
+    ["olderThan", { olderThan: 10 }, "10", DURATION("24h")],
+    ["olderThan", { olderThan: "0s" }, '"0s"', DURATION("24h")],
+    ["olderThan", { olderThan: "36501d" }, '"36501d"', DURATION("24h")],
+    ["keepNewest", { keepNewest: -1 }, "-1", "a whole number from 0"],
+    ["keepNewest", { keepNewest: 1.5 }, "1.5", "a whole number from 0"],
+    ["keepNewest", { keepNewest: null }, "null", "a whole number from 0"],
+    ["keepNewest", { keepNewest: "3" }, '"3"', "a whole number from 0"],
+    ["keepNewest", { keepNewest: 3, keepCount: 2 }, "3", "a number that is not above keepCount"],
+    ["keepCount", { keepCount: 0 }, "0", "a whole number from 1"],
+    ["keepCount", { keepCount: "5" }, '"5"', "a whole number from 1"],
+    ["maxTotalSize", { maxTotalSize: "10" }, '"10"', SIZE],
+    ["maxTotalSize", { maxTotalSize: 10 }, "10", SIZE],
+    ["maxTotalSize", { maxTotalSize: "0B" }, '"0B"', SIZE],
+    ["maxTotalSize", { maxTotalSize: "0.0GB" }, '"0.0GB"', SIZE],
+    ["maxTotalSize", { maxTotalSize: "0.4B" }, '"0.4B"', SIZE],
+    ["maxTotalSize", { maxTotalSize: "10%" }, '"10%"', SIZE],
+    ["maxTotalSize", { maxTotalSize: `${"9".repeat(20)}TB` }, `"${"9".repeat(20)}TB"`, SIZE],
+    ["perGroup", { perGroup: "" }, '""', "the key of a label"],
+    ["perGroup", { perGroup: "ci.project=a" }, '"ci.project=a"', "the key of a label"],
+    ["perGroup", { perGroup: "ci.project=" }, '"ci.project="', "the key of a label"],
+    ["ttlLabel", { ttlLabel: " ci.ttl" }, '" ci.ttl"', "the key of a label"],
+    ["ttlLabel", { ttlLabel: ["ci.ttl"] }, '["ci.ttl"]', "the key of a label"],
+    ["grace", { grace: "0s" }, '"0s"', DURATION("1h")],
+    ["grace", { grace: null }, "null", DURATION("1h")],
+    ["when", { when: "never" }, '"never"', WHEN],
+    ["when", { when: null }, "null", WHEN],
+    ["olderThen", { olderThen: "1h" }, '"1h"', "no such key; the keys here are: name, match, olderThan,"],
+    ["label", { label: "ci" }, '"ci"', "no such key; the keys here are: name, match,"],
+  ])("%s is refused: %j", (path, changes, found, expected) => {
+    const told = `retention[0].${path}: found ${found}, expected ${expected}`;
+    expect(problems(changes).map((text) => text.slice(0, told.length))).toEqual([told]);
+  });
+
+  it.each<readonly [string, object]>([
+    ["no key", { olderThan: undefined }],
+    ["null", { olderThan: null }],
+    ["nulls", { olderThan: null, keepCount: null, maxTotalSize: null, ttlLabel: null }],
+    ["what only keeps", { olderThan: undefined, keepNewest: 3, grace: "2h", perGroup: "ci.project" }],
+  ])("without a limit is refused, as it was written: %s", (_, changes) => {
+    const { found, ...problem } = problemAt({ retention: [changed(RULE, changes)] }) ?? {};
+    expect(problem).toEqual({
+      path: "retention[0]",
+      expected: "a rule with a limit: olderThan, keepCount, maxTotalSize or ttlLabel",
+    });
+    expect(found?.slice(0, 77)).toBe(JSON.stringify(changed(RULE, changes)).slice(0, 77));
+  });
+
+  it("with a limit that is wrong has one", () => {
+    expect(problems({ olderThan: undefined, maxTotalSize: "10" })).toEqual([
+      `retention[0].maxTotalSize: found "10", expected ${SIZE}`,
+    ]);
+  });
+
+  it.each<readonly [string, unknown]>([
+    ["a text", "workers"],
+    ["null", null],
+    ["a number", 7],
+    ["a list", []],
+  ])("that is %s is refused", (_, rule) => {
+    expect(problemAt({ retention: [rule] })).toMatchObject({ path: "retention[0]", expected: "an object" });
+  });
+
+  it.each(["__proto__", "constructor", "prototype"])("the inherited name %s is no key of it", (name) => {
+    const rule = JSON.stringify(RULE).replace("{", `{"${name}": 1,`);
+    const inMatch = JSON.stringify(RULE).replace('"match":{', `"match":{"${name}":{},`);
+    expect(problemsOf(JSON.parse(`{"retention": [${rule}, ${inMatch.replace("workers", "w")}]}`))).toEqual([
+      { path: `retention[0].${name}`, found: "1", expected: "no such key" },
+      { path: `retention[1].match.${name}`, found: "{}", expected: "no such key" },
+    ]);
+  });
+
+  it("is told by its place, with everything that is wrong in it", () => {
+    const bad = {
+      name: "A",
+      match: { repositories: ["a//b"], labels: [" x"] },
+      keepCount: 0,
+      grace: 1,
+      x: 1,
+    };
+    const limitless = { name: "b", match: {} };
+    const found = problemsOf({ retention: [RULE, bad, limitless] }).map(({ path }) => path);
+    expect(found.sort()).toEqual([
+      "retention[1].grace",
+      "retention[1].keepCount",
+      "retention[1].match.labels[0]",
+      "retention[1].match.repositories[0]",
+      "retention[1].name",
+      "retention[1].x",
+      "retention[2]",
+      "retention[2].match",
+    ]);
+  });
+});
+
+describe("a rule for orphans", () => {
+  const RULE = { name: "workers", label: "cascade.managed=true", runningLongerThan: "6h" };
+  const problems = (changes: object) => problemsOf({ orphans: [changed(RULE, changes)] });
+
+  it("needs a name, a label and one limit; the rest is filled in", () => {
+    expect(settingsOf({ orphans: [RULE] }).orphans).toEqual([
+      {
+        name: "workers",
+        label: { key: "cascade.managed", value: "true", text: "cascade.managed=true" },
+        runningLongerThan: 21_600,
+        stoppedLongerThan: null,
+        stopTimeout: 10,
+        when: "always",
+      },
+    ]);
+  });
+
+  it.each<readonly [string, object, unknown]>([
+    ["name", { name: "left-behind" }, "left-behind"],
+    ["label", { label: "ci" }, { key: "ci", value: undefined, text: "ci" }],
+    ["label", { label: "ci=" }, { key: "ci", value: "", text: "ci=" }],
+    ["runningLongerThan", { runningLongerThan: "1s" }, 1],
+    ["runningLongerThan", { runningLongerThan: null, stoppedLongerThan: "1h" }, null],
+    ["stoppedLongerThan", { stoppedLongerThan: "1h30m" }, 5400],
+    ["stoppedLongerThan", { stoppedLongerThan: null }, null],
+    ["stoppedLongerThan", { runningLongerThan: undefined, stoppedLongerThan: "1s" }, 1],
+    ["stopTimeout", { stopTimeout: "0s" }, 0],
+    ["stopTimeout", { stopTimeout: "1h" }, 3600],
+    ["when", { when: "pressure" }, "pressure"],
+  ])("%s is understood: %j", (path, changes, expected) => {
+    const [rule] = settingsOf({ orphans: [changed(RULE, changes)] }).orphans;
+    expect(at(rule, path)).toEqual(expected);
+  });
+
+  it.each<readonly [string, object, string, string]>([
+    ["name", { name: undefined }, "nothing", NAME],
+    ["name", { name: "Workers" }, '"Workers"', NAME],
+    ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
+    ["label", { label: undefined }, "nothing", 'a label "key" or "key=value"'],
+    ["label", { label: null }, "null", 'a label "key" or "key=value"'],
+    ["label", { label: "" }, '""', 'a label "key" or "key=value"'],
+    ["label", { label: "=true" }, '"=true"', 'a label "key" or "key=value"'],
+    ["label", { label: ["ci"] }, '["ci"]', 'a label "key" or "key=value"'],
+    ["runningLongerThan", { runningLongerThan: "6" }, '"6"', DURATION("6h")],
+    ["runningLongerThan", { runningLongerThan: "0s" }, '"0s"', DURATION("6h")],
+    ["runningLongerThan", { runningLongerThan: 6 }, "6", DURATION("6h")],
+    ["stoppedLongerThan", { stoppedLongerThan: "1 hour" }, '"1 hour"', DURATION("1h")],
+    ["stoppedLongerThan", { stoppedLongerThan: "0ms" }, '"0ms"', DURATION("1h")],
+    ["stopTimeout", { stopTimeout: "61m" }, '"61m"', 'a time from "0s" to "1h"'],
+    ["stopTimeout", { stopTimeout: null }, "null", 'a time from "0s" to "1h"'],
+    ["when", { when: "Always" }, '"Always"', WHEN],
+    ["labels", { labels: ["ci"] }, '["ci"]', "no such key; the keys here are: name, label,"],
+  ])("%s is refused: %j", (path, changes, found, expected) => {
+    expect(problems(changes)).toEqual([
+      { path: `orphans[0].${path}`, found, expected: expect.stringContaining(expected) },
+    ]);
+  });
+
+  it.each<readonly [string, object]>([
+    ["no key", { runningLongerThan: undefined }],
+    ["null", { runningLongerThan: null }],
+    ["what is no limit", { runningLongerThan: undefined, stopTimeout: "1h" }],
+  ])("without a limit is refused, as it was written: %s", (_, changes) => {
+    expect(problems(changes)).toEqual([
+      {
+        path: "orphans[0]",
+        found: JSON.stringify(changed(RULE, changes)),
+        expected: "a rule with a limit: runningLongerThan or stoppedLongerThan",
+      },
+    ]);
+  });
+});
+
+describe("rules of one list", () => {
+  const image = (name: string) => ({ name, match: { labels: ["ci"] }, keepCount: 1 });
+  const orphan = (name: string) => ({ name, label: "ci", stoppedLongerThan: "1h" });
+
+  it("keep their order, for the first that names an image owns it", () => {
+    const { retention } = settingsOf({ retention: ["b", "c", "a"].map(image) });
+    expect(retention.map(({ name }) => name)).toEqual(["b", "c", "a"]);
+  });
+
+  it.each<readonly [string, (name: string) => object]>([
+    ["retention", image],
+    ["orphans", orphan],
+  ])("have a name each: %s", (list, rule) => {
+    const expected = "a name that no other rule in the list has";
+    expect(problemsOf({ [list]: ["a", "b", "a", "b"].map(rule) })).toEqual([
+      { path: `${list}[2].name`, found: '"a"', expected },
+      { path: `${list}[3].name`, found: '"b"', expected },
+    ]);
+  });
+
+  it("have a name each, also beside rules that are wrong in another way", () => {
+    const paths = problemsOf({ retention: [image("a"), null, "a", { name: "a", match: 1 }, { name: 1 }] });
+    expect(paths.map(({ path }) => path)).toEqual(expect.arrayContaining(["retention[3].name"]));
+    expect(paths.filter(({ expected }) => expected.includes("no other rule"))).toHaveLength(1);
+  });
+
+  it("may share a name with one of the other list", () => {
+    expect(parseSettings({ retention: [image("ci")], orphans: [orphan("ci")] }).ok).toBe(true);
   });
 });
 
@@ -303,9 +677,11 @@ describe("whatever JSON is handed in", () => {
     ...["engine", "disk", "liveRuns", "convergence", "prune", "deferrals", "metrics", "retention", "orphans"],
     ...["socketPath", "timeout", "paths", "highWatermark", "lowWatermark", "services", "labels", "presets"],
     ...["settle", "until", "keepLabels", "lockFile", "warnAfterPasses", "textfile", "__proto__", "toString"],
+    ...["snapshots", "name", "match", "repositories", "olderThan", "keepCount", "maxTotalSize", "label"],
   ];
   const leaf = fc.oneof(
     fc.constantFrom(null, true, 0, -1, 1e308, "", "80%", "24h", "20GiB free", "/", "^a", "(", "a=b", "defer"),
+    fc.constantFrom("ci-app", "ci-app/*:sha-?", "**", "snapshots", "10GB", "always"),
     fc.string(),
     fc.double(),
   );

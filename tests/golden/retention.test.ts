@@ -1,0 +1,234 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { EngineError } from "../../agent/engine/errors.ts";
+import type { EngineReader } from "../../agent/engine/reader.ts";
+import type { ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
+import { observeRuled } from "../../agent/observe-rules.ts";
+import { makePlan } from "../../agent/plan/index.ts";
+import type { Judged } from "../../agent/plan/plan.ts";
+import { idleRules, rulesInForce } from "../../agent/rules.ts";
+import { parseDuration } from "../../agent/units.ts";
+import { violationsOfRules } from "../unit/plan/rule-invariants.ts";
+import {
+  container,
+  containerDetail,
+  hexId,
+  image,
+  imageId,
+  NOW,
+  service,
+  settingsOf,
+  unruled,
+} from "../unit/support.ts";
+
+/** A host and the rules for it; what each rule says of each object, one line an object. */
+interface Scenario {
+  readonly title: string;
+  /** Settings: `retention`, `orphans`, `snapshots`, `prune`. */
+  readonly settings: object;
+  /** The disk is under pressure; it is, unless the scenario says no. */
+  readonly pressed?: boolean;
+  readonly swarm?: "none" | "manager" | "worker";
+  readonly images?: Readonly<Record<string, ImageStory>>;
+  readonly containers?: Readonly<Record<string, ContainerStory>>;
+  /** Name to the images of its spec and of the one before. */
+  readonly services?: Readonly<Record<string, readonly string[]>>;
+  /** What our own state remembers, as ages by image. */
+  readonly firstSeen?: Readonly<Record<string, string>>;
+  readonly lastUsed?: Readonly<Record<string, string>>;
+  readonly expected: readonly string[];
+  /** Rules that look as if they should name something. */
+  readonly idle?: readonly string[];
+}
+
+/** Times are ages: `"3d"`. */
+interface ImageStory {
+  readonly tags?: readonly string[];
+  readonly digests?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly created?: string | null;
+  /** LastTagTime; the same as `created` unless told. */
+  readonly tagged?: string | null;
+  /** Name and bytes, oldest first. */
+  readonly layers?: readonly (readonly [string, number])[];
+  /** Steps as the history tells them; those of the layers unless told. */
+  readonly history?: readonly number[];
+  /** The engine refuses to show it. */
+  readonly refused?: boolean;
+}
+
+interface ContainerStory {
+  readonly image?: string;
+  readonly imageName?: string;
+  readonly state?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly created?: string;
+  readonly started?: string | null;
+  readonly finished?: string | null;
+}
+
+const FOLDER = `${import.meta.dirname}/retention`;
+const scenarios = readdirSync(FOLDER)
+  .filter((file) => file.endsWith(".json"))
+  .map((file) => ({
+    file,
+    ...(JSON.parse(readFileSync(`${FOLDER}/${file}`, "utf8")) as Scenario),
+  }));
+
+const at = (age: string | null): number | null =>
+  age === null ? null : NOW - 1000 * (parseDuration(age) ?? Number.NaN);
+
+function toImage(name: string, story: ImageStory): ImageDetail {
+  const { tags = [], digests = [], labels = {}, created = "3d", layers = [[`${name}-top`, 100]] } = story;
+  return image({
+    id: imageId(name),
+    tags,
+    digests,
+    labels,
+    createdAt: at(created),
+    lastTaggedAt: at(story.tagged === undefined ? created : story.tagged),
+    layers: layers.map(([layer]) => layer),
+    sizeBytes: layers.reduce((sum, [, bytes]) => sum + bytes, 0),
+  });
+}
+
+function toContainer(name: string, story: ContainerStory): ContainerSummary {
+  return container({
+    id: hexId(name),
+    names: [name],
+    imageId: imageId(story.image ?? "elsewhere"),
+    imageName: story.imageName ?? "elsewhere",
+    state: story.state ?? "running",
+    labels: story.labels ?? {},
+    createdAt: at(story.created ?? "3d") ?? 0,
+  });
+}
+
+/** As Go's path.Match, which the engine's `reference` filter uses: `*` stops at a slash. */
+const fits = (pattern: string, text: string) =>
+  new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", "[^/]*").replaceAll("?", "[^/]")}$`).test(
+    text,
+  );
+
+function engineOf({ images = {}, containers = {} }: Scenario): EngineReader {
+  const all = Object.entries(images).map(([name, story]) => toImage(name, story));
+  const storyOf = (id: string) => Object.entries(images).find(([name]) => imageId(name) === id)?.[1];
+  const refuse = (id: string) => {
+    if (storyOf(id)?.refused) throw refusal();
+  };
+  return {
+    namedImages: async ({ reference, label } = {}) =>
+      all.filter(
+        ({ tags, digests, labels }) =>
+          (reference === undefined ||
+            reference.some((pattern) =>
+              [...tags, ...digests].some((text) =>
+                [text, text.replace(/(?::[^:/]*|@.*)$/, "")].some((name) => fits(pattern, name)),
+              ),
+            )) &&
+          (label ?? []).every((text) => {
+            const [key = "", ...value] = text.split("=");
+            return value.length === 0 ? key in labels : labels[key] === value.join("=");
+          }),
+      ),
+    image: async (id: string) => {
+      refuse(id);
+      return all.find((candidate) => candidate.id === id) as ImageDetail;
+    },
+    history: async (id: string) => {
+      const story = storyOf(id);
+      const steps = story?.history ?? (story?.layers ?? [["", 100]]).map(([, bytes]) => bytes);
+      return steps.map((sizeBytes) => ({ sizeBytes, mark: "" }));
+    },
+    container: async (id: string) => {
+      const [, story = {}] = Object.entries(containers).find(([name]) => hexId(name) === id) ?? [];
+      const { state = "running", created = "3d", finished = null } = story;
+      const started = story.started === undefined ? created : story.started;
+      return containerDetail({
+        id,
+        state,
+        createdAt: at(created),
+        startedAt: at(started),
+        finishedAt: at(finished),
+      });
+    },
+  } as Partial<EngineReader> as EngineReader;
+}
+
+function refusal(): Error {
+  return new EngineError("refused", "500 cannot be shown", 500);
+}
+
+async function decide(scenario: Scenario) {
+  const settings = settingsOf(scenario.settings);
+  const engine = {
+    version: { version: "28.5.2", apiVersion: "1.51" },
+    info: {
+      rootDir: "/var/lib/docker",
+      imageStore: "classic",
+      swarm: { role: scenario.swarm ?? "none" },
+    },
+  } as const;
+  const containers = Object.entries(scenario.containers ?? {}).map(([name, story]) =>
+    toContainer(name, story),
+  );
+  const services: Service[] = Object.entries(scenario.services ?? {}).map(([name, images]) =>
+    service({ id: name, name, images }),
+  );
+  const rules = rulesInForce(settings, scenario.pressed ?? true);
+  const ruled = await observeRuled(engineOf(scenario), engine, rules, { containers, services }, NOW);
+  const times = (ages: Readonly<Record<string, string>> = {}) =>
+    Object.fromEntries(Object.entries(ages).map(([name, age]) => [imageId(name), at(age) as number]));
+  const remembered = {
+    dangling: {},
+    firstSeen: times(scenario.firstSeen),
+    lastUsed: times(scenario.lastUsed),
+  };
+  const candidates = {
+    ...unruled({
+      containers: [],
+      images: [],
+      buildCache: [],
+      parents: new Set<string>(),
+      imageOfContainer: new Map(containers.map(({ id, imageId: used }) => [id, used])),
+    }),
+    ruled,
+  };
+  const { plan } = makePlan(candidates, remembered, settings, NOW);
+  return { settings, ruled, remembered, plan, now: NOW, rules };
+}
+
+function toLine(scenario: Scenario) {
+  const names = new Map([
+    ...Object.keys(scenario.images ?? {}).map((name) => [imageId(name), name] as const),
+    ...Object.keys(scenario.containers ?? {}).map((name) => [hexId(name), name] as const),
+  ]);
+  return ({ action, id, policy, rule, reason, references }: Judged) => {
+    const what = references?.length === 0 ? " by its id" : "";
+    const some = action === "remove" && (references?.length ?? 0) > 0 ? ` (${references?.join(", ")})` : "";
+    return `${action} ${names.get(id)}${what}${some}: ${policy} ${rule}: ${reason}`;
+  };
+}
+
+describe.each(scenarios)("$file: $title", (scenario) => {
+  it("what goes, in this order, and what stays, each with its reason", async () => {
+    const { plan } = await decide(scenario);
+    expect([...plan.remove, ...plan.keep].map(toLine(scenario))).toEqual(scenario.expected);
+  });
+
+  it("keeps to what must hold of every plan", async () => {
+    expect(violationsOfRules(await decide(scenario))).toEqual([]);
+  });
+
+  it("warns of the rules that name nothing though they look as if they should, and of no other", async () => {
+    const { ruled } = await decide(scenario);
+    expect(idleRules(ruled).map(({ fields }) => fields.policy)).toEqual(scenario.idle ?? []);
+  });
+});
+
+it("there are scenarios, and among them both objects that go and objects that stay", () => {
+  const lines = scenarios.flatMap(({ expected }) => expected);
+  expect(scenarios.length).toBeGreaterThanOrEqual(20);
+  expect(lines.filter((line) => line.startsWith("remove")).length).toBeGreaterThan(20);
+  expect(lines.filter((line) => line.startsWith("keep")).length).toBeGreaterThan(20);
+});
