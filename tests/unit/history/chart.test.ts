@@ -68,6 +68,18 @@ describe("a chart", () => {
     }
   });
 
+  it("in braille has four levels a row, the row's figure between the second and the third", () => {
+    for (const [percent, row, dots] of [
+      [75, 3, /[⠁⠈]/],
+      [78, 2, /[⠄⠠]/],
+      [25, 8, /[⠁⠈]/],
+    ] as const) {
+      const lines = plot(drawn([pass(3, { filesystems: [disk(percent, { highWatermarkPercent: 100 })] })]));
+      expect(lines.findIndex((line) => /[\u2801-\u28ff]/.test(line))).toBe(row);
+      expect(lines[row]).toMatch(dots);
+    }
+  });
+
   it("puts each pass below its moment, and the worst of several on top", () => {
     const lines = drawn([pass(7), pass(3.5), pass(3.499, { outcome: "failed", exitCode: 69 }), pass(0)]);
     expect(column(lines, "·")).toEqual([7, 79]);
