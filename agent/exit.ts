@@ -10,6 +10,8 @@ export const Exit = {
   pressureRemains: 10,
   /** The command line could not be understood (EX_USAGE). */
   usage: 64,
+  /** A Dockerfile does not make an image with the labels asked for, or could not be read (EX_DATAERR). */
+  dockerfiles: 65,
   /** The engine or a registry could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
   unavailable: 69,
   /** A bug in this program (EX_SOFTWARE). */
@@ -29,6 +31,7 @@ export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [Exit.ok, "done, or deliberately deferred"],
   [Exit.pressureRemains, "the pass ran, the disk is still above the high watermark"],
   [Exit.usage, "wrong usage"],
+  [Exit.dockerfiles, "a Dockerfile lacks a label, or could not be read"],
   [Exit.unavailable, "engine or registry unreachable, or a fact could not be read"],
   [Exit.bug, "a bug in this program"],
   [Exit.incomplete, "something planned could not be removed, or the pass was stopped by a signal"],

@@ -4,6 +4,7 @@ import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
+import { dockerfilesCommand } from "./dockerfiles.ts";
 import { historyCommand } from "./history.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
@@ -49,6 +50,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     reportCommand,
     validateCommand,
     authCommand,
+    dockerfilesCommand,
   ])
     cli = add(cli, done);
   try {
