@@ -153,7 +153,7 @@ async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[
 }
 
 /** The layers of every image, and the steps of those that share some with a member: what nobody else holds. */
-async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
+export async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
   const members = new Map(families.flatMap((family) => family.members.map(({ image }) => [image.id, image])));
   // Without their untagged parents: those hold what the family brought along, and go in later passes.
   const others = (await reader.namedImages({})).filter(({ id }) => !members.has(id));

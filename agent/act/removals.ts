@@ -9,7 +9,7 @@ import {
   stepSkipped,
 } from "../audit/events.ts";
 import { EngineError } from "../engine/errors.ts";
-import { LIVE_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import type { CacheRecord, ImageDetail, Service } from "../engine/types.ts";
 import { judgeCacheRecord } from "../plan/build-cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
@@ -186,7 +186,7 @@ export class Removals {
           // takes seconds with 1000 containers on the containerd store.
           containers:
             image.tags.length > 1
-              ? await reader.containers([...new Set([...LIVE_STATES, ...STOPPED_STATES])])
+              ? await reader.containers(ALL_STATES)
               : this.#context.retention.users.containers,
           services: await this.#services(),
         };

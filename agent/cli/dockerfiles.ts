@@ -83,7 +83,7 @@ function addCheck(yargs: Argv, done: Done): Argv {
         ? JSON.stringify(visibleDeep({ ok, labels: argv.label, files }), null, 2)
         : files.flatMap(({ path, findings }) => findings.map((finding) => toLine(path, finding))).join("\n");
       process.stdout.write(`${text}\n`);
-      done(ok ? Exit.ok : Exit.dockerfiles);
+      done(ok ? Exit.ok : Exit.refused);
     },
   );
 }

@@ -10,6 +10,7 @@ import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
+import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
 import { UsageError } from "./usage.ts";
 import { validateCommand } from "./validate.ts";
@@ -51,6 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     validateCommand,
     authCommand,
     dockerfilesCommand,
+    snapshotsCommand,
   ])
     cli = add(cli, done);
   try {

@@ -90,13 +90,16 @@ const onlyContextMakesAWriter: Rule = (files) =>
     )
     .map(({ path }) => `${path} loads the writer`);
 
+/** The pass deletes through act; snapshot commands, which a router asks for by name, through their one set of ports. */
 const onlyActAndPassNameTheWriter: Rule = (files) =>
   files
     .filter(({ all }) => all.includes("agent/engine/writer.ts"))
     .filter(
       ({ path }) =>
         !path.startsWith("agent/act/") &&
-        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts"].includes(path),
+        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts", "agent/snapshots/ports.ts"].includes(
+          path,
+        ),
     )
     .map(({ path }) => `${path} names the writer`);
 
@@ -106,6 +109,12 @@ const oneHome =
     files
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
+
+/** A file of its own in the bundle, which is loaded where metrics are wanted (agent/audit/textfile.ts). */
+const metricsAreApart: Rule = (files) =>
+  files
+    .filter(({ values }) => values.includes("agent/audit/metrics.ts"))
+    .map(({ path }) => `${path} loads the metrics`);
 
 const theLabelGuardIsPure: Rule = (files) =>
   files
@@ -167,11 +176,14 @@ const theFrontIsLight: Rule = (files) =>
 const RULES: Readonly<Record<string, Rule>> = {
   "gates and plan load nothing but themselves and pure helpers": decidingIsPure,
   "only the composition loads the writer": onlyContextMakesAWriter,
-  "only act, the pass and the composition name the writer's type": onlyActAndPassNameTheWriter,
+  "only act, the pass, the snapshots' ports and the composition name the writer's type":
+    onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/history/ticks.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
+  "the metrics are in no other file of the bundle": metricsAreApart,
   "dockerfile-ast is imported by the label guard's reader alone": oneHome(
     "dockerfile-ast",
     "agent/dockerfiles/parse.ts",
@@ -215,6 +227,9 @@ describe("the house", () => {
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
+    expect(valuesOf("agent/audit/metrics.ts")).toContain("prom-client");
+    // Nor do they bring the settings' schema along: that is in the front already.
+    expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
     expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/history/ticks.ts")).toContain("d3-time");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
@@ -269,6 +284,14 @@ describe("the rules themselves see what breaks them", () => {
       bad("gates", 'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;'),
     ],
     [
+      "a snapshot command that takes the writer past its ports",
+      onlyActAndPassNameTheWriter,
+      bad(
+        "snapshots",
+        'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;',
+      ),
+    ],
+    [
       "a second importer of dockerode",
       oneHome("dockerode", "agent/engine/client.ts"),
       bad("engine", 'import Docker from "dockerode"; new Docker();'),
@@ -287,6 +310,16 @@ describe("the rules themselves see what breaks them", () => {
       "a second importer of pino",
       oneHome("pino", "agent/audit/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
+    ],
+    [
+      "a second importer of prom-client",
+      oneHome("prom-client", "agent/audit/metrics.ts"),
+      bad("audit", 'import { Gauge } from "prom-client"; new Gauge({ name: "a", help: "b" });'),
+    ],
+    [
+      "a stage that loads the metrics",
+      metricsAreApart,
+      bad("audit", 'export const later = () => import("./metrics.ts");'),
     ],
     [
       "a second importer of dockerfile-ast",

@@ -1,6 +1,6 @@
+import type { FilesystemReport, PassFinished } from "../../agent/audit/events.ts";
 import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
-import type { Filesystem } from "../../agent/host/disk.ts";
 import type { Observation } from "../../agent/observation.ts";
 import type { Scope } from "../../agent/observe.ts";
 import { NOTHING_RULED } from "../../agent/observe-rules.ts";
@@ -69,6 +69,8 @@ export function containerDetail(changes: Partial<ContainerDetail> = {}): Contain
     createdAt: ago(3 * DAY),
     startedAt: ago(3 * DAY),
     finishedAt: ago(2 * DAY),
+    exitCode: 0,
+    oomKilled: false,
     sizeBytes: 1000,
     ...changes,
   };
@@ -102,7 +104,8 @@ export function observation(changes: Partial<Observation> = {}): Observation {
   };
 }
 
-export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
+/** Also as a finished pass reports it. */
+export function filesystem(changes: Partial<FilesystemReport> = {}): FilesystemReport {
   return {
     paths: ["/"],
     device: "1",
@@ -111,6 +114,34 @@ export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
     availableBytes: 50 * GiB,
     usedPercent: 50,
     inodesUsedPercent: 10,
+    totalInodes: 1_000_000,
+    freeInodes: 900_000,
+    highWatermarkPercent: 80,
+    ...changes,
+  };
+}
+
+/** A pass that found no pressure, unless told otherwise. */
+export function finished(changes: Partial<PassFinished> = {}): PassFinished {
+  return {
+    outcome: "below-watermark",
+    exitCode: 0,
+    reason: "below the high watermark of 80%: the cache stays as it is",
+    freedBytes: 0,
+    claimedBytes: 0,
+    durationSeconds: 0.25,
+    filesystems: [filesystem()],
+    removed: { container: 0, image: 0, "build-cache": 0 },
+    removedBytes: { container: 0, image: 0, "build-cache": 0 },
+    kept: 0,
+    gone: 0,
+    failed: 0,
+    objects: [],
+    rules: [],
+    deferralsInARow: 0,
+    deferredForSeconds: null,
+    engineRequests: 0,
+    gate: null,
     ...changes,
   };
 }
