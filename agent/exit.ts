@@ -12,7 +12,10 @@ export const Exit = {
   fallback: 11,
   /** The command line could not be understood (EX_USAGE). */
   usage: 64,
-  /** `snapshots commit`: there is no such container, or it did not end well (EX_DATAERR). */
+  /**
+   * What was handed over is refused (EX_DATAERR): a Dockerfile does not make an image with the labels asked for, or could
+   * not be read; a container to commit is not there, or did not end well.
+   */
   refused: 65,
   /** The engine or a registry could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
   unavailable: 69,
@@ -34,7 +37,10 @@ export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [Exit.pressureRemains, "the pass ran, the disk is still above the high watermark"],
   [Exit.fallback, "snapshots resolve: no fresh snapshot, the fallback was printed"],
   [Exit.usage, "wrong usage"],
-  [Exit.refused, "snapshots commit: no such container, or it did not end well"],
+  [
+    Exit.refused,
+    "refused: a Dockerfile lacks a label or could not be read; a container that is not there or did not end well",
+  ],
   [Exit.unavailable, "engine or registry unreachable, or a fact could not be read"],
   [Exit.bug, "a bug in this program"],
   [Exit.incomplete, "something planned could not be done or removed, or a signal came first"],

@@ -110,6 +110,15 @@ const oneHome =
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
 
+const theLabelGuardIsPure: Rule = (files) =>
+  files
+    .filter(({ path }) => path.startsWith("agent/dockerfiles/"))
+    .flatMap(({ path, values }) =>
+      values
+        .filter((value) => !value.startsWith("agent/dockerfiles/") && value !== "dockerfile-ast")
+        .map((value) => `${path} loads ${value}`),
+    );
+
 const timeHasOneHome: Rule = (files) =>
   files
     .filter(({ path }) => path !== "agent/host/clock.ts")
@@ -138,7 +147,7 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
-const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3"];
+const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -166,6 +175,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "dockerfile-ast is imported by the label guard's reader alone": oneHome(
+    "dockerfile-ast",
+    "agent/dockerfiles/parse.ts",
+  ),
+  "the label guard loads nothing but itself and its parser": theLabelGuardIsPure,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "nobody ends the process but the front": nobodyExits,
@@ -204,6 +218,7 @@ describe("the house", () => {
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
+    expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
@@ -282,6 +297,16 @@ describe("the rules themselves see what breaks them", () => {
       "a second importer of pino",
       oneHome("pino", "agent/audit/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
+    ],
+    [
+      "a second importer of dockerfile-ast",
+      oneHome("dockerfile-ast", "agent/dockerfiles/parse.ts"),
+      bad("dockerfiles", 'import { DockerfileParser } from "dockerfile-ast"; DockerfileParser.parse("");'),
+    ],
+    [
+      "a label guard that reads files",
+      theLabelGuardIsPure,
+      bad("dockerfiles", 'import { readFileSync } from "node:fs"; readFileSync("Dockerfile");'),
     ],
     ["a look at Date.now", timeHasOneHome, bad("plan", "export const at = Date.now();")],
     ["Date.now handed on", timeHasOneHome, bad("plan", "export const clock = { now: Date.now };")],

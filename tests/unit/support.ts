@@ -133,6 +133,6 @@ export const rememberedDangling = (dangling: Readonly<Record<string, number>>): 
 /** A pass under pressure without rules. */
 export const PRUNE_ONLY: Scope = {
   prune: true,
-  rules: { retention: [], orphans: [] },
+  rules: { retention: [], orphans: [], pressed: true },
   forecastCache: false,
 };
