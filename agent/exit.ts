@@ -13,8 +13,8 @@ export const Exit = {
   /** The command line could not be understood (EX_USAGE). */
   usage: 64,
   /**
-   * What was handed over is refused (EX_DATAERR): a Dockerfile does not make an image with the labels asked for, or could
-   * not be read; a container to commit is not there, or did not end well.
+   * What was handed over is not as it must be (EX_DATAERR): a Dockerfile does not make an image with the labels asked
+   * for or could not be read; a container to be committed is not there, or did not end well.
    */
   refused: 65,
   /** The engine or a registry could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
@@ -39,7 +39,7 @@ export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [Exit.usage, "wrong usage"],
   [
     Exit.refused,
-    "refused: a Dockerfile lacks a label or could not be read; a container that is not there or did not end well",
+    "dockerfiles check: a label is missing; snapshots commit: no such container, or it did not end well",
   ],
   [Exit.unavailable, "engine or registry unreachable, or a fact could not be read"],
   [Exit.bug, "a bug in this program"],

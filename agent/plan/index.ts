@@ -116,8 +116,8 @@ export function makePlan(
 }
 
 /**
- * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would lose its name and
- * stay (all engines), and be no rule's any more.
+ * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would
+ * lose its name and stay (all engines), and be no rule's any more.
  */
 function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const layersOf = new Map(
