@@ -33,6 +33,8 @@ export interface LimitsReport {
   readonly events: readonly AuditEvent[];
   readonly removed: number;
   readonly failed: number;
+  /** Ids of what resumed runs had left nameless below those removed, and that went with them. */
+  readonly below: readonly string[];
 }
 
 /**
@@ -58,6 +60,7 @@ const notApplied = (reason: string): LimitsReport => ({
   events: [],
   removed: 0,
   failed: 0,
+  below: [],
 });
 
 async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
@@ -89,8 +92,9 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
     false,
   );
   const removed = new Set(tally.removed.map(({ id }) => id));
+  const below: string[] = [];
   for (const { image } of candidates.value.ruled.families.flatMap(({ members }) => members)) {
-    if (removed.has(image.id)) await removeBelow(ports, image);
+    if (removed.has(image.id)) below.push(...(await removeBelow(ports, image)));
   }
   return {
     applied: ending === null,
@@ -98,13 +102,14 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
     events: events.filter(({ event }) => event.startsWith("object.")),
     removed: removed.size,
     failed: tally.count("failed"),
+    below,
   };
 }
 
 /** What resumed runs left nameless below a snapshot that is gone; what stays of it is for the prune. */
-async function removeBelow(ports: SnapshotPorts, image: ImageDetail): Promise<void> {
+async function removeBelow(ports: SnapshotPorts, image: ImageDetail): Promise<readonly string[]> {
   const identity = identityOf(image.labels);
-  if (identity !== null) await removeNameless(ports, image.parentId, identity);
+  return identity === null ? [] : (await removeNameless(ports, image.parentId, identity)).removed;
 }
 
 /** The family of snapshots alone, less what a rule of the operator's own names first. */
@@ -114,6 +119,7 @@ async function observeSnapshots({ reader, clock }: SnapshotPorts, settings: Sett
   const { swarm } = engine.value.info;
   const live = await ask("the containers", () => reader.containers(LIVE_STATES));
   const services = await ask("the services", () => readServices(reader, swarm));
+  // In force at every commit, whatever `snapshots.when` says of passes.
   const rules = { retention: [snapshotRule(settings.snapshots)], orphans: [], pressed: true };
   const scope = { prune: false, rules, forecastCache: false };
   const found = await observeCandidates(

@@ -38,6 +38,7 @@ export function describeCommit(report: CommitReport): Lines {
     const line = sentence({ ...event, fields: visibleDeep(event.fields) as typeof event.fields }).trim();
     (event.level === "info" ? out : err).push(line);
   }
+  for (const id of limits?.below ?? []) out.push(`Removed ${shortId(id)}, on which one of these was made`);
   if (limits?.applied === false) err.push(`the limits were not applied: ${visible(limits.reason)}`);
   return { out, err };
 }

@@ -53,16 +53,17 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
 
   interface Call {
     readonly snapshots?: object;
+    readonly retention?: readonly object[];
     readonly socketPath?: string;
     readonly env?: Readonly<Record<string, string>>;
     readonly whileRunning?: Parameters<typeof runAgent>[0]["whileRunning"];
   }
 
   function call(args: readonly string[], given: Call = {}): Promise<AgentResult> {
-    const { snapshots = {}, socketPath = host.socketPath, whileRunning } = given;
+    const { snapshots = {}, retention = [], socketPath = host.socketPath, whileRunning } = given;
     return runAgent({
       args: ["snapshots", ...args],
-      settings: { engine: { socketPath }, lockFile, snapshots },
+      settings: { engine: { socketPath }, lockFile, snapshots, retention },
       stateDir,
       ...(whileRunning === undefined ? {} : { whileRunning }),
     });
@@ -856,8 +857,11 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       const first = await snapshot("41", ["--ttl", "1s"]);
       await commit(await job(0, first), "41", ["--remove-container", "--ttl", "1s"]);
       await sleep(PAST_GRACE);
-      const kept = await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
-      expect((await host.images()).sort()).toEqual([...before, kept].sort());
+      const options = ["--remove-container", "--json", "--ttl", "1h"];
+      const { stdout } = await commit(await job(), "42", options, { snapshots: LIMITS });
+      const document = JSON.parse(stdout);
+      expect(document.limits).toMatchObject({ removed: 1, below: containerd ? [] : [first] });
+      expect((await host.images()).sort()).toEqual([...before, document.snapshot.id].sort());
     });
 
     it("but never what is in use", async () => {
@@ -869,6 +873,17 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       await host.docker.getContainer("user").remove();
       await snapshot("43", ["--ttl", "1h"], { snapshots: LIMITS });
       expect(await items()).toEqual(["42", "43"]);
+    });
+
+    it("nor what a rule of the operator's own names first", async () => {
+      const retention = [
+        { name: "long", match: { repositories: ["ci-snapshot/web-41-*"] }, olderThan: "30d" },
+      ];
+      await snapshot("40", ["--ttl", "1s"]);
+      await snapshot("41", ["--ttl", "1s"]);
+      await sleep(PAST_GRACE);
+      await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS, retention });
+      expect(await items()).toEqual(["41", "42"]);
     });
 
     it("nor an image that is no snapshot, whatever its labels", async () => {
