@@ -533,6 +533,9 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
         const unused = await dated("use-unused:1");
 
         const rule = family("use", { olderThan: "1h" }, { repositories: ["use-*", "127.0.0.1:5000/use-*"] });
+        // The plan knows it already, not only the look before each deletion.
+        const dry = await pass([rule], { args: ["run", "--dry-run"] });
+        expect(eventsOf(dry.events, "object.planned").map(({ id }) => id)).toEqual([unused]);
         const ran = await pass([rule]);
         expect(ran.code).toBe(0);
         expect(fates(ran.events)).toEqual({
