@@ -1,4 +1,4 @@
-import type { Acted } from "./act/ports.ts";
+import type { Tally } from "./act/tally.ts";
 import type { PassFinished, RuleReport } from "./audit/events.ts";
 import type { Journal } from "./audit/journal.ts";
 import type { State } from "./audit/state.ts";
@@ -8,7 +8,7 @@ import type { ExitCode } from "./exit.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import type { Clock } from "./host/clock.ts";
 import type { Engine } from "./observe.ts";
-import type { RulesInForce } from "./observe-rules.ts";
+import type { Rules } from "./observe-rules.ts";
 import type { Pressure } from "./pressure.ts";
 import type { Sightings } from "./sightings.ts";
 
@@ -40,9 +40,10 @@ export interface Course {
   readonly startedAt: number;
   before: Pressure;
   readonly state: State;
-  /** The pass is about `prune` as well, not only about rules that do not wait for pressure. */
-  pressed: boolean;
-  rules: RulesInForce;
+  /** `pressed`: the pass is about `prune` as well, not only about rules that do not wait for pressure. */
+  rules: Rules;
+  /** What became of objects so far. */
+  readonly tally: Tally;
   engine: Engine | null;
   gatekeeper: Gatekeeper | null;
   dangling: Sightings | null;
@@ -53,7 +54,6 @@ export interface Course {
 /** How a pass ended, before the disk was measured again. */
 export type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
   readonly exitCode: ExitCode;
-  readonly acted?: Acted;
   /** Of a dry run, which acts on nothing. */
   readonly keptByPlan?: number;
   readonly rules?: readonly RuleReport[];

@@ -8,13 +8,20 @@ export const Exit = {
   ok: 0,
   /** The pass ran under disk pressure and the disk is still above the high watermark. */
   pressureRemains: 10,
+  /** `snapshots resolve`: no fresh snapshot, the fallback was printed. */
+  fallback: 11,
   /** The command line could not be understood (EX_USAGE). */
   usage: 64,
+  /**
+   * What was handed over is not as it must be (EX_DATAERR): a Dockerfile does not make an image with the labels asked
+   * for or could not be read; a container to be committed is not there, or did not end well.
+   */
+  refused: 65,
   /** The engine or a registry could not be reached, or a fact a decision needs could not be read (EX_UNAVAILABLE). */
   unavailable: 69,
   /** A bug in this program (EX_SOFTWARE). */
   bug: 70,
-  /** Something that was planned could not be removed, or the pass was told to stop first (EX_TEMPFAIL). */
+  /** Something that was planned could not be done or removed, or a signal came first (EX_TEMPFAIL). */
   incomplete: 75,
   /** A registry refused the stored username or password (EX_NOPERM). */
   credentials: 77,
@@ -28,10 +35,15 @@ export type ExitCode = (typeof Exit)[keyof typeof Exit];
 export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [Exit.ok, "done, or deliberately deferred"],
   [Exit.pressureRemains, "the pass ran, the disk is still above the high watermark"],
+  [Exit.fallback, "snapshots resolve: no fresh snapshot, the fallback was printed"],
   [Exit.usage, "wrong usage"],
+  [
+    Exit.refused,
+    "dockerfiles check: a label is missing; snapshots commit: no such container, or it did not end well",
+  ],
   [Exit.unavailable, "engine or registry unreachable, or a fact could not be read"],
   [Exit.bug, "a bug in this program"],
-  [Exit.incomplete, "something planned could not be removed, or the pass was stopped by a signal"],
+  [Exit.incomplete, "something planned could not be done or removed, or a signal came first"],
   [Exit.credentials, "a registry refused the stored username or password"],
   [Exit.settings, "the settings are not valid, or no credentials are configured"],
 ];

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { passFinished } from "./audit/events.ts";
-import { auditLine, journalListens, PRIORITY } from "./audit/line.ts";
+import { auditLine, journalListens } from "./audit/line.ts";
 import { loadState, NO_DEFERRALS, saveState } from "./audit/state.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
@@ -79,9 +79,9 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
     // The full program says so, in the place where all such events are said.
     return false;
   }
-  const line = auditLine(passFinished(finished, "info"), pass, systemClock.now());
+  const event = passFinished(finished, "info");
   try {
-    writeSync(1, journalListens(process.env.JOURNAL_STREAM) ? `<${PRIORITY.info}>${line}` : line);
+    writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }

@@ -6,17 +6,21 @@ import type { Engine } from "./observe.ts";
 import { type Measured, NOT_MEASURED } from "./plan/footprint.ts";
 import type { Ruled } from "./plan/index.ts";
 import { judgeOrphan, type OrphanFacts, orphanRule, worthAsking } from "./plan/orphans.ts";
-import { claim, type Family, needsMeasuring, unlabelled } from "./plan/retention.ts";
-import type { LabelRule, OrphanRule, RetentionRule } from "./settings/settings.ts";
+import { claim, type Family, fits, needsMeasuring, unlabelled } from "./plan/retention.ts";
+import type { LabelRule, OrphanRule, RetentionRule, When } from "./settings/settings.ts";
 
 /** Inspections under way at once, as in observe.ts. */
 const CONCURRENCY = 4;
 
-/** Rules in force in this pass. */
-export interface RulesInForce {
+/** Every rule, and whether those that wait for pressure are in force. */
+export interface Rules {
   readonly retention: readonly RetentionRule[];
   readonly orphans: readonly OrphanRule[];
+  readonly pressed: boolean;
 }
+
+export const inForce = ({ pressed }: Pick<Rules, "pressed">, { when }: { readonly when: When }): boolean =>
+  pressed || when === "always";
 
 /** What runs and what may need an image, from the last look at the gates. */
 export interface Seen {
@@ -29,8 +33,10 @@ export interface Seen {
 export const NOTHING_RULED: Ruled = {
   orphans: [],
   families: [],
+  resting: [],
   measured: NOT_MEASURED,
   lookalikes: new Map(),
+  named: new Set(),
   unread: [],
   users: { containers: [], services: [] },
   manager: false,
@@ -44,17 +50,25 @@ export const NOTHING_RULED: Ruled = {
 export async function observeRuled(
   reader: EngineReader,
   engine: Engine,
-  rules: RulesInForce,
+  rules: Rules,
   { containers, services }: Seen,
   now: number,
 ): Promise<Ruled> {
   const orphans = await observeOrphans(reader, rules.orphans, containers, now);
-  const { images, unread } = await observeNamed(reader, rules.retention);
-  const families = claim(rules.retention, images);
+  const { images, unread } = rules.retention.some((rule) => inForce(rules, rule))
+    ? await observeNamed(reader, rules.retention)
+    : { images: [], unread: [] };
+  // A name belongs to the first rule that names it, in force or not: else a later one would take it in quiet passes.
+  const claimed = claim(rules.retention, images);
+  const families = claimed.filter(({ rule }) => inForce(rules, rule));
   return {
-    orphans,
+    orphans: orphans.filter(({ rule }) => inForce(rules, rule)),
     families,
+    resting: claimed.filter(({ rule }) => !inForce(rules, rule)),
     unread,
+    named: new Set(
+      rules.retention.filter((rule) => images.some((image) => fits(rule, image))).map(({ name }) => name),
+    ),
     lookalikes: new Map(rules.retention.map((rule) => [rule.name, unlabelled(rule, images)])),
     measured: families.some(needsMeasuring)
       ? await measure(reader, families.filter(needsMeasuring))
@@ -111,8 +125,8 @@ export async function observeOverdue(
 
 /**
  * Every image that a rule may name, inspected. On the containerd store only the list tells the whole size, unpacked
- * layers and all; the inspection tells that of the blobs (28.5). The full list takes 6 s for 1000 images on the containerd store, so
- * the engine is asked by name or label; its own pattern knows no `**`, and then it is the full list.
+ * layers and all; the inspection tells that of the blobs (28.5). There the full list takes 6 s for 1000 images, so the
+ * engine is asked by name or label; its own pattern knows no `**`, and then it is the full list.
  */
 async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[]) {
   const byName = rules.flatMap(({ match }) => match.repositories.map(({ text }) => text));
@@ -129,14 +143,17 @@ async function observeNamed(reader: EngineReader, rules: readonly RetentionRule[
   return {
     images: found.flatMap((image, index) => {
       if (image === "gone" || image === "refused") return [];
-      return [{ ...image, sizeBytes: Math.max(image.sizeBytes, summaries[index]?.sizeBytes ?? 0) }];
+      const { sizeBytes = 0, labels = {} } = summaries[index] ?? {};
+      return [
+        { ...image, sizeBytes: Math.max(image.sizeBytes, sizeBytes), labels: { ...labels, ...image.labels } },
+      ];
     }),
     unread: summaries.filter((_, index) => found[index] === "refused"),
   };
 }
 
 /** The layers of every image, and the steps of those that share some with a member: what nobody else holds. */
-async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
+export async function measure(reader: EngineReader, families: readonly Family[]): Promise<Measured> {
   const members = new Map(families.flatMap((family) => family.members.map(({ image }) => [image.id, image])));
   // Without their untagged parents: those hold what the family brought along, and go in later passes.
   const others = (await reader.namedImages({})).filter(({ id }) => !members.has(id));

@@ -11,7 +11,7 @@ import type {
 } from "./engine/types.ts";
 import { type Fact, known, unknown } from "./facts.ts";
 import type { Observation } from "./observation.ts";
-import { NOTHING_RULED, observeOverdue, observeRuled, type RulesInForce } from "./observe-rules.ts";
+import { inForce, NOTHING_RULED, observeOverdue, observeRuled, type Rules } from "./observe-rules.ts";
 import { worthInspecting } from "./plan/containers.ts";
 import { type ImageFacts, keptUnseen } from "./plan/images.ts";
 import type { Candidates } from "./plan/index.ts";
@@ -118,7 +118,7 @@ async function readFailingGlobals(
 export interface Scope {
   /** What `prune` is about is looked at: the disk is under pressure, or nobody asks whether it is. */
   readonly prune: boolean;
-  readonly rules: RulesInForce;
+  readonly rules: Rules;
   /**
    * List the build cache as well, for a plan that is shown and not acted on; a pass that acts lets the engine decide,
    * and records what it reports.
@@ -142,7 +142,7 @@ export function observeCandidates(
 ): Promise<Fact<Candidates>> {
   if (!live.known) return Promise.resolve(live);
   const { rules } = scope;
-  const ruled = rules.orphans.length + rules.retention.length > 0;
+  const ruled = [...rules.orphans, ...rules.retention].some((rule) => inForce(rules, rule));
   if (ruled && !services.known) return Promise.resolve(services);
   const prune = scope.prune ? settings.prune : NOTHING_TO_PRUNE(settings.prune);
   return ask("the objects to judge", async () => {
@@ -170,9 +170,10 @@ export function observeCandidates(
       imageOfContainer: new Map(all.map(({ id, imageId }) => [id, imageId])),
       parents: await readParents(images),
       buildCache: prune.buildCache && scope.forecastCache ? ((await reader.buildCache(true)) ?? []) : [],
-      ruled: services.known
-        ? await observeRuled(reader, engine, rules, { containers: all, services: services.value }, now)
-        : NOTHING_RULED,
+      ruled:
+        ruled && services.known
+          ? await observeRuled(reader, engine, rules, { containers: all, services: services.value }, now)
+          : NOTHING_RULED,
     };
   });
 

@@ -1,5 +1,6 @@
 import { execute } from "./act/execute.ts";
 import type { Acted } from "./act/ports.ts";
+import { Tally } from "./act/tally.ts";
 import {
   factUnknown,
   gateVerdict,
@@ -12,7 +13,7 @@ import {
   serviceIgnored,
 } from "./audit/events.ts";
 import type { Journal } from "./audit/journal.ts";
-import { NO_DEFERRALS } from "./audit/state.ts";
+import { NO_DEFERRALS, type State } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { Exit, type ExitCode } from "./exit.ts";
 import { known } from "./facts.ts";
@@ -23,13 +24,14 @@ import type { Verdict } from "./gates/verdict.ts";
 import { type Lock, takeLock } from "./host/lock.ts";
 import { nameMounts } from "./host/mounts.ts";
 import { observeCandidates, observeEngine } from "./observe.ts";
+import { inForce } from "./observe-rules.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { belowWatermark, readable, readPressure, watches } from "./pressure.ts";
 import { readState, record, report } from "./report.ts";
-import { idleRules, isEmpty, reportRules, rulesInForce, unmeasured } from "./rules.ts";
+import { anyInForce, idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
-import { remember, sincesOf } from "./sightings.ts";
+import { remember, rememberUses, sincesOf } from "./sightings.ts";
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -41,8 +43,8 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const state = readState(ports, options.dryRun);
   const before = await readPressure(settings.disk, state.engineRoot);
   const pressed = before.verdict.verdict !== "closed" || options.withoutPressure;
-  const rules = rulesInForce(settings, pressed);
-  if (!pressed && isEmpty(rules)) {
+  const rules = rulesOf(settings, pressed);
+  if (!pressed && !anyInForce(rules)) {
     const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
     if (!options.dryRun) record(ports, startedAt, finished, { deferrals: NO_DEFERRALS });
@@ -65,8 +67,8 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
     startedAt,
     before,
     state,
-    pressed,
     rules,
+    tally: new Tally(),
     engine: null,
     gatekeeper: null,
     dangling: null,
@@ -124,8 +126,7 @@ async function observeAndAct(
   const { rootDir } = engine.value.info;
   if (!watches(course.before, rootDir)) {
     course.before = await readPressure(settings.disk, rootDir);
-    course.pressed ||= course.before.verdict.verdict === "open";
-    course.rules = rulesInForce(settings, course.pressed);
+    if (course.before.verdict.verdict !== "closed") course.rules = rulesOf(settings, true);
   }
 
   const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, course.state.busy);
@@ -137,9 +138,13 @@ async function observeAndAct(
     journal.emit(serviceIgnored({ service, why, busySeconds }));
   }
   const notOpen = firstNotOpen(verdicts);
-  if (notOpen !== null) return deferred(notOpen);
+  if (notOpen !== null) {
+    course.families = usesWhileDeferred(course.state, gatekeeper, clock.now());
+    return deferred(notOpen);
+  }
 
-  const { pressed, rules, state } = course;
+  const { rules, state } = course;
+  const { pressed } = rules;
   const { prune } = settings;
   const candidates = await observeCandidates(
     reader,
@@ -158,7 +163,7 @@ async function observeAndAct(
   const { ruled } = candidates.value;
   const remembered = remember(state, candidates.value, prune, now);
   if (pressed && prune.images) course.dangling = remembered.dangling;
-  course.families = remembered.families;
+  if (rules.retention.some((rule) => inForce(rules, rule))) course.families = remembered.families;
   const { plan, context } = makePlan(candidates.value, sincesOf(remembered), settings, now);
   const cache = !pressed || !prune.buildCache ? "off" : options.dryRun ? "forecast" : "engine-decides";
   journal.emit(prunePlanned(plan, prune.until, cache));
@@ -184,6 +189,7 @@ async function observeAndAct(
       journal,
       clock,
       stop,
+      tally: course.tally,
       gatesAskedAt: gatekeeper.askedAt,
       askGates: async () => {
         const notOpen = firstNotOpen(await gatekeeper.lookAgain());
@@ -205,12 +211,15 @@ async function observeAndAct(
     settings,
     pressed,
   );
-  return { ...judgeActed(acted, plan), acted, rules: reportRules(rules, ruled, acted.tally) };
+  return {
+    ...judgeActed(acted, course.tally, plan),
+    rules: reportRules(rules, ruled, course.tally),
+  };
 }
 
 /** How the deletions ended; whether pressure remains is seen later, by measuring. Pure. */
-function judgeActed({ ending, tally }: Acted, plan: Plan): Ended {
-  const { removed } = tally;
+function judgeActed({ ending }: Acted, tally: Tally, plan: Plan): Ended {
+  const taken = tally.count("removed") + tally.count("untagged");
   const failed = tally.count("failed");
   if (ending?.by === "engine") {
     return { outcome: "failed", exitCode: Exit.unavailable, reason: ending.error.message, gate: null };
@@ -234,7 +243,7 @@ function judgeActed({ ending, tally }: Acted, plan: Plan): Ended {
     };
   }
   const done = { exitCode: Exit.ok, gate: null };
-  if (removed.length > 0) {
+  if (taken > 0) {
     const reason =
       ending?.by === "low-watermark" ? "every filesystem is below the low watermark" : "the plan is done";
     return { ...done, outcome: "pruned", reason };
@@ -259,6 +268,12 @@ function failed({ reason, gate }: Verdict): Ended {
 
 function deferred({ verdict, reason, gate }: Verdict): Ended {
   return { outcome: "deferred", exitCode: verdict === "unknown" ? Exit.unavailable : Exit.ok, reason, gate };
+}
+
+/** Which images are in use while a run is live: nobody sees it later. Only where a rule goes by it. */
+function usesWhileDeferred(state: State, { seen }: Gatekeeper, now: number): Course["families"] {
+  const { live } = seen;
+  return live.known ? { undated: state.undated, uses: rememberUses(state.uses, live.value, now) } : null;
 }
 
 /** Logs a verdict, and what could not be read as what it is. */

@@ -11,7 +11,7 @@ import { type Engine, observeCandidates, observeEngine } from "./observe.ts";
 import { makePlan } from "./plan/index.ts";
 import type { Plan } from "./plan/plan.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
-import { idleRules, reportRules, rulesInForce, unmeasured } from "./rules.ts";
+import { idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
 import { remember, sincesOf } from "./sightings.ts";
 
@@ -78,7 +78,7 @@ export async function previewPlan(
 ): Promise<Fact<PlanPreview>> {
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const now = systemClock.now();
-  const rules = rulesInForce(settings, true);
+  const rules = rulesOf(settings, true);
   const candidates = await observeCandidates(
     reader,
     engine.value,

@@ -8,7 +8,7 @@ import {
   stateUnwritable,
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
-import { loadState, NO_DEFERRALS, type State, saveState, setAside } from "./audit/state.ts";
+import { loadState, type State, saveState, setAside } from "./audit/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
@@ -25,7 +25,7 @@ export async function report(
   ended: Ended,
 ): Promise<ExitCode> {
   const { clock, journal } = ports;
-  const tally = ended.acted?.tally;
+  const { tally } = course;
   const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
   const after = await readPressure(settings.disk, engineRoot);
   let { outcome, exitCode, reason } = ended;
@@ -37,13 +37,13 @@ export async function report(
     }
   }
   const ranThrough = outcome === "pruned" || outcome === "nothing-eligible" || outcome === "incomplete";
-  const pressed = !options.withoutPressure && after.verdict.verdict === "open";
+  const pressed = course.rules.pressed && !options.withoutPressure && after.verdict.verdict === "open";
   if (ranThrough && pressed && ended.gate === null && !ports.stop.aborted) {
     journal.emit(
       passIneffective({
         cause: "pressure-remains",
         reason: after.verdict.reason,
-        removed: tally?.removed.length ?? 0,
+        removed: tally.removed.length,
         holders: await readHolders(ports.reader, after, engineRoot),
       }),
     );
@@ -61,14 +61,14 @@ export async function report(
     exitCode,
     reason,
     freedBytes: freed(course.before, after),
-    claimedBytes: tally?.claimedBytes ?? 0,
+    claimedBytes: tally.claimedBytes,
     durationSeconds: (now - course.startedAt) / 1000,
     filesystems: readable(after.filesystems),
-    removed: countByKind(tally?.removed ?? []),
-    kept: tally?.count("kept") ?? ended.keptByPlan ?? 0,
-    gone: tally?.count("gone") ?? 0,
-    failed: tally?.count("failed") ?? 0,
-    objects: tally?.objects ?? [],
+    removed: countByKind(tally.removed),
+    kept: tally.count("kept") + (ended.keptByPlan ?? 0),
+    gone: tally.count("gone"),
+    failed: tally.count("failed"),
+    objects: tally.objects,
     rules: ended.rules ?? [],
     deferralsInARow: deferrals.count,
     deferredForSeconds: deferredFor,
@@ -93,13 +93,13 @@ export async function report(
   return exitCode;
 }
 
-/** Deferrals count under pressure alone: with pressure gone there is nothing to be put off. */
+/** A pass that a person asked for without pressure counts for nothing when it is put off. */
 function deferralsAfter(options: PassOptions, course: Course, outcome: PassFinished["outcome"]) {
   const { state, before, startedAt } = course;
-  if (options.dryRun) return state.deferrals;
-  if (before.verdict.verdict === "closed" && !options.withoutPressure) return NO_DEFERRALS;
-  if (outcome === "deferred" && before.verdict.verdict !== "open") return state.deferrals;
-  return nextDeferrals(state, outcome, startedAt);
+  const byHand = options.withoutPressure && before.verdict.verdict !== "open";
+  return options.dryRun || (byHand && outcome === "deferred")
+    ? state.deferrals
+    : nextDeferrals(state, outcome, startedAt);
 }
 
 /** Available space now less that before, over the filesystems that both looks could read. Pure. */

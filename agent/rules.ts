@@ -1,27 +1,25 @@
 import type { Tally } from "./act/tally.ts";
 import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "./audit/events.ts";
 import { matchingLabel } from "./labels.ts";
-import type { RulesInForce } from "./observe-rules.ts";
+import { inForce, type Rules } from "./observe-rules.ts";
 import type { Ruled } from "./plan/index.ts";
 import { sizeOfFamily } from "./plan/retention.ts";
 import { retentionRules } from "./settings/rules.ts";
 import type { Settings } from "./settings/settings.ts";
 
-/** The rules that a pass goes by: without pressure, those that do not wait for it. Pure. */
-export function rulesInForce(settings: Settings, pressed: boolean): RulesInForce {
-  const inForce = <T extends { readonly when: "always" | "pressure" }>(rules: readonly T[]) =>
-    rules.filter(({ when }) => pressed || when === "always");
-  return { retention: inForce(retentionRules(settings)), orphans: inForce(settings.orphans) };
+/** The rules that a pass goes by. Pure. @param pressed without pressure, those that wait for it are not in force */
+export function rulesOf(settings: Settings, pressed: boolean): Rules {
+  return { retention: retentionRules(settings), orphans: settings.orphans, pressed };
 }
 
-export const isEmpty = ({ retention, orphans }: RulesInForce): boolean =>
-  retention.length + orphans.length === 0;
+export const anyInForce = (rules: Rules): boolean =>
+  [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));
 
 /** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
-export function reportRules(rules: RulesInForce, ruled: Ruled, tally: Tally | null): RuleReport[] {
+export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): RuleReport[] {
   const counted = (policy: string) => {
-    const { removed = 0, failed = 0 } = tally?.ofPolicy(policy) ?? {};
-    return { removed, failed };
+    const { removed = 0, untagged = 0, failed = 0 } = tally?.ofPolicy(policy) ?? {};
+    return { removed: removed + untagged, failed };
   };
   const gone = new Set(tally?.removed.map(({ policy, id }) => `${policy} ${id}`));
   return [
@@ -36,13 +34,15 @@ export function reportRules(rules: RulesInForce, ruled: Ruled, tally: Tally | nu
         keptBytes: sizeOfFamily({ rule, members: left }, ruled.measured, members),
       };
     }),
-    ...rules.orphans.map(({ name }) => ({
-      list: "orphans" as const,
-      name,
-      matched: ruled.orphans.filter(({ rule }) => rule.name === name).length,
-      ...counted(`orphans/${name}`),
-      keptBytes: null,
-    })),
+    ...rules.orphans
+      .filter((rule) => inForce(rules, rule))
+      .map(({ name }) => ({
+        list: "orphans" as const,
+        name,
+        matched: ruled.orphans.filter(({ rule }) => rule.name === name).length,
+        ...counted(`orphans/${name}`),
+        keptBytes: null,
+      })),
   ];
 }
 
@@ -50,10 +50,10 @@ export function reportRules(rules: RulesInForce, ruled: Ruled, tally: Tally | nu
  * A rule that asks for a label and names nothing, while what looks like its family piles up without it: images of its
  * repositories, or the images of containers that carry the label (put on at run time, and on no image). Pure.
  */
-export function idleRules({ families, users, lookalikes }: Ruled): AuditEvent[] {
+export function idleRules({ families, users, lookalikes, named }: Ruled): AuditEvent[] {
   return families.flatMap((family) => {
     const { name, match } = family.rule;
-    if (match.labels.length === 0 || family.members.length > 0) return [];
+    if (match.labels.length === 0 || named.has(name)) return [];
     const unlabelled = lookalikes.get(name) ?? [];
     const containers = users.containers.filter(
       ({ labels }) => matchingLabel(labels, match.labels) !== undefined,

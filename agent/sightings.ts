@@ -1,5 +1,5 @@
 import type { State } from "./audit/state.ts";
-import type { ImageSummary } from "./engine/types.ts";
+import type { ContainerSummary, ImageSummary } from "./engine/types.ts";
 import { isDangling } from "./plan/images.ts";
 import type { Candidates, Remembered, Ruled } from "./plan/index.ts";
 import { isUndated } from "./plan/retention.ts";
@@ -54,8 +54,8 @@ export function danglingSeen(
   return stillSeen(before, ids, 1000 * (until + LISTING_SLACK), now);
 }
 
-/** Passes of a daily timer, with its jitter; with a longer gap nobody knows whether an image came anew meanwhile. */
-const FAMILY_GAP = 25 * 3_600_000;
+/** Deferred passes do not look at images; with a longer gap nobody knows whether one came anew meanwhile. */
+const FAMILY_GAP = 7 * 24 * 3_600_000;
 
 /** What the state is to remember after this look. */
 export interface Memories {
@@ -88,14 +88,35 @@ export function sincesOf({ dangling, families }: Memories): Remembered {
 
 function rememberFamilies(
   before: Pick<State, "undated" | "uses">,
-  { families, users }: Pick<Ruled, "families" | "users">,
+  { families, resting, users }: Pick<Ruled, "families" | "resting" | "users">,
   now: number,
 ): Pick<State, "undated" | "uses"> {
-  const images = families.flatMap(({ members }) => members.map(({ image }) => image));
+  const images = [...families, ...resting].flatMap(({ members }) => members.map(({ image }) => image));
   const undated = images.filter(isUndated).map(({ id }) => id);
   const uses = images.flatMap((image) => {
     const last = userOf(image, users) === null ? before.uses[image.id] : now;
-    return last === undefined ? [] : [[image.id, last] as const];
+    // From a clock that was ahead.
+    return last === undefined || last > now ? [] : [[image.id, last] as const];
   });
   return { undated: stillSeen(before.undated, undated, FAMILY_GAP, now), uses: Object.fromEntries(uses) };
+}
+
+/** How many images of which no rule has said yet whether they are of a family are remembered as used. */
+const MOST_USES = 500;
+
+/**
+ * What a pass that was put off still learns: which images are in use while runs are live. The next one that looks at
+ * families forgets those that belong to none. Pure. @param now milliseconds
+ */
+export function rememberUses(
+  before: State["uses"],
+  live: readonly Pick<ContainerSummary, "imageId">[],
+  now: number,
+): State["uses"] {
+  const uses = { ...before, ...Object.fromEntries(live.map(({ imageId }) => [imageId, now])) };
+  return Object.fromEntries(
+    Object.entries(uses)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, MOST_USES),
+  );
 }

@@ -83,6 +83,8 @@ in
       StateDirectory = "ci-docker-auth";
       StateDirectoryMode = "0700";
       SyslogIdentifier = "ci-docker-auth";
+      # Of lines without a priority of their own: what goes to standard error.
+      SyslogLevel = "err";
       TimeoutStartSec = "1min";
       UnsetEnvironment = "NODE_OPTIONS NODE_EXTRA_CA_CERTS";
 

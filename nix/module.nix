@@ -59,11 +59,12 @@ let
 
   settingsPath = "ci-docker-prune/settings.json";
 
-  # `ci-docker-prune status` at a prompt sees what the service sees.
+  # `ci-docker-prune status` at a prompt, and a router's `ci-docker-prune snapshots …`, see what the service sees.
   operatorCommand = pkgs.writeShellScriptBin "ci-docker-prune" ''
     case " $* " in
       *" --settings"*) ;;
       " run "* | " plan "* | " status "*) set -- "$1" --settings /etc/${settingsPath} "''${@:2}" ;;
+      " snapshots "?*) set -- "$1" "$2" --settings /etc/${settingsPath} "''${@:3}" ;;
     esac
     exec ${lib.getExe cfg.package} "$@"
   '';

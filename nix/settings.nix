@@ -212,7 +212,7 @@ in
       type = duration;
       default = "7d";
       example = "2d";
-      description = "From 1 min. The same, once passes have been put off under pressure for this long.";
+      description = "From 1 min. The same, once passes have been put off for this long.";
     };
   };
 

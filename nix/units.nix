@@ -59,6 +59,10 @@ in
       SyslogIdentifier = "ci-docker-prune";
       # Of lines without a priority of their own: what goes to standard error (settings that are not valid, a crash).
       SyslogLevel = "err";
+      # A pass writes a line for each object it looked at. journald drops, unsaid, what one unit says beyond 10000 lines
+      # in 30 s (four times that at most, where its disk has room), and the line that ends the pass would be among it.
+      # Not 0: a unit's own 0 does not switch the limit off (systemd 252 and 257).
+      LogRateLimitBurst = 100000;
 
       # The jobs come first.
       Nice = 19;

@@ -4,7 +4,7 @@ import type { Judged, Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Acted, ActPorts, Ending } from "./ports.ts";
 import { type Fate, Removals } from "./removals.ts";
-import { Tally } from "./tally.ts";
+import type { Tally } from "./tally.ts";
 
 /** The gates are asked before each step, and again after this many deletions or seconds, whichever comes first. */
 const RECHECK_AFTER_DELETIONS = 10;
@@ -40,8 +40,7 @@ export async function execute(
   settings: Settings,
   pressed: boolean,
 ): Promise<Acted> {
-  const { journal, clock, stop } = ports;
-  const tally = new Tally();
+  const { journal, clock, stop, tally } = ports;
   for (const object of plan.keep) tally.add(object, "kept", object.rule);
   const removals = new Removals(ports, candidates, context, settings, tally);
   let ending: Ending | null = null;
@@ -84,7 +83,7 @@ export async function execute(
     );
   }
   if (ending !== null) reportEnding(ending);
-  return { tally, ending };
+  return { ending };
 
   /** Whether the next deletion may happen; the gates are asked only when it is time. */
   async function mayGoOn(now: boolean, by: Step["by"]): Promise<Ending | null> {
@@ -133,7 +132,7 @@ export async function execute(
   }
 
   function reportEnding(end: Ending): void {
-    const kinds = stepsLeft.map(({ kind }) => kind);
+    const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
     if (end.by === "gate") journal.emit(passEndedEarly(end.verdict.reason, left, kinds, "warn"));
     else if (end.by === "stop") journal.emit(passEndedEarly("told to stop", left, kinds, "warn"));
     else if (end.by === "low-watermark")

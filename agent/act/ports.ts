@@ -12,6 +12,8 @@ export interface ActPorts {
   readonly writer: EngineWriter;
   readonly journal: Journal;
   readonly clock: Clock;
+  /** Counts what becomes of each object; holds also when a bug ends the pass. */
+  readonly tally: Tally;
   /** Fires when the pass is told to stop: it ends before the next deletion. */
   readonly stop: AbortSignal;
   /** When the gates were asked last, by the clock's `elapsed`. */
@@ -32,7 +34,6 @@ export type Ending =
   | { readonly by: "engine"; readonly error: EngineError };
 
 export interface Acted {
-  readonly tally: Tally;
   /** `null`: the whole plan was gone through. */
   readonly ending: Ending | null;
 }

@@ -1,4 +1,5 @@
 import {
+  claimed,
   containerStopped,
   objectFailed,
   objectGone,
@@ -8,8 +9,8 @@ import {
   stepSkipped,
 } from "../audit/events.ts";
 import { EngineError } from "../engine/errors.ts";
-import { LIVE_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import type { CacheRecord } from "../engine/types.ts";
+import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import type { CacheRecord, ImageDetail, Service } from "../engine/types.ts";
 import { judgeCacheRecord } from "../plan/build-cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import { judgeImage } from "../plan/images.ts";
@@ -115,6 +116,7 @@ export class Removals {
     const { id } = object;
     const facts = this.#candidates.ruled.orphans.find(({ summary }) => summary.id === id);
     let state = "";
+    let stopped = false;
     return {
       judgeAgain: async () => {
         if (facts === undefined) return null;
@@ -125,24 +127,27 @@ export class Removals {
       remove: async () => {
         const { stopTimeout } = (facts as OrphanFacts).rule;
         if (STOPPED_STATES.every((stopped) => stopped !== state)) {
-          await writer.stopContainer(id, stopTimeout);
-          journal.emit(containerStopped(object, stopTimeout));
+          stopped = await writer.stopContainer(id, stopTimeout);
+          if (stopped) journal.emit(containerStopped(object, stopTimeout));
         }
-        await this.#removeStopped(id);
+        await this.#removeStopped(id, stopped);
         return undefined;
       },
     };
   }
 
-  /** Gone is what was wanted, whether by us or because it removes itself once it has stopped. */
-  async #removeStopped(id: string): Promise<void> {
+  /**
+   * One that removes itself once it has stopped is gone by our stop. Throws EngineError, `gone` where somebody else
+   * removed it.
+   */
+  async #removeStopped(id: string, byUs: boolean): Promise<void> {
     const { reader, writer, clock, stop } = this.#ports;
     for (let tries = 1; ; tries++) {
       try {
         return await writer.removeContainer(id);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
-        if (error.kind === "gone") return;
+        if (error.kind === "gone" && (byUs || tries > 1)) return;
         if (error.kind !== "in-use" || tries >= GOING_AWAY_TRIES || stop.aborted) throw error;
       }
       await clock.sleep(GOING_AWAY_PAUSE, stop);
@@ -167,7 +172,7 @@ export class Removals {
     return {
       judgeAgain: async () => {
         if (rule === undefined || standing === undefined) return null;
-        const image = await reader.image(id);
+        const image = await this.#lookAt(id, policy);
         const still = references.filter((reference) => image.tags.includes(reference));
         if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
           return {
@@ -177,8 +182,13 @@ export class Removals {
             reason: "its names changed since it was planned",
           };
         const users = {
-          containers: await reader.containers([...new Set([...LIVE_STATES, ...STOPPED_STATES])]),
-          services: this.#candidates.ruled.manager ? await reader.services() : [],
+          // Of an image whose last name goes the engine refuses the deletion while a container uses it; that list
+          // takes seconds with 1000 containers on the containerd store.
+          containers:
+            image.tags.length > 1
+              ? await reader.containers(ALL_STATES)
+              : this.#context.retention.users.containers,
+          services: await this.#services(),
         };
         const context = { ...this.#context.retention, users };
         return judgeMember(rule, { image, references }, standing, context, clock.now());
@@ -186,7 +196,9 @@ export class Removals {
       remove: async () => {
         if (references.length === 0) await writer.removeImage(id);
         else await this.#removeNames(object, references);
-        return (await this.#isThere(id)) ? "only-names" : undefined;
+        return (await this.#isThere(id, claimed(object) === 0 && references.length > 0))
+          ? "only-names"
+          : undefined;
       },
     };
   }
@@ -216,13 +228,33 @@ export class Removals {
     return this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === policy)?.rule;
   }
 
-  /** A 200 says that a name went, not that the image did; where nobody can tell, the answer is believed. */
-  async #isThere(id: string): Promise<boolean> {
+  /** As it is now; labels that only the list told (an inspection may be without a config) count on. */
+  async #lookAt(id: string, policy: string): Promise<ImageDetail> {
+    const image = await this.#ports.reader.image(id);
+    const family = this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === policy);
+    const planned = family?.members.find((member) => member.image.id === id)?.image;
+    return { ...image, labels: { ...planned?.labels, ...image.labels } };
+  }
+
+  /** Those of now: this engine may have joined a swarm in mid-pass. */
+  async #services(): Promise<readonly Service[]> {
+    try {
+      return await this.#ports.reader.services();
+    } catch (error) {
+      const none =
+        error instanceof EngineError && error.kind === "unavailable" && !this.#candidates.ruled.manager;
+      if (none) return [];
+      throw error;
+    }
+  }
+
+  /** A 200 says that a name went, not that the image did. @param believed where nobody can tell */
+  async #isThere(id: string, believed: boolean): Promise<boolean> {
     try {
       await this.#ports.reader.image(id);
       return true;
     } catch (error) {
-      if (error instanceof EngineError) return false;
+      if (error instanceof EngineError) return error.kind !== "gone" && believed;
       throw error;
     }
   }
@@ -248,7 +280,7 @@ export class Removals {
       sent = true;
       if ((await remove(judged)) === "only-names") {
         journal.emit(objectUntagged(object));
-        this.#tally.addRemoved(object, 0);
+        this.#tally.add(object, "untagged", object.rule);
       } else this.#removed(object);
       return GO_ON;
     } catch (error) {
@@ -277,7 +309,7 @@ export class Removals {
 
   #removed(object: Judged): void {
     this.#ports.journal.emit(objectRemoved(object));
-    this.#tally.addRemoved(object, object.sizeBytes ?? 0);
+    this.#tally.addRemoved(object, claimed(object));
   }
 
   #keep(object: Judged, rule: Rule, reason: string): void {

@@ -4,13 +4,15 @@ import type { Bytes } from "../units.ts";
 
 type Fate = ObjectCount["fate"];
 
+const none = (): Record<Fate, number> => ({ removed: 0, untagged: 0, kept: 0, gone: 0, failed: 0 });
+
 /** Counts what became of each object, by kind and reason and by the rule that named it. */
 export class Tally {
   readonly removed: Judged[] = [];
   claimedBytes: Bytes = 0;
   readonly #counts = new Map<string, ObjectCount>();
   readonly #byPolicy = new Map<string, Record<Fate, number>>();
-  readonly #byFate: Record<Fate, number> = { removed: 0, kept: 0, gone: 0, failed: 0 };
+  readonly #byFate = none();
 
   add(object: Pick<Judged, "kind" | "policy">, fate: Fate, reason: ObjectCount["reason"]): void {
     const { kind, policy } = object;
@@ -18,12 +20,12 @@ export class Tally {
     this.#counts.set(key, { kind, fate, reason, count: (this.#counts.get(key)?.count ?? 0) + 1 });
     this.#byFate[fate]++;
     if (policy === undefined) return;
-    const counts = this.#byPolicy.get(policy) ?? { removed: 0, kept: 0, gone: 0, failed: 0 };
+    const counts = this.#byPolicy.get(policy) ?? none();
     counts[fate]++;
     this.#byPolicy.set(policy, counts);
   }
 
-  /** @param claimedBytes what the engine is said to have given back: 0 where only a name went */
+  /** @param claimedBytes what the engine is said to have given back */
   addRemoved(object: Judged, claimedBytes: Bytes): void {
     this.removed.push(object);
     this.claimedBytes += claimedBytes;
@@ -40,6 +42,6 @@ export class Tally {
 
   /** `"retention/ci-snapshots"` -> its counts. */
   ofPolicy(policy: string): Readonly<Record<Fate, number>> {
-    return this.#byPolicy.get(policy) ?? { removed: 0, kept: 0, gone: 0, failed: 0 };
+    return this.#byPolicy.get(policy) ?? none();
   }
 }

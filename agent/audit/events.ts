@@ -206,7 +206,8 @@ export interface PassFinished {
 /** Fates of objects, counted. */
 export interface ObjectCount {
   readonly kind: ObjectKind;
-  readonly fate: "removed" | "kept" | "gone" | "failed";
+  /** `untagged`: it lost the names that a rule took, and is kept by others. */
+  readonly fate: "removed" | "untagged" | "kept" | "gone" | "failed";
   /** The rule that decided (plan/plan.ts); of a failure, what came in between (engine/errors.ts). */
   readonly reason: Rule | EngineErrorKind;
   readonly count: number;
@@ -218,6 +219,7 @@ export interface RuleReport {
   readonly name: string;
   /** Images or containers that it names. */
   readonly matched: number;
+  /** Left the family: removed, or lost the names that the rule took. */
   readonly removed: number;
   readonly failed: number;
   /** Of those that are still there: the bytes that nothing outside the family holds; `null`: not measured. */
@@ -233,6 +235,12 @@ export function countByKind(objects: readonly Judged[]): Record<ObjectKind, numb
   return counts;
 }
 
+/** What its removal is expected to give back: nothing where it keeps other names. */
+export function claimed({ action, sizeBytes, names, references = [] }: Judged): Bytes {
+  const keepsNames = action === "remove" && references.length > 0 && names.length > references.length;
+  return keepsNames ? 0 : (sizeBytes ?? 0);
+}
+
 export function sumSizes(objects: readonly Judged[]): Bytes {
-  return objects.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+  return objects.reduce((sum, object) => sum + claimed(object), 0);
 }

@@ -1,6 +1,8 @@
-import pc from "picocolors";
+import picocolors from "picocolors";
+import type { Colors } from "picocolors/types";
 import type { Checked } from "../auth/check.ts";
-import type { ObjectKind } from "../plan/plan.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import type { AgeBasis, ObjectKind } from "../plan/plan.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import type { AuditEvent, NamedFilesystem, PassFinished, StepReport } from "./events.ts";
 import type { Holder } from "./holders.ts";
@@ -29,7 +31,7 @@ export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) =
       if (out.isTTY !== true) return;
       clear();
       if (done < total) {
-        shown = pc.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
+        shown = picocolors.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
         out.write(shown);
       }
     },
@@ -43,92 +45,151 @@ const GATE_NAMES: Readonly<Record<string, string>> = {
   converging: "services",
 };
 
-const MARKS = { open: pc.green("✓"), closed: pc.yellow("■"), unknown: pc.red("?") };
+/** How a sentence is set. In the journal, the priority says what colours and marks say on a terminal. */
+interface Look {
+  readonly pc: Colors;
+  /** A sign that opens a line, such as `"✓"` in green; not in the journal. */
+  mark(sign: string, colour: "green" | "yellow" | "red" | "dim"): string;
+  readonly verdicts: Readonly<Record<Verdict["verdict"], string>>;
+  filesystem(filesystem: NamedFilesystem): string;
+}
 
-/** One event, already made safe to show, as one or more lines. */
-export function sentence({ event, level, msg, fields }: AuditEvent): string {
+const TERMINAL: Look = {
+  pc: picocolors,
+  mark: (sign, colour) => `${picocolors[colour](sign)} `,
+  verdicts: {
+    open: `${picocolors.green("✓")} `,
+    closed: `${picocolors.yellow("■")} `,
+    unknown: `${picocolors.red("?")} `,
+  },
+  filesystem: describeFilesystem,
+};
+
+const JOURNAL: Look = {
+  pc: picocolors.createColors(false),
+  mark: () => "",
+  verdicts: { open: "Gate open, ", closed: "Gate closed, ", unknown: "Gate not known, " },
+  filesystem: (filesystem) => {
+    const { usedPercent, availableBytes } = filesystem;
+    return `${nameOf(filesystem)} ${usedPercent}% full, ${formatBytes(availableBytes)} left${inodesOf(filesystem)}`;
+  },
+};
+
+/** One event, already made safe to show, as one line: no line end and no tab. Pure. */
+export function journalSentence(event: AuditEvent): string {
+  return sentence(event, JOURNAL)
+    .split("\n")
+    .map((line) => line.trim())
+    .join("; ");
+}
+
+/**
+ * One event, already made safe to show, as one or more lines for someone who was woken by it: what, how large, how
+ * old and by what basis, and why. Every event has a case of its own. Pure.
+ */
+export function sentence({ event, level, fields }: AuditEvent, look: Look = TERMINAL): string {
+  const { pc, mark, verdicts } = look;
   const field = <T>(name: string) => fields[name] as T;
   switch (event) {
     case "pass.started": {
       const what = field<boolean>("dryRun") ? "A dry run starts" : "A pass starts";
-      return [pc.bold(what), ...field<NamedFilesystem[]>("filesystems").map(describeFilesystem)].join("\n");
+      const how = field<boolean>("withoutPressure")
+        ? ", whatever the disk says"
+        : field("scope") === "rules"
+          ? " for the rules that wait for no disk pressure"
+          : "";
+      return [`${pc.bold(what)}${how}`, ...field<NamedFilesystem[]>("filesystems").map(look.filesystem)].join(
+        "\n",
+      );
     }
     case "gate.verdict":
-      return `${MARKS[field<keyof typeof MARKS>("verdict")]} ${GATE_NAMES[field<string>("gate")]}: ${field("reason")}`;
-    case "fact.unknown":
-      return `${pc.red("?")} ${field("what")} could not be read: ${field("reason")}`;
+      return `${verdicts[field<Verdict["verdict"]>("verdict")]}${GATE_NAMES[field<string>("gate")]}: ${field("reason")}`;
+    case "fact.unknown": {
+      const what = field<string>("what");
+      const gate = GATE_NAMES[what.replace(/^gate /, "")];
+      const asked = gate === undefined ? what : `whether the gate for ${gate} is open`;
+      return `${mark("?", "red")}could not ${asked.startsWith("whether ") ? "tell" : "read"} ${asked}: ${field("reason")}`;
+    }
     case "service.ignored":
-      return `${pc.yellow("!")} service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;
-    case "prune.planned":
-      return `Plan: remove ${counts(field("remove"))}, keep ${counts(field("keep"))}; older than ${formatDuration(field("untilSeconds"))}${field("buildCache") === "engine-decides" ? "; build cache by the engine, same age" : ""}`;
+      return `${mark("!", "yellow")}service ${field("service")} has been stuck for ${formatDuration(field("busySeconds"))} (${field("why")}) and no longer blocks`;
+    case "prune.planned": {
+      const bytes = field<number>("removeBytes");
+      const size = bytes > 0 ? ` (${formatBytes(bytes)})` : "";
+      const cache =
+        field("buildCache") === "engine-decides" ? "; build cache by the engine, same age limit" : "";
+      return `Plan: remove ${counts(field("remove"))}${size}, keep ${counts(field("keep"))}; age limit ${formatDuration(field("untilSeconds"))}${cache}`;
+    }
     case "object.planned":
-      return `  ${pc.green("−")} would remove ${describeObject(fields)}${because(fields)}`;
+      return `  ${mark("−", "green")}would remove ${describeObject(fields)}`;
     case "object.removed":
-      return `  ${pc.green("−")} removed ${describeObject(fields)}${because(fields)}`;
+      return `  ${mark("−", "green")}removed ${describeObject(fields)}`;
     case "object.untagged":
-      return `  ${pc.green("−")} took ${field<string[]>("references").join(", ")} off ${describeObject(fields)}${because(fields)}; the image stays, by other names or under one built on it`;
+      return `  ${mark("−", "green")}took ${listed(field("references"))} off ${describeObject(fields)}; the image stays, by other names or under one built on it`;
     case "container.stopped":
-      return `  ${pc.green("−")} stopped ${describeObject(fields)}${because(fields)}`;
+      return `  ${mark("−", "green")}stopped ${describeObject(fields)}`;
     case "object.kept":
-      return pc.dim(`  = kept ${describeObject(fields)}: ${field("reason")}`);
+      return `  ${mark("=", "dim")}${pc.dim(`kept ${describeObject(fields)}`)}`;
     case "object.gone":
-      return pc.dim(`  = ${describeObject(fields)} was gone already`);
+      return `  ${mark("=", "dim")}${pc.dim(`gone before its turn came: ${describeWhat(fields)}`)}`;
     case "object.failed": {
       const what = field("removed") === "unknown" ? "not known whether it removed" : "could not remove";
-      return pc.red(`  ✗ ${what} ${describeObject(fields)}: ${field("error")}`);
+      return `  ${mark("✗", "red")}${pc.red(`${what} ${describeWhat(fields)}: ${field("error")}`)}`;
     }
+    case "step.skipped":
+      return `  ${mark("=", "dim")}${pc.dim(`${KINDS[field<ObjectKind>("kind")].all} skipped: ${field("reason")}`)}`;
     case "step.finished": {
       const step = fields as unknown as StepReport;
+      const gone = step.gone > 0 ? `, ${step.gone} gone before` : "";
       const failed = step.failed > 0 ? pc.red(`, ${step.failed} failed`) : "";
-      return pc.dim(`  ${step.kind}: ${step.removed} removed, ${step.kept} kept${failed}`);
+      const by = step.by === "prune" ? "" : `${step.by}, `;
+      const what = `${by}${KINDS[step.kind].all}: ${step.removed} removed, ${step.kept} kept${gone}`;
+      return `  ${pc.dim(what)}${failed}${pc.dim(`; the engine says ${formatBytes(step.claimedBytes)}, in ${formatDuration(step.durationSeconds)}`)}`;
     }
-    case "pass.ended-early":
-      return pc.yellow(`The pass ends before its plan is done, ${field("left")} left: ${field("reason")}`);
-    case "pass.ineffective": {
-      const list = Array.isArray(fields.holders) ? (fields.holders as Holder[]) : [];
-      return [
-        pc.red(pc.bold(`Not enough: ${field("reason")}`)),
-        ...list.map(
-          ({ what, bytes, count, note }) =>
-            `  ${formatBytes(bytes).padStart(9)}  ${what}${count === null ? "" : ` (${count})`}: ${note}`,
-        ),
-      ].join("\n");
+    case "pass.ended-early": {
+      const kinds = field<ObjectKind[]>("stepsLeft").map((kind) => KINDS[kind].all);
+      const untouched = kinds.length === 0 ? "" : `, ${kinds.join(" and ")} not come to`;
+      return pc.yellow(
+        `The pass ends before its plan is done, ${field("left")} left${untouched}: ${field("reason")}`,
+      );
     }
+    case "pass.ineffective":
+      return describeIneffective(fields, look);
     case "pass.finished":
-      return describeFinish(fields as unknown as PassFinished, level);
+      return describeFinish(fields as unknown as PassFinished, level, look);
+    case "state.damaged":
+      return `${mark("!", "yellow")}the state file was damaged (${field("reason")}); the pass starts from nothing; the old one: ${field("setAside")}`;
+    case "state.unwritable":
+      return `${mark("!", "yellow")}the state could not be written, the next pass will not know of this: ${field("reason")}`;
     case "auth.applied": {
       const parts = (["added", "changed", "removed", "left"] as const).flatMap((what) => {
         const names = field<string[]>(what);
         return names.length === 0 ? [] : [`${what} ${names.join(", ")}`];
       });
       if (field<boolean>("closedToOthers")) parts.push("closed to other users");
-      return `${pc.green("✓")} ${field("target")}: ${parts.join("; ")}`;
+      return `${mark("✓", "green")}registry credentials in ${field("target")}: ${parts.join("; ")}`;
     }
-    case "auth.unchanged":
-      return `${pc.green("✓")} ${field("target")}: nothing to change`;
+    case "auth.unchanged": {
+      const left = field<string[]>("left");
+      const others = left.length === 0 ? "" : `; left ${left.join(", ")}`;
+      return `${mark("✓", "green")}registry credentials in ${field("target")}: nothing to change${others}`;
+    }
     case "auth.shadowed":
-      return `${pc.yellow("!")} ${field("registry")}: ${field("by")} in ${field("target")} names the helper "${field("helper")}", which the Docker client asks instead`;
+      return `${mark("!", "yellow")}${field("registry")}: ${field("by")} in ${field("target")} names the helper "${field("helper")}", which the Docker client asks instead`;
     case "auth.failed":
-      return `${pc.red("✗")} ${field("reason")}`;
+      return `${mark("✗", "red")}registry credentials: ${field("reason")}`;
     case "auth.checked":
-      return describeCheck(fields as unknown as Checked);
-    default:
-      return `${level === "info" ? "" : pc.yellow("! ")}${msg}${"reason" in fields ? `: ${field("reason")}` : ""}`;
+      return describeCheck(fields as unknown as Checked, look);
   }
 }
 
 /** One check, already made safe to show, as a line. */
-export function describeCheck({
-  registry,
-  username,
-  result,
-  reason,
-  rateLimit,
-  rateLimitReason,
-}: Checked): string {
-  const mark = result === "accepted" ? pc.green("✓") : pc.red("✗");
+export function describeCheck(
+  { registry, username, result, reason, rateLimit, rateLimitReason }: Checked,
+  { mark }: Look = TERMINAL,
+): string {
+  const sign = result === "accepted" ? mark("✓", "green") : mark("✗", "red");
   const user = username === null ? "" : ` as ${username}`;
-  return `${mark} ${registry}${user}: ${reason}${describeRateLimit(rateLimit, rateLimitReason)}`;
+  return `${sign}${registry}${user}: ${reason}${describeRateLimit(rateLimit, rateLimitReason)}`;
 }
 
 function describeRateLimit(limit: Checked["rateLimit"], reason: Checked["rateLimitReason"]): string {
@@ -137,28 +198,69 @@ function describeRateLimit(limit: Checked["rateLimit"], reason: Checked["rateLim
   return `; ${limit.remaining} of ${limit.limit} pulls${span} left`;
 }
 
-function describeFinish(finished: PassFinished, level: AuditEvent["level"]): string {
+function describeIneffective(fields: AuditEvent["fields"], { pc }: Look): string {
+  const { cause, reason, holders } = fields;
+  const [without, bytes] = [
+    fields.unselectedImages ?? fields.unlabelledImages,
+    fields.unselectedBytes ?? fields.unlabelledBytes,
+  ];
+  const lines = [
+    cause === "pressure-remains"
+      ? `${pc.red(pc.bold("Not enough:"))} ${pc.red(`the disk is still ${reason}`)}`
+      : `${pc.red(pc.bold("A rule without effect:"))} ${pc.red(String(reason))}`,
+  ];
+  if (typeof without === "number" && typeof bytes === "number") {
+    lines.push(`  ${count(without, KINDS.image)} without, ${formatBytes(bytes)}`);
+  }
+  if (typeof holders === "string") lines.push(`  what holds the space: ${holders}`);
+  if (Array.isArray(holders)) {
+    for (const { what, bytes, count, note } of holders as Holder[]) {
+      lines.push(
+        `  ${formatBytes(bytes).padStart(9)}  ${what}${count === null ? "" : ` (${count})`}: ${note}`,
+      );
+    }
+  }
+  return lines.join("\n");
+}
+
+function describeFinish(finished: PassFinished, level: AuditEvent["level"], look: Look): string {
+  const { pc } = look;
   const colour = { info: pc.green, warn: pc.yellow, error: pc.red }[level];
   const lines = [`${colour(pc.bold(finished.outcome))}: ${finished.reason}`];
   if (!["below-watermark", "deferred", "dry-run"].includes(finished.outcome)) {
-    lines.push(
-      `  removed ${counts(finished.removed)} in ${formatDuration(finished.durationSeconds)}; ` +
-        `the disk gained ${formatBytes(finished.freedBytes)} (the engine says ${formatBytes(finished.claimedBytes)})`,
-    );
+    const { removed, kept, gone, failed, durationSeconds } = finished;
+    const rest = [
+      `kept ${kept}`,
+      ...(gone > 0 ? [`${gone} gone before`] : []),
+      ...(failed > 0 ? [`${failed} failed`] : []),
+    ];
+    lines.push(`  removed ${counts(removed)} in ${formatDuration(durationSeconds)}, ${rest.join(", ")}`);
+    if (Object.values(removed).some((count) => count > 0)) {
+      const { freedBytes, claimedBytes } = finished;
+      lines.push(
+        `  the disk gained ${formatBytes(freedBytes)} (the engine says ${formatBytes(claimedBytes)})`,
+      );
+    }
   }
   if (finished.deferralsInARow > 1) {
     const span =
       finished.deferredForSeconds === null ? "" : `, for ${formatDuration(finished.deferredForSeconds)}`;
     lines.push(`  deferred ${finished.deferralsInARow} times in a row${span}`);
   }
-  return [...lines, ...finished.filesystems.map(describeFilesystem)].join("\n");
+  return [...lines, ...finished.filesystems.map(look.filesystem)].join("\n");
 }
 
 export function describeFilesystem(filesystem: NamedFilesystem): string {
-  const { paths, usedPercent, availableBytes, inodesUsedPercent, mount } = filesystem;
-  const inodes = inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
-  const name = mount === undefined ? "" : ` (${mount.type} on ${mount.device})`;
-  return `  ${bar(usedPercent)} ${usedPercent}% of ${paths.join(", ")}${name}, ${formatBytes(availableBytes)} left${inodes}`;
+  const { usedPercent, availableBytes } = filesystem;
+  return `  ${bar(usedPercent)} ${usedPercent}% of ${nameOf(filesystem)}, ${formatBytes(availableBytes)} left${inodesOf(filesystem)}`;
+}
+
+function nameOf({ paths, mount }: NamedFilesystem): string {
+  return `${paths.join(", ")}${mount === undefined ? "" : ` (${mount.type} on ${mount.device})`}`;
+}
+
+function inodesOf({ inodesUsedPercent }: NamedFilesystem): string {
+  return inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
 }
 
 /** 40 -> `"████████░░░░░░░░░░░░"` */
@@ -167,24 +269,36 @@ export function bar(percent: number, width = 20): string {
   return "█".repeat(full) + "░".repeat(width - full);
 }
 
-function describeObject(fields: Readonly<Record<string, unknown>>): string {
-  const kind = fields.kind as ObjectKind;
-  const names = fields.names as readonly string[];
-  const id = shortId(fields.id as string);
-  const name = names.length > 0 ? `${names.join(", ")} (${id})` : id;
-  const size = fields.sizeBytes as number | null;
-  const age = fields.ageSeconds as number | null;
-  const basis = String(fields.ageBasis).replaceAll("-", " ");
-  const details = [
-    size === null ? null : formatBytes(size),
-    age === null ? null : `${basis} ${formatDuration(age)} ago`,
-  ].filter((text) => text !== null);
-  return `${kind} ${name}${details.length === 0 ? "" : `, ${details.join(", ")}`}`;
+/** What, how large, how old, and why; by which rule of the settings, where it was one. */
+function describeObject(fields: AuditEvent["fields"]): string {
+  const policy = fields.policy === undefined ? "" : ` (${fields.policy})`;
+  return `${describeWhat(fields)}: ${fields.reason}${policy}`;
 }
 
-/** Of what a rule of the settings named: why, and which rule. */
-function because({ policy, reason }: Readonly<Record<string, unknown>>): string {
-  return policy === undefined ? "" : `: ${reason} (${policy})`;
+function describeWhat(fields: AuditEvent["fields"]): string {
+  const names = fields.names as readonly string[];
+  const id = shortId(fields.id as string);
+  const size = fields.sizeBytes as number | null;
+  return [
+    `${KINDS[fields.kind as ObjectKind].one} ${names.length > 0 ? `${listed(names)} (${id})` : id}`,
+    ...(size === null ? [] : [formatBytes(size)]),
+    describeAge(fields.ageSeconds as number | null, fields.ageBasis as AgeBasis),
+  ].join(", ");
+}
+
+/** A sentence holds the first of many names; the fields have them all. */
+function listed(names: readonly string[], most = 3): string {
+  const more = names.length > most ? ` and ${names.length - most} more names` : "";
+  return `${names.slice(0, most).join(", ")}${more}`;
+}
+
+/** `"last tagged 2d ago"` */
+function describeAge(seconds: number | null, basis: AgeBasis): string {
+  if (seconds === null || basis === "none") return "age not known";
+  const since = basis.replaceAll("-", " ");
+  return seconds < 0
+    ? `${since} ${formatDuration(-seconds)} in the future`
+    : `${since} ${formatDuration(seconds)} ago`;
 }
 
 /** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */
@@ -192,11 +306,26 @@ export function shortId(id: string): string {
   return id.replace(/^sha256:/, "").slice(0, 12);
 }
 
+interface KindWords {
+  readonly one: string;
+  readonly many: string;
+  /** The kind as a whole. */
+  readonly all: string;
+}
+
+const KINDS: Readonly<Record<ObjectKind, KindWords>> = {
+  container: { one: "container", many: "containers", all: "containers" },
+  image: { one: "image", many: "images", all: "images" },
+  "build-cache": { one: "cache record", many: "cache records", all: "build cache" },
+};
+
+const count = (number: number, { one, many }: KindWords) => `${number} ${number === 1 ? one : many}`;
+
+/** `"1 container, 2 images"`, or `"nothing"` */
 function counts(byKind: Readonly<Record<ObjectKind, number>>): string {
-  const say = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
-  return [
-    say(byKind.container, "container", "containers"),
-    say(byKind.image, "image", "images"),
-    say(byKind["build-cache"], "cache record", "cache records"),
-  ].join(", ");
+  const parts = Object.entries(KINDS).flatMap(([kind, words]) => {
+    const number = byKind[kind as ObjectKind];
+    return number > 0 ? [count(number, words)] : [];
+  });
+  return parts.join(", ") || "nothing";
 }

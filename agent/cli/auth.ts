@@ -2,7 +2,6 @@ import type { Argv } from "yargs";
 import { authChecked, authFailed, authShadowed, stateUnwritable } from "../audit/events.ts";
 import { type Journal, jsonJournal } from "../audit/journal.ts";
 import { plainJournal } from "../audit/plain.ts";
-import { visible } from "../audit/text.ts";
 import { applyRegistries, DEFAULT_TARGET } from "../auth/apply.ts";
 import { type Checked, checkRegistry, exitCodeOf, readStored, toCheck } from "../auth/check.ts";
 import { saveLastCheck } from "../auth/memory.ts";
@@ -13,7 +12,7 @@ import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
 import { passId, stateDirectory } from "../host/places.ts";
 import { openContext } from "./context.ts";
-import { type Done, withCommonOptions } from "./options.ts";
+import { type Done, usage, withCommonOptions } from "./options.ts";
 
 /** Seconds for both requests of the look at the pull allowance. */
 const ALLOWANCE_DEADLINE = 15;
@@ -153,9 +152,4 @@ function openJournal({ json, plain }: { json?: boolean | undefined; plain?: bool
   const ignore = () => {};
   const sentences = plain === true || (process.stdout.isTTY === true && json !== true);
   return sentences ? plainJournal(process.stdout, ignore) : jsonJournal(passId(process.env), ignore);
-}
-
-/** Shown as what yargs itself complains of. */
-function usage(message: string): Error {
-  return Object.assign(new Error(visible(message)), { name: "YError" });
 }

@@ -4,9 +4,11 @@ import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
+import { dockerfilesCommand } from "./dockerfiles.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
+import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -38,7 +40,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  for (const add of [runCommand, planCommand, statusCommand, validateCommand, authCommand])
+  for (const add of [
+    runCommand,
+    planCommand,
+    statusCommand,
+    validateCommand,
+    authCommand,
+    dockerfilesCommand,
+    snapshotsCommand,
+  ])
     cli = add(cli, done);
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();

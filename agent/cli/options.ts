@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import { visible } from "../audit/text.ts";
 import type { ExitCode } from "../exit.ts";
 
 /** A command hands its exit code to this, last thing. */
@@ -17,4 +18,9 @@ export function withCommonOptions<T>(yargs: Argv<T>) {
       requiresArg: true,
       describe: "Folder for the history (default: $STATE_DIRECTORY, else /var/lib/ci-docker-prune)",
     });
+}
+
+/** Shown as what yargs itself complains of. */
+export function usage(message: string): Error {
+  return Object.assign(new Error(visible(message)), { name: "YError" });
 }

@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import type { Argv } from "yargs";
-import { objectFields, sumSizes } from "../audit/events.ts";
+import { claimed, objectFields, sumSizes } from "../audit/events.ts";
 import { shortId } from "../audit/plain.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { Exit } from "../exit.ts";
@@ -91,13 +91,13 @@ function totalsOf(objects: readonly Judged[]) {
 }
 
 function row(action: string, object: Judged): string[] {
-  const name = object.names[0] ?? shortId(object.id);
+  const name = object.references?.[0] ?? object.names[0] ?? shortId(object.id);
   return [
     action,
     `${object.kind} ${name.length > 40 ? `${name.slice(0, 39)}…` : name}`,
     object.ageSeconds === null ? "?" : formatDuration(object.ageSeconds),
     object.ageBasis,
-    object.sizeBytes === null ? "?" : formatBytes(object.sizeBytes),
+    object.sizeBytes === null ? "?" : formatBytes(claimed(object)),
     object.policy === undefined ? object.reason : `${object.reason} (${object.policy})`,
   ];
 }

@@ -1,3 +1,5 @@
+import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
+
 /**
  * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
@@ -29,11 +31,6 @@ export const NO_MORE: Omit<Limits, "ageLimit"> = {
 };
 
 const HEX64 = "[0-9a-f]{64}";
-
-/** As distribution/reference has it: a host with a port perhaps, components, a tag. Never a digest, never an id. */
-const COMPONENT = "[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*";
-const NAME = `(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?${COMPONENT}(?:/${COMPONENT})*`;
-const TAG = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 
 interface Allowed {
   readonly method: "GET" | "DELETE" | "POST";
@@ -129,7 +126,7 @@ export const ALLOWED: readonly Allowed[] = [
   },
   {
     method: "DELETE",
-    path: new RegExp(`^/images/(?!sha256:)(${NAME}):(${TAG})$`),
+    path: new RegExp(`^/images/${TAGGED}$`),
     permitted: ({ mayUntag }, repository = "", tag = "") => mayUntag(repository, tag),
     query: { noprune: equals("true") },
     required: ["noprune"],
@@ -175,7 +172,8 @@ export function assertAllowed(method: string, target: string, limits: Limits, bo
   const [rawPath = "", rawQuery, ...more] = target.split("?");
   if (more.length > 0) refuse("more than one question mark");
   // Nothing we send needs escaping in its path; an escape would be read differently here and there.
-  if (!/^[\w./:-]*$/.test(rawPath) || rawPath.includes("..") || rawPath.includes("//")) refuse("odd path");
+  if (!/^[\w./:-]*$/.test(rawPath) || /(?:^|\/)\.{1,2}(?:\/|$)/.test(rawPath) || rawPath.includes("//"))
+    refuse("odd path");
   const path = rawPath.replace(/^\/v\d+\.\d+(?=\/)/, "");
   const rules = ALLOWED.filter((rule) => {
     const match = rule.method === method ? rule.path.exec(path) : null;

@@ -74,6 +74,8 @@ const SIZE_DEADLINE = 5;
 export const LIVE_STATES = ["created", "restarting", "running", "removing", "paused"] as const;
 /** Containers that may be left behind. */
 export const STOPPED_STATES = ["created", "exited", "dead"] as const;
+/** Every container there is. */
+export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STOPPED_STATES])];
 
 /** The newest API version this program was tested with (engine 28.5). */
 const NEWEST_API = "1.51";

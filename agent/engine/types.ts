@@ -75,6 +75,10 @@ export interface ContainerDetail {
   /** `null`: it never started. */
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
+  /** Of the last run; 0 also for one that never ran. */
+  readonly exitCode: number | null;
+  /** The kernel killed a process in it for lack of memory; its exit code may be 0 all the same. */
+  readonly oomKilled: boolean;
   readonly sizeBytes: Bytes | null;
 }
 

@@ -204,7 +204,13 @@ export function toContainer(body: unknown): ContainerDetail {
   const schema = v.object({
     Id: v.string(),
     Created: time,
-    State: v.object({ Status: v.string(), StartedAt: time, FinishedAt: time }),
+    State: v.object({
+      Status: v.string(),
+      StartedAt: time,
+      FinishedAt: time,
+      ExitCode: v.nullish(v.number()),
+      OOMKilled: v.nullish(v.boolean(), false),
+    }),
     SizeRw: v.nullish(v.number()),
   });
   const container = read("container", schema, body);
@@ -214,6 +220,8 @@ export function toContainer(body: unknown): ContainerDetail {
     createdAt: container.Created,
     startedAt: container.State.StartedAt,
     finishedAt: container.State.FinishedAt,
+    exitCode: container.State.ExitCode ?? null,
+    oomKilled: container.State.OOMKilled,
     sizeBytes: container.SizeRw ?? null,
   };
 }

@@ -15,8 +15,8 @@ export interface EngineWriter {
    * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
    */
   removeTag(reference: string): Promise<void>;
-  /** SIGTERM, and SIGKILL after so many seconds; one that is stopped already is left as it is. */
-  stopContainer(id: string, timeoutSeconds: number): Promise<void>;
+  /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
+  stopContainer(id: string, timeoutSeconds: number): Promise<boolean>;
   /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
   commit(id: string, repository: string, tag: string, labels: Labels): Promise<string>;
   /** Records not used for that long, and not shared with an image. The engine has no request for a single one. */
@@ -62,7 +62,7 @@ export class Writer implements EngineWriter {
     });
   }
 
-  async stopContainer(id: string, timeoutSeconds: number): Promise<void> {
+  async stopContainer(id: string, timeoutSeconds: number): Promise<boolean> {
     try {
       await this.#client.call({
         method: "POST",
@@ -70,9 +70,10 @@ export class Writer implements EngineWriter {
         query: { t: String(Math.ceil(timeoutSeconds)) },
         deadline: this.#deadline + timeoutSeconds,
       });
+      return true;
     } catch (error) {
-      // 304: it had stopped by itself.
-      if (!(error instanceof EngineError) || error.status !== 304) throw error;
+      if (error instanceof EngineError && error.status === 304) return false;
+      throw error;
     }
   }
 

@@ -9,7 +9,7 @@ type DiskSettings = Settings["disk"];
 /** Inodes have no bytes: against a mark in bytes they are judged by this percentage. */
 const INODE_PERCENT = 80;
 
-/** Open under pressure: a pass is worth its while. Closed below the high watermark on all: the cache stays as it is. */
+/** Open under pressure: a pass is worth its while. Closed below the high watermark on all: nothing is pruned. */
 export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<Filesystem>[]): Verdict {
   const readable = filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
   const facts = {
@@ -29,7 +29,7 @@ export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<
     : {
         gate: "disk-pressure",
         verdict: "closed",
-        reason: `below the high watermark of ${facts.highWatermark}: the cache stays as it is`,
+        reason: `below the high watermark of ${facts.highWatermark}: nothing is pruned`,
         facts,
       };
 }

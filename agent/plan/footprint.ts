@@ -20,10 +20,6 @@ export interface Footprint {
   remove(member: Member): void;
 }
 
-/** A layer's key is all layers up to it: the same diff on another base is other bytes on disk. */
-const chainsOf = (layers: readonly string[]): string[] =>
-  layers.map((_, index) => layers.slice(0, index + 1).join());
-
 /** An image with other names keeps all of its layers: taking ours away gives nothing back. */
 export const goesWhole = ({ image, references }: Member): boolean => image.tags.length <= references.length;
 
@@ -36,30 +32,73 @@ export function footprint(
   measured: Measured,
   there: Measured["layers"] = measured.layers,
 ): Footprint {
-  const going = group.filter(goesWhole);
-  const ids = new Set(going.map(({ image }) => image.id));
-  const outside = new Set([...there].flatMap(([id, list]) => (ids.has(id) ? [] : chainsOf(list))));
-  const bytes = new Map<string, Bytes>();
-  const holders = new Map<string, number>();
-  for (const { image } of going) {
+  const { chainsOf, holders } = chainsIn(there);
+  const own = new Map(
+    group.filter(goesWhole).map(({ image }) => [image.id, { image, chains: chainsOf(image.layers) }]),
+  );
+  // How many of the group hold each, and its bytes; what others hold as well is none of the group's.
+  const inGroup = new Map<number, number>();
+  const ofThere = new Map<number, number>();
+  const bytes = new Map<number, Bytes>();
+  for (const { image, chains } of own.values()) {
     const sizes = sizesOf(image, measured);
-    chainsOf(image.layers).forEach((chain, index) => {
-      if (outside.has(chain)) return;
+    chains.forEach((chain, index) => {
+      inGroup.set(chain, (inGroup.get(chain) ?? 0) + 1);
+      if (there.has(image.id)) ofThere.set(chain, (ofThere.get(chain) ?? 0) + 1);
       const size = sizes[index] ?? 0;
       bytes.set(chain, Math.min(size, bytes.get(chain) ?? size));
-      holders.set(chain, (holders.get(chain) ?? 0) + 1);
     });
   }
+  const isOutside = (chain: number) => (holders.get(chain) ?? 0) > (ofThere.get(chain) ?? 0);
+  let total = [...inGroup.keys()].reduce(
+    (sum, chain) => sum + (isOutside(chain) ? 0 : (bytes.get(chain) ?? 0)),
+    0,
+  );
   return {
-    total: () =>
-      [...holders].reduce((sum, [chain, count]) => sum + (count > 0 ? (bytes.get(chain) ?? 0) : 0), 0),
+    total: () => total,
     remove: ({ image }) => {
-      if (!ids.has(image.id)) return;
-      for (const chain of chainsOf(image.layers)) {
-        if (holders.has(chain)) holders.set(chain, (holders.get(chain) ?? 0) - 1);
+      const chains = own.get(image.id)?.chains ?? [];
+      own.delete(image.id);
+      for (const chain of chains) {
+        const left = (inGroup.get(chain) ?? 0) - 1;
+        inGroup.set(chain, left);
+        if (left === 0 && !isOutside(chain)) total -= bytes.get(chain) ?? 0;
       }
     },
   };
+}
+
+/** A layer on all layers below it, as a number: the same diff on another base is other bytes on disk. */
+interface Chains {
+  chainsOf(layers: readonly string[]): number[];
+  /** Of every image, by its id. */
+  readonly byImage: ReadonlyMap<string, readonly number[]>;
+  /** How many images hold it. */
+  readonly holders: ReadonlyMap<number, number>;
+}
+
+const indexed = new WeakMap<Measured["layers"], Chains>();
+
+/** Made once for each measure: with 1000 images of 60 layers the texts alone would take seconds. */
+function chainsIn(layers: Measured["layers"]): Chains {
+  const known = indexed.get(layers);
+  if (known !== undefined) return known;
+  const ids = new Map<string, number>();
+  const chainsOf = (list: readonly string[]): number[] => {
+    let below = -1;
+    return list.map((layer) => {
+      const key = `${below} ${layer}`;
+      below = ids.get(key) ?? ids.size;
+      ids.set(key, below);
+      return below;
+    });
+  };
+  const holders = new Map<number, number>();
+  const byImage = new Map([...layers].map(([id, list]) => [id, chainsOf(list)]));
+  for (const chain of [...byImage.values()].flat()) holders.set(chain, (holders.get(chain) ?? 0) + 1);
+  const chains = { chainsOf, byImage, holders };
+  indexed.set(layers, chains);
+  return chains;
 }
 
 /**
@@ -102,12 +141,20 @@ function partings(
   measured: Measured,
 ): readonly Part[] {
   const shared = new Map<number, number>();
-  const bounds = layers.map((_, depth) => possibleSteps(steps, layers.length, depth));
-  for (const [other, theirs] of measured.layers) {
-    const depth = inCommon(layers, theirs, (a, b) => a === b);
-    const possible = depth === 0 ? undefined : bounds[depth];
+  const bounds = new Map<number, Bounds>();
+  const boundsAt = (depth: number): Bounds => {
+    const found = bounds.get(depth) ?? possibleSteps(steps, layers.length, depth);
+    bounds.set(depth, found);
+    return found;
+  };
+  const { chainsOf, byImage } = chainsIn(measured.layers);
+  const mine = chainsOf(layers);
+  for (const [other, theirs] of byImage) {
+    const depth = depthInCommon(mine, theirs);
     const history = measured.histories.get(other);
-    if (other === id || possible === undefined || history === undefined) continue;
+    if (other === id || depth === 0 || depth >= layers.length || history === undefined) continue;
+    const possible = boundsAt(depth);
+    if (shared.get(depth) === possible.most) continue;
     const same = inCommon(steps, history, (a, b) => a.sizeBytes === b.sizeBytes && a.mark === b.mark);
     // Too few in common: the other one tells another history of the same layers (built anew, imported).
     if (same < possible.least) continue;
@@ -122,15 +169,39 @@ function partings(
 }
 
 /** Of how many steps the lowest layers can be: each layer has one, and each step with bytes is a layer. */
-function possibleSteps(steps: readonly Step[], layers: number, depth: number) {
-  const possible = [...steps.keys(), steps.length].filter((count) => {
-    const below = steps.slice(0, count).filter(({ sizeBytes }) => sizeBytes > 0).length;
-    const above = steps.slice(count).filter(({ sizeBytes }) => sizeBytes > 0).length;
-    return (
-      below <= depth && depth <= count && above <= layers - depth && layers - depth <= steps.length - count
-    );
-  });
-  return { least: Math.min(...possible), most: Math.max(...possible) };
+function possibleSteps(steps: readonly Step[], layers: number, depth: number): Bounds {
+  const all = steps.filter(({ sizeBytes }) => sizeBytes > 0).length;
+  const bounds = { least: Number.POSITIVE_INFINITY, most: Number.NEGATIVE_INFINITY };
+  let below = 0;
+  for (let count = 0; count <= steps.length; count++) {
+    const fits =
+      below <= depth &&
+      depth <= count &&
+      all - below <= layers - depth &&
+      layers - depth <= steps.length - count;
+    if (fits) {
+      bounds.least = Math.min(bounds.least, count);
+      bounds.most = count;
+    }
+    if ((steps[count]?.sizeBytes ?? 0) > 0) below++;
+  }
+  return bounds;
+}
+
+interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** How many chains two images have in common: those below a common one are common as well. */
+function depthInCommon(one: readonly number[], other: readonly number[]): number {
+  let [low, high] = [0, Math.min(one.length, other.length)];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (one[middle - 1] === other[middle - 1]) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** How many items the two lists begin with alike. */

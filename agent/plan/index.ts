@@ -25,6 +25,10 @@ export interface Candidates {
 export interface Ruled {
   readonly orphans: readonly OrphanFacts[];
   readonly families: readonly Family[];
+  /** Of rules that wait for pressure while there is none. */
+  readonly resting: readonly Family[];
+  /** Rules that fit an image, also where an earlier one owns its names. */
+  readonly named: ReadonlySet<string>;
   readonly measured: Measured;
   /** By rule: images that its repositories name, and that carry none of its labels. */
   readonly lookalikes: ReadonlyMap<string, readonly ImageSummary[]>;
@@ -112,15 +116,24 @@ export function makePlan(
 }
 
 /**
- * An image before those it may have been made on, which have fewer layers: under it they would lose their names and
- * stay (all engines), and be no rule's any more.
+ * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would
+ * lose its name and stay (all engines), and be no rule's any more.
  */
 function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
-  const layers = new Map(
-    families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers.length])),
+  const layersOf = new Map(
+    families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers])),
   );
-  const height = ({ id }: Judged) => layers.get(id) ?? 0;
-  return [...named].sort((a, b) => height(b) - height(a));
+  const isOn = (upper: Judged, lower: Judged): boolean => {
+    const [above = [], below = []] = [layersOf.get(upper.id), layersOf.get(lower.id)];
+    return above.length > below.length && below.length > 0 && below.every((layer, at) => above[at] === layer);
+  };
+  const ordered = new Set<Judged>();
+  const add = (object: Judged) => {
+    for (const upper of named) if (!ordered.has(upper) && isOn(upper, object)) add(upper);
+    ordered.add(object);
+  };
+  for (const object of named) if (!ordered.has(object)) add(object);
+  return [...ordered];
 }
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {

@@ -49,7 +49,7 @@ export function judgeOrphan(
   const state = detail?.state ?? summary.state;
   const limit = limitOf(rule, state);
   const runs = !STOPPED.includes(state);
-  const age = runs ? ranFor(detail, now) : stoodFor(summary, detail, now);
+  const age = runs ? ranFor(summary, detail, now) : stoodFor(summary, detail, now);
   const judge = (action: Judged["action"], because: Rule, reason: string): Judged => ({
     kind: "container",
     id: summary.id,
@@ -80,8 +80,11 @@ export function judgeOrphan(
     : judge("keep", "young", `${state} for less than the ${formatDuration(limit)} of ${what}`);
 }
 
-function ranFor(detail: ContainerDetail | null, now: number): Age {
-  return youngest([{ at: detail?.startedAt ?? null, basis: "started" }], now);
+/** Started before it was made: one of the two was taken from a clock that was wrong, and nobody knows which. */
+function ranFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
+  const startedAt = detail?.startedAt ?? null;
+  const wrong = startedAt !== null && startedAt < (detail?.createdAt ?? summary.createdAt) - 1000;
+  return youngest([{ at: wrong ? null : startedAt, basis: "started" }], now);
 }
 
 function stoodFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {

@@ -1,6 +1,6 @@
 import type { ImageDetail } from "../engine/types.ts";
 import { matchingLabel } from "../labels.ts";
-import { namesTag } from "../settings/globs.ts";
+import { isPlainReference, namesTag } from "../settings/globs.ts";
 import type { LabelRule, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
@@ -29,10 +29,7 @@ export function unlabelled({ match }: RetentionRule, images: readonly ImageDetai
   return images.filter(
     (image) =>
       matchingLabel(image.labels, match.labels) === undefined &&
-      image.tags.some((tag) => {
-        const { name, tag: version } = parseReference(tag);
-        return namesTag(named, name, version ?? "latest");
-      }),
+      image.tags.some((tag) => namesReference(named, tag)),
   );
 }
 
@@ -71,31 +68,41 @@ export function claim(rules: readonly RetentionRule[], images: readonly ImageDet
   return rules.map((rule) => ({
     rule,
     members: images.flatMap((image) => {
-      const { labels } = rule.match;
-      if (labels.length > 0 && matchingLabel(image.labels, labels) === undefined) return [];
+      if (!hasLabel(rule, image)) return [];
       if (image.tags.length === 0) {
         if (taken.has(image) || !namedByDigest(rule, image)) return [];
         taken.add(image);
         return [{ image, references: [] }];
       }
-      const references = [...(free.get(image) ?? [])].filter((reference) => {
-        const { name, tag } = parseReference(reference);
-        return namesTag(rule, name, tag ?? "latest");
-      });
+      const references = [...(free.get(image) ?? [])].filter((reference) => namesReference(rule, reference));
       for (const reference of references) free.get(image)?.delete(reference);
       return references.length === 0 ? [] : [{ image, references }];
     }),
   }));
 }
 
+/** Whether the rule's labels and names fit the image, whoever owns them. */
+export function fits(rule: RetentionRule, image: ImageDetail): boolean {
+  const named = image.tags.some((tag) => namesReference(rule, tag)) || namedByDigest(rule, image);
+  return hasLabel(rule, image) && (named || rule.match.repositories.length === 0);
+}
+
+function hasLabel({ match }: RetentionRule, { labels }: ImageDetail): boolean {
+  return match.labels.length === 0 || matchingLabel(labels, match.labels) !== undefined;
+}
+
+function namesReference(rule: Pick<RetentionRule, "match">, reference: string): boolean {
+  const { name, tag } = parseReference(reference);
+  return namesTag(rule, name, tag ?? "latest");
+}
+
+/** Of one repository: the engine takes an image with digests of two only by force. */
 function namedByDigest({ match }: RetentionRule, { digests }: ImageDetail): boolean {
+  const [name, ...more] = new Set(digests.map((digest) => parseReference(digest).name));
   return (
-    digests.length > 0 &&
-    digests.every((digest) =>
-      match.repositories.some(
-        ({ repository, tag }) => tag === null && repository.test(parseReference(digest).name),
-      ),
-    )
+    name !== undefined &&
+    more.length === 0 &&
+    match.repositories.some(({ repository, tag }) => tag === null && repository.test(name))
   );
 }
 
@@ -117,9 +124,11 @@ export function judgeFamily(
     for (const [id, standing] of standingsOf(family, group, context, measured, now))
       standings.set(id, standing);
   }
+  // The least recently used first: whatever ends the pass early, what is left is what was used last.
+  const members = mostRecentFirst(family.members, context.memory, now).reverse();
   return {
     standings,
-    judged: family.members.map((member) =>
+    judged: members.map((member) =>
       judgeMember(family.rule, member, standings.get(member.image.id) ?? NOTHING, context, now),
     ),
   };
@@ -136,6 +145,7 @@ export function judgeMember(
   now: number,
 ): Judged {
   const { age, ttl, protectedBy } = factsOf(rule, image, context, now);
+  const odd = references.find((reference) => !isPlainReference(reference));
   const judge = (action: Judged["action"], because: Rule, reason: string): Judged => ({
     kind: "image",
     id: image.id,
@@ -150,6 +160,8 @@ export function judgeMember(
     references,
   });
   if (protectedBy !== null) return judge("keep", protectedBy.rule, protectedBy.reason);
+  if (odd !== undefined)
+    return judge("keep", "unreadable", "the engine cannot be asked for a name like this");
   if (standing.newest) return judge("keep", "newest", `among the ${rule.keepNewest} of keepNewest`);
   const { limit, by } = ttl as TimeToLive;
   if (limit !== null && isPast(age, limit))
@@ -201,8 +213,8 @@ function timeToLive({ olderThan, ttlLabel }: RetentionRule, { labels }: ImageDet
 }
 
 /**
- * By the youngest of Created and LastTagTime. Without a LastTagTime nothing says when it came to this host (a pull or
- * load on 20.10: its Created is that of a build elsewhere), so our own first sight of it counts as well.
+ * By the youngest of Created and LastTagTime. Without a LastTagTime nothing says when it came to this host (a pull on
+ * any classic store, a load on 20.10: its Created is that of a build elsewhere), so our own first sight counts as well.
  */
 function ageOf(image: ImageDetail, { firstSeen }: Memory, now: number): Age {
   const created = { at: isDated(image) ? image.createdAt : null, basis: "created" as const };
@@ -230,14 +242,25 @@ function groupsOf({ rule, members }: Family): Member[][] {
   return [...groups.values()];
 }
 
-/** The last sign of use; what nothing dates counts as used just now. */
+/** By their last use; among those that were first seen together, by when they were made. */
+function mostRecentFirst(members: readonly Member[], memory: Memory, now: number): Member[] {
+  const made = ({ image }: Member) => Math.min(image.createdAt ?? 0, now);
+  return [...members].sort(
+    (a, b) =>
+      lastUse(b.image, memory, now) - lastUse(a.image, memory, now) ||
+      made(b) - made(a) ||
+      (a.image.id < b.image.id ? -1 : 1),
+  );
+}
+
+/** The last sign of use; a date in the future says nothing, and what nothing dates counts as used just now. */
 function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: number): number {
   const signs = [
     isDated(image) ? image.createdAt : null,
     image.lastTaggedAt,
     firstSeen[image.id] ?? null,
     lastUsed[image.id] ?? null,
-  ].filter((at) => at !== null);
+  ].filter((at): at is number => at !== null && at <= now);
   return signs.length === 0 ? now : Math.max(...signs);
 }
 
@@ -259,11 +282,7 @@ function standingsOf(
   measured: Measured,
   now: number,
 ): Map<string, Standing> {
-  const order = [...group].sort(
-    (a, b) =>
-      lastUse(b.image, context.memory, now) - lastUse(a.image, context.memory, now) ||
-      (a.image.id < b.image.id ? -1 : 1),
-  );
+  const order = mostRecentFirst(group, context.memory, now);
   const stays = (member: Member, rank: number) =>
     rank < rule.keepNewest || factsOf(rule, member.image, context, now).protectedBy !== null;
   const overSize =

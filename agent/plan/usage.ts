@@ -21,7 +21,8 @@ function names(
   reference: string,
   { id, tags, digests }: Pick<ImageSummary, "id" | "tags" | "digests">,
 ): boolean {
-  if (/^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference)) return id.startsWith(idOf(reference));
+  // Of twelve digits or more it may be an id, or a name all the same: a repository may be called by a commit.
+  if (/^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference) && id.startsWith(idOf(reference))) return true;
   const { name, tag, digest } = parseReference(reference);
   if (digest !== null && (digest === id || digests.some((own) => own.endsWith(`@${digest}`)))) return true;
   if (tag === null && digest !== null) return false;

@@ -1,5 +1,18 @@
 import type { NameGlob, RetentionRule } from "./settings.ts";
 
+/** As distribution/reference has it: a host with a port perhaps, components, a tag. Never a digest, never an id. */
+export const COMPONENT = "[a-z0-9]+(?:(?:[.]|_{1,2}|-+)[a-z0-9]+)*";
+export const TAG = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
+const HOST = "(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)";
+export const TAGGED = `(?!sha256:)(${HOST}?${COMPONENT}(?:/${COMPONENT})*):(${TAG})`;
+
+const PLAIN = new RegExp(`^${TAGGED}$`);
+
+/** A name and tag that a request may hold as it stands (engine/envelope.ts). */
+export function isPlainReference(reference: string): boolean {
+  return PLAIN.test(reference);
+}
+
 /**
  * The names that distribution/reference takes, and the three wildcards: a first component that may be a host with its
  * port (capitals make one, too), small letters in the rest, a tag. nix/setting-types.nix has the same form.

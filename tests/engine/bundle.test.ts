@@ -73,16 +73,16 @@ describe("the bundle in an empty folder", () => {
   it("--help names every command and every exit code", () => {
     const { code, stdout, stderr } = run(["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const command of ["run", "plan", "status", "validate <file>", "completion"]) {
+    for (const command of ["run", "plan", "status", "validate <file>", "dockerfiles", "completion"]) {
       expect(stdout).toContain(`ci-docker-prune ${command}`);
     }
-    for (const exit of [0, 10, 64, 69, 70, 75, 78]) {
+    for (const exit of [0, 10, 64, 65, 69, 70, 75, 78]) {
       expect(stdout).toMatch(new RegExp(`^\\s+${exit}  \\S`, "m"));
     }
   });
 
-  it.each(["run", "plan", "status", "validate"])("%s --help", (command) => {
-    const { code, stdout, stderr } = run([command, "--help"]);
+  it.each(["run", "plan", "status", "validate", "dockerfiles check"])("%s --help", (command) => {
+    const { code, stdout, stderr } = run([...command.split(" "), "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(`ci-docker-prune ${command}`);
     expect(stdout).toMatch(/Examples:/);
@@ -181,6 +181,13 @@ describe("the bundle in an empty folder", () => {
     const { code, stdout, stderr } = run(["validate", bad]);
     expect({ code, stdout }).toEqual({ code: 78, stdout: "" });
     expect(stderr).toContain("2 problems");
+  });
+
+  it("dockerfiles check: the parser is in the bundle", () => {
+    const file = join(cwd, "Dockerfile");
+    writeFileSync(file, "FROM scratch\nLABEL a=b\n");
+    const args = ["dockerfiles", "check", "--label", "a=b", file];
+    expect(run(args)).toEqual({ code: 0, stdout: `${file}:2: the final stage carries a=b\n`, stderr: "" });
   });
 
   it("completion prints a script that a shell can read", () => {

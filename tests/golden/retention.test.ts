@@ -6,7 +6,7 @@ import type { ContainerSummary, ImageDetail, Service } from "../../agent/engine/
 import { observeRuled } from "../../agent/observe-rules.ts";
 import { makePlan } from "../../agent/plan/index.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
-import { idleRules, rulesInForce } from "../../agent/rules.ts";
+import { idleRules, rulesOf } from "../../agent/rules.ts";
 import { parseDuration } from "../../agent/units.ts";
 import { violationsOfRules } from "../unit/plan/rule-invariants.ts";
 import {
@@ -41,7 +41,7 @@ interface Scenario {
   readonly idle?: readonly string[];
 }
 
-/** Times are ages: `"3d"`. */
+/** Times are ages: `"3d"`; `"in 3d"` is in the future. */
 interface ImageStory {
   readonly tags?: readonly string[];
   readonly digests?: readonly string[];
@@ -76,7 +76,9 @@ const scenarios = readdirSync(FOLDER)
   }));
 
 const at = (age: string | null): number | null =>
-  age === null ? null : NOW - 1000 * (parseDuration(age) ?? Number.NaN);
+  age === null
+    ? null
+    : NOW - 1000 * (parseDuration(age.replace("in ", "")) ?? Number.NaN) * (age.startsWith("in ") ? -1 : 1);
 
 function toImage(name: string, story: ImageStory): ImageDetail {
   const { tags = [], digests = [], labels = {}, created = "3d", layers = [[`${name}-top`, 100]] } = story;
@@ -175,7 +177,7 @@ async function decide(scenario: Scenario) {
   const services: Service[] = Object.entries(scenario.services ?? {}).map(([name, images]) =>
     service({ id: name, name, images }),
   );
-  const rules = rulesInForce(settings, scenario.pressed ?? true);
+  const rules = rulesOf(settings, scenario.pressed ?? true);
   const ruled = await observeRuled(engineOf(scenario), engine, rules, { containers, services }, NOW);
   const times = (ages: Readonly<Record<string, string>> = {}) =>
     Object.fromEntries(Object.entries(ages).map(([name, age]) => [imageId(name), at(age) as number]));

@@ -138,6 +138,10 @@ export interface BuildSpec {
   buildkit?: boolean;
   /** Do not use the build cache; default false. */
   noCache?: boolean;
+  /** Values for ARGs. */
+  buildArgs?: Readonly<Record<string, string>>;
+  /** The stage to build; default: the last. */
+  target?: string;
 }
 
 /** Outcome of {@link CiHost.cli}. */
@@ -575,6 +579,8 @@ export class CiHost implements AsyncDisposable {
       ...(spec.tag === undefined ? {} : { t: spec.tag }),
       ...(spec.buildkit === true ? { version: "2" } : {}),
       ...(spec.noCache === true ? { nocache: true } : {}),
+      ...(spec.buildArgs === undefined ? {} : { buildargs: spec.buildArgs }),
+      ...(spec.target === undefined ? {} : { target: spec.target }),
     });
     const id = lines.flatMap((l) => (l.aux as { ID?: string } | undefined)?.ID ?? []).at(-1);
     if (id === undefined) throw new Error(`the build named no image: ${JSON.stringify(lines).slice(-500)}`);

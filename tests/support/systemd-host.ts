@@ -26,6 +26,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
+import type { AgentEvent } from "./agent.ts";
 import { CiHost, type ImageSpec } from "./ci-host.ts";
 import { type Availability, debianMirror, engineCacheDir, findTool } from "./engines.ts";
 
@@ -48,6 +49,20 @@ export interface JournalEntry {
   readonly PRIORITY: string;
   readonly SYSLOG_IDENTIFIER: string;
   readonly [field: string]: string | undefined;
+}
+
+/** What the agent said in an entry of its own: the object behind the sentence. @throws SyntaxError where there is none */
+export function eventOf({ MESSAGE }: JournalEntry): AgentEvent {
+  return JSON.parse(MESSAGE.slice(MESSAGE.indexOf("\t") + 1)) as AgentEvent;
+}
+
+/** The code blocks of one section of a page, in order; a section goes as far as the next heading. */
+export function codeBlocks(page: string, section: string, language = "sh"): string[] {
+  const text = page.split(/^#{2,3} /m).find((part) => part.startsWith(`${section}\n`));
+  if (text === undefined) throw new Error(`no section "${section}"`);
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
+    ([, code]) => code!,
+  );
 }
 
 /** Debian release of the hosts; CDP_SYSTEMD_SUITE=trixie for the next one (systemd 257, Docker 26.1). */
@@ -328,7 +343,7 @@ export class SystemdHost implements AsyncDisposable {
 
   /** Entries of the journal, oldest first, up to this moment. @param query of journalctl */
   async journal(query = "-u ci-docker-prune"): Promise<JournalEntry[]> {
-    const text = await this.sh(`journalctl --sync && journalctl --no-pager -o json ${query}`);
+    const text = await this.sh(`journalctl --sync && journalctl --no-pager -o json --all ${query}`);
     return text
       .split("\n")
       .filter((line) => line !== "")

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluate, nixMissing } from "../support/nix.ts";
-import { ensureSystemdRootfs, SystemdHost } from "../support/systemd-host.ts";
+import { ensureSystemdRootfs, eventOf, SystemdHost } from "../support/systemd-host.ts";
 
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 const AGENT = "/usr/local/lib/ci-docker-prune";
@@ -77,7 +77,7 @@ describe.skipIf(missing !== null)(
     const said = async () =>
       (await host.journal("-u ci-docker-auth"))
         .filter(({ SYSLOG_IDENTIFIER }) => SYSLOG_IDENTIFIER === "ci-docker-auth")
-        .map(({ MESSAGE }) => JSON.parse(MESSAGE).event);
+        .map((entry) => eventOf(entry).event);
 
     beforeAll(async () => {
       host = await SystemdHost.start();

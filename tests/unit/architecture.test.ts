@@ -90,13 +90,16 @@ const onlyContextMakesAWriter: Rule = (files) =>
     )
     .map(({ path }) => `${path} loads the writer`);
 
+/** The pass deletes through act; snapshot commands, which a router asks for by name, through their one set of ports. */
 const onlyActAndPassNameTheWriter: Rule = (files) =>
   files
     .filter(({ all }) => all.includes("agent/engine/writer.ts"))
     .filter(
       ({ path }) =>
         !path.startsWith("agent/act/") &&
-        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts"].includes(path),
+        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts", "agent/snapshots/ports.ts"].includes(
+          path,
+        ),
     )
     .map(({ path }) => `${path} names the writer`);
 
@@ -106,6 +109,15 @@ const oneHome =
     files
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
+
+const theLabelGuardIsPure: Rule = (files) =>
+  files
+    .filter(({ path }) => path.startsWith("agent/dockerfiles/"))
+    .flatMap(({ path, values }) =>
+      values
+        .filter((value) => !value.startsWith("agent/dockerfiles/") && value !== "dockerfile-ast")
+        .map((value) => `${path} loads ${value}`),
+    );
 
 const timeHasOneHome: Rule = (files) =>
   files
@@ -135,7 +147,7 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
-const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3"];
+const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -158,10 +170,16 @@ const theFrontIsLight: Rule = (files) =>
 const RULES: Readonly<Record<string, Rule>> = {
   "gates and plan load nothing but themselves and pure helpers": decidingIsPure,
   "only the composition loads the writer": onlyContextMakesAWriter,
-  "only act, the pass and the composition name the writer's type": onlyActAndPassNameTheWriter,
+  "only act, the pass, the snapshots' ports and the composition name the writer's type":
+    onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "dockerfile-ast is imported by the label guard's reader alone": oneHome(
+    "dockerfile-ast",
+    "agent/dockerfiles/parse.ts",
+  ),
+  "the label guard loads nothing but itself and its parser": theLabelGuardIsPure,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "nobody ends the process but the front": nobodyExits,
@@ -200,6 +218,7 @@ describe("the house", () => {
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
+    expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
@@ -252,6 +271,14 @@ describe("the rules themselves see what breaks them", () => {
       bad("gates", 'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;'),
     ],
     [
+      "a snapshot command that takes the writer past its ports",
+      onlyActAndPassNameTheWriter,
+      bad(
+        "snapshots",
+        'import type { EngineWriter } from "../engine/writer.ts"; export type W = EngineWriter;',
+      ),
+    ],
+    [
       "a second importer of dockerode",
       oneHome("dockerode", "agent/engine/client.ts"),
       bad("engine", 'import Docker from "dockerode"; new Docker();'),
@@ -270,6 +297,16 @@ describe("the rules themselves see what breaks them", () => {
       "a second importer of pino",
       oneHome("pino", "agent/audit/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
+    ],
+    [
+      "a second importer of dockerfile-ast",
+      oneHome("dockerfile-ast", "agent/dockerfiles/parse.ts"),
+      bad("dockerfiles", 'import { DockerfileParser } from "dockerfile-ast"; DockerfileParser.parse("");'),
+    ],
+    [
+      "a label guard that reads files",
+      theLabelGuardIsPure,
+      bad("dockerfiles", 'import { readFileSync } from "node:fs"; readFileSync("Dockerfile");'),
     ],
     ["a look at Date.now", timeHasOneHome, bad("plan", "export const at = Date.now();")],
     ["Date.now handed on", timeHasOneHome, bad("plan", "export const clock = { now: Date.now };")],

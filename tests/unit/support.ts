@@ -69,6 +69,8 @@ export function containerDetail(changes: Partial<ContainerDetail> = {}): Contain
     createdAt: ago(3 * DAY),
     startedAt: ago(3 * DAY),
     finishedAt: ago(2 * DAY),
+    exitCode: 0,
+    oomKilled: false,
     sizeBytes: 1000,
     ...changes,
   };
@@ -131,6 +133,6 @@ export const rememberedDangling = (dangling: Readonly<Record<string, number>>): 
 /** A pass under pressure without rules. */
 export const PRUNE_ONLY: Scope = {
   prune: true,
-  rules: { retention: [], orphans: [] },
+  rules: { retention: [], orphans: [], pressed: true },
   forecastCache: false,
 };

@@ -18,7 +18,7 @@ def fill_disk():
 def last_pass():
     """The line that ends a pass."""
     lines = machine.succeed("journalctl -u ci-docker-prune -o cat").splitlines()
-    passes = [json.loads(line) for line in lines if '"pass.finished"' in line]
+    passes = [json.loads(line.split("\t")[-1]) for line in lines if '"pass.finished"' in line]
     return passes[-1]
 
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { execute } from "../../../agent/act/execute.ts";
-import type { Acted, ActPorts } from "../../../agent/act/ports.ts";
+import type { ActPorts } from "../../../agent/act/ports.ts";
+import { Tally } from "../../../agent/act/tally.ts";
 import type { AuditEvent } from "../../../agent/audit/events.ts";
 import { EngineError, type EngineErrorKind } from "../../../agent/engine/errors.ts";
 import type { EngineReader } from "../../../agent/engine/reader.ts";
@@ -149,12 +150,14 @@ async function play(story: Story) {
       return cachePrune;
     },
   };
+  const tally = new Tally();
   const ports: ActPorts = {
     reader,
     writer,
     journal: { emit: (event) => events.push(event) },
     clock,
     stop: stop.signal,
+    tally,
     gatesAskedAt: now,
     askGates: async () => {
       calls.push("gates");
@@ -172,13 +175,13 @@ async function play(story: Story) {
       return `${event.slice(7)} ${name}${event === "object.kept" ? ` ${fields.rule}` : ""}`;
     });
   const deleted = calls.filter((text) => text.startsWith("delete")).map((text) => text.slice(7));
-  return { calls, deleted, events, told, acted, progress };
+  return { calls, deleted, events, told, acted, tally, progress };
 }
 
 const eventNamed = (events: readonly AuditEvent[], name: string) =>
   events.filter(({ event }) => event === name).map(({ level, fields }) => ({ level, ...fields }));
 
-const counts = ({ tally }: Acted) => ({
+const counts = (tally: Tally) => ({
   removed: tally.count("removed"),
   kept: tally.count("kept"),
   failed: tally.count("failed"),
@@ -186,15 +189,15 @@ const counts = ({ tally }: Acted) => ({
 
 describe("a plan that meets no obstacle", () => {
   it("is gone through in order: each object is looked at once more immediately before it goes", async () => {
-    const { calls, told, acted } = await play({ containers: 2, images: 2 });
+    const { calls, told, acted, tally } = await play({ containers: 2, images: 2 });
     expect(calls).toEqual([
       ...["look c1", "delete c1", "look c2", "delete c2"],
       "gates",
       ...["look i1", "delete i1", "look i2", "delete i2"],
     ]);
     expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
-    expect(counts(acted)).toEqual({ removed: 4, kept: 0, failed: 0 });
-    expect([acted.tally.claimedBytes, acted.ending]).toEqual([220, null]);
+    expect(counts(tally)).toEqual({ removed: 4, kept: 0, failed: 0 });
+    expect([tally.claimedBytes, acted.ending]).toEqual([220, null]);
   });
 
   it("ends each step with its sums, and says nothing of an early end", async () => {
@@ -228,8 +231,8 @@ describe("a plan that meets no obstacle", () => {
   });
 
   it("without an object does nothing at all", async () => {
-    const { calls, events, acted } = await play({});
-    expect([calls, events, counts(acted)]).toEqual([[], [], { removed: 0, kept: 0, failed: 0 }]);
+    const { calls, events, tally } = await play({});
+    expect([calls, events, counts(tally)]).toEqual([[], [], { removed: 0, kept: 0, failed: 0 }]);
   });
 });
 
@@ -250,13 +253,17 @@ describe("the gates are asked again", () => {
   });
 
   it("and a run that starts after ten deletions ends the pass: the rest stays, each with that reason", async () => {
-    const { deleted, told, events, acted } = await play({ containers: 12, images: 2, gates: () => CLOSED });
+    const { deleted, told, events, acted, tally } = await play({
+      containers: 12,
+      images: 2,
+      gates: () => CLOSED,
+    });
     expect(deleted).toEqual(Array.from({ length: 10 }, (_, at) => `c${at + 1}`));
     expect(told.slice(10)).toEqual([
       ...["kept c11 not-reached", "kept c12 not-reached", "kept i1 not-reached", "kept i2 not-reached"],
     ]);
     expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
-    expect(counts(acted)).toEqual({ removed: 10, kept: 4, failed: 0 });
+    expect(counts(tally)).toEqual({ removed: 10, kept: 4, failed: 0 });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
       { level: "warn", reason: CLOSED.reason, left: 4, stepsLeft: ["image"] },
     ]);
@@ -281,10 +288,10 @@ describe("the gates are asked again", () => {
 
 describe("an object that is not what it was when the plan was made", () => {
   it("and has a tag by now stays, and no deletion is sent", async () => {
-    const { deleted, told, acted } = await play({ images: 2, now: { i1: { tags: ["app:1"] } } });
+    const { deleted, told, tally } = await play({ images: 2, now: { i1: { tags: ["app:1"] } } });
     expect(deleted).toEqual(["i2"]);
     expect(told).toEqual(["kept i1 tagged", "removed i2"]);
-    expect(counts(acted)).toEqual({ removed: 1, kept: 1, failed: 0 });
+    expect(counts(tally)).toEqual({ removed: 1, kept: 1, failed: 0 });
   });
 
   it.each<readonly [string, Partial<ImageDetail & ContainerDetail>, string, string]>([
@@ -301,31 +308,31 @@ describe("an object that is not what it was when the plan was made", () => {
   });
 
   it("and is gone already is noted as gone, not as removed", async () => {
-    const { deleted, told, acted } = await play({ containers: 2, now: { c1: "gone" } });
+    const { deleted, told, tally } = await play({ containers: 2, now: { c1: "gone" } });
     expect([deleted, told]).toEqual([["c2"], ["gone c1", "removed c2"]]);
-    expect(counts(acted)).toEqual({ removed: 1, kept: 0, failed: 0 });
-    expect(acted.tally.count("gone")).toBe(1);
+    expect(counts(tally)).toEqual({ removed: 1, kept: 0, failed: 0 });
+    expect(tally.count("gone")).toBe(1);
   });
 });
 
 describe("a deletion that the engine answers with", () => {
   it("409 leaves the object, as in use", async () => {
-    const { told, acted } = await play({ images: 2, deletion: { i1: "in-use" } });
+    const { told, tally } = await play({ images: 2, deletion: { i1: "in-use" } });
     expect(told).toEqual(["kept i1 in-use", "removed i2"]);
-    expect([counts(acted), acted.tally.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
+    expect([counts(tally), tally.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
   });
 
   it("404 notes it as gone, and claims no bytes for it", async () => {
-    const { told, acted } = await play({ images: 1, deletion: { i1: "gone" } });
-    expect([told, acted.tally.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
+    const { told, acted, tally } = await play({ images: 1, deletion: { i1: "gone" } });
+    expect([told, tally.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
   });
 
   it.each(["refused", "unavailable", "malformed"] as const)(
     "an error (%s) is a failure, and the next object is tried",
     async (kind) => {
-      const { told, acted, events } = await play({ containers: 2, deletion: { c1: kind } });
+      const { told, acted, tally, events } = await play({ containers: 2, deletion: { c1: kind } });
       expect(told).toEqual(["failed c1", "removed c2"]);
-      expect([counts(acted), acted.ending]).toEqual([{ removed: 1, kept: 0, failed: 1 }, null]);
+      expect([counts(tally), acted.ending]).toEqual([{ removed: 1, kept: 0, failed: 1 }, null]);
       expect(eventNamed(events, "step.finished")).toMatchObject([{ level: "warn", removed: 1, failed: 1 }]);
       expect(eventNamed(events, "object.failed")).toMatchObject([
         { level: "error", error: `engine says ${kind}`, status: KIND_STATUS[kind] ?? null },
@@ -414,11 +421,11 @@ describe("a pass that is told to stop", () => {
   });
 
   it("before the first deletion removes nothing", async () => {
-    const { deleted, acted } = await play({
+    const { deleted, tally } = await play({
       containers: 2,
       meanwhile: (_, stop) => stop.abort(),
     });
-    expect([deleted, counts(acted)]).toEqual([[], { removed: 0, kept: 2, failed: 0 }]);
+    expect([deleted, counts(tally)]).toEqual([[], { removed: 0, kept: 2, failed: 0 }]);
   });
 });
 
@@ -469,13 +476,13 @@ describe("the build cache", () => {
   });
 
   it("is recorded as the engine reports it: what it took, what it left, what was young", async () => {
-    const { told, acted } = await play({
+    const { told, tally } = await play({
       settings,
       cache: [record("took"), record("left"), record("young", { lastUsedAt: NOW })],
       cachePrune: { ids: ["took", "unlisted"], claimedBytes: 7 },
     });
     expect(told).toEqual(["removed took", "removed unlisted", "kept left engine-kept", "kept young young"]);
-    expect([counts(acted), acted.tally.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
+    expect([counts(tally), tally.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
   });
 
   it.each([null, "refused"] as const)("is pruned also where it cannot be listed: %s", async (cache) => {
@@ -498,8 +505,8 @@ describe("the build cache", () => {
   });
 
   it("that the engine refuses to prune is one failure, and nothing is left over", async () => {
-    const { told, acted, events } = await play({ images: 1, settings, cachePrune: "refused" });
-    expect([told, counts(acted), acted.ending]).toEqual([
+    const { told, acted, tally, events } = await play({ images: 1, settings, cachePrune: "refused" });
+    expect([told, counts(tally), acted.ending]).toEqual([
       ["removed i1", "failed *"],
       { removed: 1, kept: 0, failed: 1 },
       null,

@@ -4,14 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AuditEvent } from "../../../agent/audit/events.ts";
+import {
+  type AuditEvent,
+  gateVerdict,
+  passEndedEarly,
+  passIneffective,
+} from "../../../agent/audit/events.ts";
 import { auditLine } from "../../../agent/audit/line.ts";
+import { fromLine } from "../../../agent/audit/record.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const EVENTS = [
-  { event: "pass.started", level: "info", msg: "a pass starts", fields: { n: 1 } },
-  { event: "pass.ended-early", level: "warn", msg: "early", fields: { reason: 'a\n<3>{"forged":1}' } },
-  { event: "pass.ineffective", level: "error", msg: "bad", fields: { reason: "x" } },
+const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
+const EVENTS: readonly AuditEvent[] = [
+  gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
+  passEndedEarly(FORGED, 3, [], "warn"),
+  passIneffective({ cause: "pressure-remains", reason: "x" }),
 ];
 const PROGRAM = `import { jsonJournal } from "./agent/audit/journal.ts";
   const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });
@@ -43,12 +50,31 @@ function written(journalStream: string | undefined): string[] {
   return readFileSync(join(dir, "out"), "utf8").trimEnd().split("\n");
 }
 
+/** The same where the journal listens at standard output. */
+function writtenToJournal(): string[] {
+  const { dev, ino } = fstatSync(out, { bigint: true });
+  return written(`${dev}:${ino}`);
+}
+
 describe("when the journal listens at standard output", () => {
-  it("each line has the priority of its level in front", () => {
-    const { dev, ino } = fstatSync(out, { bigint: true });
-    const lines = written(`${dev}:${ino}`);
-    expect(lines.map((line) => line.slice(0, 4))).toEqual(["<6>{", "<4>{", "<3>{"]);
-    expect(JSON.parse(lines[2]!.slice(3))).toMatchObject({ event: "pass.ineffective", level: "error" });
+  it("each line has the priority of its level, and a sentence, in front of the object", () => {
+    const lines = writtenToJournal().map((line) => line.split("\t"));
+    expect(lines.map(([front]) => front)).toEqual([
+      "<6>Gate open, lock: nobody holds the lock",
+      expect.stringMatching(/^<4>The pass ends before its plan is done, 3 left: a/),
+      "<3>Not enough: the disk is still x",
+    ]);
+    expect(lines.map((line) => line.length)).toEqual([2, 2, 2]);
+    expect(JSON.parse(lines[2]![1]!)).toMatchObject({ event: "pass.ineffective", level: "error" });
+  });
+
+  it("no name forges a line, a priority or an object", () => {
+    const lines = writtenToJournal();
+    expect(lines).toHaveLength(3);
+    expect(fromLine(lines[1]!)).toMatchObject({
+      event: "pass.ended-early",
+      fields: { reason: 'a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}' },
+    });
   });
 });
 
@@ -68,11 +94,14 @@ describe("a line", () => {
   it("has event, pass, msg, time and level beside its facts", () => {
     const [first] = written(undefined).map((line) => JSON.parse(line));
     expect(first).toEqual({
-      event: "pass.started",
+      event: "gate.verdict",
       pass: "0123",
-      msg: "a pass starts",
+      msg: "a gate was asked",
       level: "info",
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      gate: "lock",
+      verdict: "open",
+      reason: "nobody holds the lock",
       n: 1,
     });
   });
@@ -80,16 +109,21 @@ describe("a line", () => {
   it("cannot be forged by a name with a line end in it", () => {
     const lines = written(undefined);
     expect(lines).toHaveLength(3);
-    expect(JSON.parse(lines[1]!).reason).toBe('a\\u000a<3>{"forged":1}');
+    expect(JSON.parse(lines[1]!).reason).toBe('a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}');
   });
 });
 
 describe("the line of a quiet pass, which is written without pino", () => {
+  const own = (lines: readonly string[], inJournal: boolean) =>
+    EVENTS.map((event, index) => auditLine(event, "0123", fromLine(lines[index]!)!.time, inJournal));
+
   it("is the very line that pino writes", () => {
     const lines = written(undefined);
-    const own = EVENTS.map((event, index) =>
-      auditLine(event as AuditEvent, "0123", Date.parse(JSON.parse(lines[index]!).time)),
-    );
-    expect(own).toEqual(lines.map((line) => `${line}\n`));
+    expect(own(lines, false)).toEqual(lines.map((line) => `${line}\n`));
+  });
+
+  it("also in the journal", () => {
+    const lines = writtenToJournal();
+    expect(own(lines, true)).toEqual(lines.map((line) => `${line}\n`));
   });
 });

@@ -30,7 +30,7 @@ import {
   stepFinished,
   stepSkipped,
 } from "../../../agent/audit/events.ts";
-import { bar, plainJournal, sentence, shortId } from "../../../agent/audit/plain.ts";
+import { bar, journalSentence, plainJournal, sentence, shortId } from "../../../agent/audit/plain.ts";
 import type { Checked } from "../../../agent/auth/check.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
 import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
@@ -107,6 +107,10 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "A dry run starts",
   ],
   [
+    passStarted({ version: "1", dryRun: false, withoutPressure: false, scope: "rules", filesystems: [] }),
+    "A pass starts for the rules that wait for no disk pressure",
+  ],
+  [
     gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
     "■ live runs: a CI run is live: service x",
   ],
@@ -118,24 +122,48 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
     "? services: timeout",
   ],
-  [factUnknown("the engine", "no socket"), "? the engine could not be read: no socket"],
+  [
+    factUnknown("gate converging", "no quorum"),
+    "? could not tell whether the gate for services is open: no quorum",
+  ],
+  [factUnknown("whether the pass helped", "EIO"), "? could not tell whether the pass helped: EIO"],
+  [factUnknown("the engine", "no socket"), "? could not read the engine: no socket"],
   [
     serviceIgnored({ service: "web", why: "0 of 1 tasks run", busySeconds: 3 * DAY }),
     "! service web has been stuck for 3d (0 of 1 tasks run) and no longer blocks",
   ],
   [
     prunePlanned({ remove: [OBJECT], keep: [] }, DAY, "forecast"),
-    "Plan: remove 0 containers, 1 image, 0 cache records, keep 0 containers, 0 images, 0 cache records; older than 1d",
+    "Plan: remove 1 image (1.5 KiB), keep nothing; age limit 1d",
   ],
   [
     prunePlanned({ remove: [], keep: [OBJECT, OBJECT] }, HOUR, "engine-decides"),
-    "Plan: remove 0 containers, 0 images, 0 cache records, keep 0 containers, 2 images, 0 cache records; older than 1h; build cache by the engine, same age",
+    "Plan: remove nothing, keep 2 images; age limit 1h; build cache by the engine, same age limit",
   ],
-  [objectPlanned(OBJECT), `  − would remove image ${ID}, 1.5 KiB, last tagged 2d ago`],
-  [objectRemoved(OBJECT), `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago`],
+  [
+    objectPlanned(OBJECT),
+    `  − would remove image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved(OBJECT),
+    `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+  ],
   [
     objectRemoved({ ...OBJECT, kind: "container", names: ["job-1", "b"], sizeBytes: null, ageSeconds: null }),
-    `  − removed container job-1, b (${ID})`,
+    `  − removed container job-1, b (${ID}), age not known: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved({
+      ...OBJECT,
+      kind: "build-cache",
+      names: ["1", "2", "3", "4", "5"],
+      ageBasis: "last-used",
+    }),
+    `  − removed cache record 1, 2, 3 and 2 more names (${ID}), 1.5 KiB, last used 2d ago: dangling and older than prune.until`,
+  ],
+  [
+    objectKept({ ...OBJECT, ageSeconds: -60, ageBasis: "created", reason: "younger than prune.until" }),
+    `  = kept image ${ID}, 1.5 KiB, created 1m in the future: younger than prune.until`,
   ],
   [
     objectRemoved({
@@ -169,7 +197,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     objectKept({ ...OBJECT, rule: "young", reason: "younger than prune.until" }),
     `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
   ],
-  [objectGone(OBJECT), `  = image ${ID}, 1.5 KiB, last tagged 2d ago was gone already`],
+  [objectGone(OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],
   [
     objectFailed(OBJECT, "500 disk error", 500, "no"),
     `  ✗ could not remove image ${ID}, 1.5 KiB, last tagged 2d ago: 500 disk error`,
@@ -178,7 +206,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     objectFailed(OBJECT, "no answer", null, "unknown"),
     `  ✗ not known whether it removed image ${ID}, 1.5 KiB, last tagged 2d ago: no answer`,
   ],
-  [stepSkipped("build-cache", "no such thing here"), "a step does not apply here: no such thing here"],
+  [stepSkipped("build-cache", "no such thing here"), "  = build cache skipped: no such thing here"],
   [
     stepFinished({
       by: "prune",
@@ -187,10 +215,10 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       kept: 1,
       gone: 0,
       failed: 0,
-      claimedBytes: 1,
+      claimedBytes: 1536,
       durationSeconds: 1,
     }),
-    "  image: 2 removed, 1 kept",
+    "  images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
   ],
   [
     stepFinished({
@@ -198,35 +226,71 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       kind: "image",
       removed: 2,
       kept: 1,
-      gone: 0,
+      gone: 4,
       failed: 3,
-      claimedBytes: 1,
+      claimedBytes: 1536,
       durationSeconds: 1,
     }),
-    "  image: 2 removed, 1 kept, 3 failed",
+    "  images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
+  ],
+  [
+    stepFinished({
+      by: "retention",
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 0,
+      claimedBytes: 1536,
+      durationSeconds: 1,
+    }),
+    "  retention, images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
   ],
   [
     passEndedEarly("told to stop", 4, [], "warn"),
     "The pass ends before its plan is done, 4 left: told to stop",
   ],
   [
+    passEndedEarly("a run is live", 4, ["image", "build-cache"], "warn"),
+    "The pass ends before its plan is done, 4 left, images and build cache not come to: a run is live",
+  ],
+  [
     passIneffective({
       cause: "pressure-remains",
-      reason: "/ is 91% full",
+      reason: "under pressure: / is 91% full",
       holders: [
         { what: "images", bytes: 5 * GiB, count: 20, note: "the cache" },
         { what: "outside-docker", bytes: 0, count: null, note: "logs" },
       ],
     }),
-    "Not enough: / is 91% full\n    5.0 GiB  images (20): the cache\n        0 B  outside-docker: logs",
+    "Not enough: the disk is still under pressure: / is 91% full\n    5.0 GiB  images (20): the cache\n        0 B  outside-docker: logs",
   ],
   [
     passIneffective({ cause: "pressure-remains", reason: "/ is full", holders: "not known: timeout" }),
-    "Not enough: / is full",
+    "Not enough: the disk is still / is full\n  what holds the space: not known: timeout",
+  ],
+  [
+    passIneffective({
+      cause: "labels-match-nothing",
+      reason: "no dangling image carries a label of prune.labels",
+      unselectedImages: 2,
+      unselectedBytes: 3 * GiB,
+    }),
+    "A rule without effect: no dangling image carries a label of prune.labels\n  2 images without, 3.0 GiB",
+  ],
+  [
+    passIneffective({
+      cause: "rule-matches-nothing",
+      reason: 'no image carries a label of the rule "w"',
+      unlabelledImages: 1,
+      unlabelledBytes: GiB,
+      labelledContainers: 1,
+    }),
+    'A rule without effect: no image carries a label of the rule "w"\n  1 image without, 1.0 GiB',
   ],
   [
     passFinished(FINISHED, "info"),
-    `pruned: the plan is done\n  removed 1 container, 2 images, 0 cache records in 1m 1s; the disk gained 3.0 GiB (the engine says 4.0 GiB)\n${DISK}`,
+    `pruned: the plan is done\n  removed 1 container, 2 images in 1m 1s, kept 3\n  the disk gained 3.0 GiB (the engine says 4.0 GiB)\n${DISK}`,
   ],
   [
     passFinished(
@@ -239,8 +303,11 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     passFinished({ ...FINISHED, outcome: "below-watermark", reason: "below the high watermark" }, "info"),
     `below-watermark: below the high watermark\n${DISK}`,
   ],
-  [stateDamaged("not JSON", "/x"), "! the state file was damaged and set aside: not JSON"],
-  [stateUnwritable("EROFS"), "! the state could not be written: EROFS"],
+  [
+    stateDamaged("not JSON", "/x"),
+    "! the state file was damaged (not JSON); the pass starts from nothing; the old one: /x",
+  ],
+  [stateUnwritable("EROFS"), "! the state could not be written, the next pass will not know of this: EROFS"],
   [
     authApplied({
       target: "/c.json",
@@ -250,14 +317,24 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       left: ["s.example"],
       closedToOthers: true,
     }),
-    "✓ /c.json: added docker.io, ghcr.io; removed r.example; left s.example; closed to other users",
+    "✓ registry credentials in /c.json: added docker.io, ghcr.io; removed r.example; left s.example; closed to other users",
   ],
-  [authUnchanged({ target: "/c.json", registries: 1, left: [] }), "✓ /c.json: nothing to change"],
+  [
+    authUnchanged({ target: "/c.json", registries: 1, left: [] }),
+    "✓ registry credentials in /c.json: nothing to change",
+  ],
+  [
+    authUnchanged({ target: "/c.json", registries: 1, left: ["r.example"] }),
+    "✓ registry credentials in /c.json: nothing to change; left r.example",
+  ],
   [
     authShadowed({ target: "/c.json", registry: "docker.io", by: "credsStore", helper: "pass" }),
     '! docker.io: credsStore in /c.json names the helper "pass", which the Docker client asks instead',
   ],
-  [authFailed({ target: "/c.json", reason: "the file is empty" }), "✗ the file is empty"],
+  [
+    authFailed({ target: "/c.json", reason: "the file is empty" }),
+    "✗ registry credentials: the file is empty",
+  ],
   [
     authChecked({
       ...CHECKED,
@@ -286,8 +363,66 @@ describe("an event as a sentence", () => {
     expect([...new Set(SENTENCES.map(([{ event }]) => event))].sort()).toEqual(Object.keys(MESSAGES).sort());
   });
 
+  it("of its own: no other says something in its place", () => {
+    expect(sentence({ event: "no.such", level: "info", msg: "", fields: {} } as never)).toBeUndefined();
+  });
+
   it("and as a message that never holds variable text", () => {
     for (const [{ event, msg }] of SENTENCES) expect(msg).toBe(MESSAGES[event]);
+  });
+});
+
+describe("an event as a sentence of the journal", () => {
+  it.each(SENTENCES)("is one line, without signs, colours and bars: $event", (event, text) => {
+    const said = journalSentence(event);
+    expect(said).toMatch(/^[A-Za-z]/);
+    expect(said).toMatch(/^[^\p{Cc}✓■✗−█░]+$/u);
+    // It says no less: each name, id, size and reason of the terminal's sentence is there.
+    const words = text.split(/[^\p{L}\p{N}./]+/u).filter((word) => word.length > 3);
+    expect(words.filter((word) => !said.includes(word.replace(/[.,]$/, "")))).toEqual([]);
+  });
+
+  it.each([
+    [
+      passStarted({
+        version: "1",
+        dryRun: false,
+        withoutPressure: true,
+        scope: "prune-and-rules",
+        filesystems: [filesystem({ usedPercent: 40 })],
+      }),
+      "A pass starts, whatever the disk says; / 40% full, 50.0 GiB left, 10% of inodes",
+    ],
+    [
+      gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
+      "Gate closed, live runs: a CI run is live: service x",
+    ],
+    [
+      gateVerdict({ gate: "disk-pressure", verdict: "open", reason: "under pressure", facts: {} }),
+      "Gate open, disk pressure: under pressure",
+    ],
+    [
+      gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
+      "Gate not known, services: timeout",
+    ],
+    [
+      objectRemoved(OBJECT),
+      `removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+    ],
+    [
+      passIneffective({
+        cause: "pressure-remains",
+        reason: "under pressure: / is 91% full",
+        holders: [{ what: "images", bytes: 5 * GiB, count: 20, note: "the cache" }],
+      }),
+      "Not enough: the disk is still under pressure: / is 91% full; 5.0 GiB  images (20): the cache",
+    ],
+    [
+      passFinished(FINISHED, "info"),
+      "pruned: the plan is done; removed 1 container, 2 images in 1m 1s, kept 3; the disk gained 3.0 GiB (the engine says 4.0 GiB); / 40% full, 50.0 GiB left, 10% of inodes",
+    ],
+  ])("$event", (event, text) => {
+    expect(journalSentence(event)).toBe(text);
   });
 });
 

@@ -30,7 +30,7 @@ describe("used space", () => {
   });
 
   it("below the mark leaves the cache as it is, and says which mark", () => {
-    expect(ask({ usedPercent: 31 }).reason).toBe("below the high watermark of 80%: the cache stays as it is");
+    expect(ask({ usedPercent: 31 }).reason).toBe("below the high watermark of 80%: nothing is pruned");
   });
 });
 

@@ -1,4 +1,4 @@
-import type { RulesInForce } from "../../../agent/observe-rules.ts";
+import type { Rules } from "../../../agent/observe-rules.ts";
 import type { Remembered, Ruled } from "../../../agent/plan/index.ts";
 import type { Judged, Plan } from "../../../agent/plan/plan.ts";
 import type { Member } from "../../../agent/plan/retention.ts";
@@ -6,7 +6,7 @@ import type { RetentionRule, Settings } from "../../../agent/settings/settings.t
 
 export interface DecidedByRules {
   readonly settings: Settings;
-  readonly rules: RulesInForce;
+  readonly rules: Rules;
   readonly ruled: Ruled;
   readonly remembered: Remembered;
   readonly plan: Plan;
@@ -52,7 +52,7 @@ export function violationsOfRules({ settings, ruled, plan, now, rules }: Decided
     check(member !== undefined, `${what} goes by a rule that does not name it`);
     if (member === undefined) return;
     const { rule, image } = member;
-    check(rules.retention.includes(rule), `${what} goes by a rule that is not in force`);
+    check(rules.pressed || rule.when === "always", `${what} goes by a rule that is not in force`);
     check(
       !ruled.users.containers.some(({ imageId }) => imageId === image.id),
       `${what} is in use by a container`,

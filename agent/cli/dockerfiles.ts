@@ -1,0 +1,135 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Argv } from "yargs";
+import { visible, visibleDeep } from "../audit/text.ts";
+import type { Finding } from "../dockerfiles/check.ts";
+import { Exit } from "../exit.ts";
+import { formatBytes } from "../units.ts";
+import type { Done } from "./options.ts";
+
+/** The largest Dockerfile that is read; those that people write have a few KiB. */
+const MAX_BYTES = 1024 * 1024;
+
+/** Longer values and names are cut where they are shown. */
+const MAX_SHOWN = 300;
+
+export function dockerfilesCommand(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "dockerfiles",
+    "What the Dockerfiles of a project must have, for its CI",
+    (y) => addCheck(y, done).demandCommand(1, "name a command: check"),
+    () => {},
+  );
+}
+
+function addCheck(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "check",
+    "Fail unless the image that each Dockerfile makes carries the labels",
+    (y) =>
+      y
+        .usage(
+          "$0 dockerfiles check --label NAME=VALUE FILE...\n\nFails unless the image that each Dockerfile makes carries the labels. FILE - is standard input.",
+        )
+        // yargs 18 loses `-` and what follows `--` from a list that it is told of, and a file that is not looked at
+        // must not pass: so the list is not told.
+        .strict(false)
+        .strictOptions()
+        .parserConfiguration({
+          // The only command whose options may be given more than once.
+          "duplicate-arguments-array": true,
+          "greedy-arrays": false,
+          "parse-positional-numbers": false,
+          "populate--": true,
+        })
+        .option("label", {
+          type: "string",
+          array: true,
+          requiresArg: true,
+          demandOption: true,
+          describe: "NAME=VALUE, or NAME for any value; may be repeated: all must be there",
+        })
+        .option("build-arg", {
+          type: "string",
+          array: true,
+          requiresArg: true,
+          default: [],
+          describe: "NAME=VALUE as for docker build; may be repeated",
+        })
+        .option("target", {
+          type: "string",
+          requiresArg: true,
+          describe: "The stage that is built (default: the last)",
+        })
+        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
+        .example("$0 dockerfiles check --label cascade.managed=true Dockerfile", "one line a label, 0 or 65"),
+    async (argv) => {
+      // Loaded here: no other command needs it, and its parser takes 3 ms.
+      const { checkDockerfile, parseWanted } = await import("../dockerfiles/check.ts");
+      // `_` begins with the names of the two commands.
+      const paths = [...argv._.slice(2), ...((argv["--"] as string[] | undefined) ?? [])].map(String);
+      if (paths.length === 0) fail("name the Dockerfiles to check");
+      if (Array.isArray(argv.target)) fail("--target may be given once");
+      const wanted = argv.label.map((text) => parseWanted(text) ?? fail("--label takes NAME=VALUE, or NAME"));
+      const options = { buildArgs: new Map(argv.buildArg.map(toBuildArg)), target: argv.target || null };
+      const files = paths.map((path) => {
+        const read = readText(path);
+        const findings = read.ok
+          ? checkDockerfile(read.text, wanted, options)
+          : [{ ok: false, line: null, label: null, message: read.reason }];
+        return { path, ok: findings.every(({ ok }) => ok), findings };
+      });
+      const ok = files.every((file) => file.ok);
+      const text = argv.json
+        ? JSON.stringify(visibleDeep({ ok, labels: argv.label, files }), null, 2)
+        : files.flatMap(({ path, findings }) => findings.map((finding) => toLine(path, finding))).join("\n");
+      process.stdout.write(`${text}\n`);
+      done(ok ? Exit.ok : Exit.refused);
+    },
+  );
+}
+
+function toLine(path: string, { line, message }: Finding): string {
+  const where = line === null ? path : `${path}:${line}`;
+  return `${visible(where)}: ${visible(cut(message))}`;
+}
+
+const cut = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text);
+
+function toBuildArg(text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at <= 0) fail("--build-arg takes NAME=VALUE");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+type Read = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
+
+/** Reads pipes too, so that a generated Dockerfile can be checked. */
+function readText(path: string): Read {
+  try {
+    const file = path === "-" ? 0 : openSync(path, "r");
+    try {
+      if (fstatSync(file).isDirectory()) return { ok: false, reason: "is a directory" };
+      return readUpTo(file);
+    } finally {
+      if (file !== 0) closeSync(file);
+    }
+  } catch (error) {
+    return { ok: false, reason: `cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}` };
+  }
+}
+
+function readUpTo(file: number): Read {
+  const buffer = Buffer.alloc(MAX_BYTES + 1);
+  let size = 0;
+  for (let more = 1; more > 0 && size < buffer.length; size += more) {
+    more = readSync(file, buffer, size, buffer.length - size, null);
+  }
+  if (size > MAX_BYTES)
+    return { ok: false, reason: `is larger than ${formatBytes(MAX_BYTES)}: not a Dockerfile` };
+  return { ok: true, text: buffer.toString("utf8", 0, size) };
+}
+
+/** Shown as what yargs itself complains of. */
+function fail(message: string): never {
+  throw Object.assign(new Error(message), { name: "YError" });
+}

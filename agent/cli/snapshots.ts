@@ -1,0 +1,275 @@
+import type { Argv } from "yargs";
+import { visible } from "../audit/text.ts";
+import { EngineError } from "../engine/errors.ts";
+import { Exit } from "../exit.ts";
+import { systemClock } from "../host/clock.ts";
+import { type CommitRequest, commitContainer } from "../snapshots/commit.ts";
+import { evict } from "../snapshots/evict.ts";
+import { formatTtl, type Identity, parseTtl, problemOfName } from "../snapshots/identity.ts";
+import { type Listed, listSnapshots } from "../snapshots/list.ts";
+import { IMAGE_NAME, resolveImage } from "../snapshots/resolve.ts";
+import {
+  commitDocument,
+  describeCommit,
+  describeEvict,
+  evictDocument,
+  type Lines,
+} from "../snapshots/text.ts";
+import type { Seconds } from "../units.ts";
+import { formatBytes, formatDuration } from "../units.ts";
+import { type Context, openContext, SettingsError } from "./context.ts";
+import { type Done, usage, withCommonOptions } from "./options.ts";
+import { table } from "./table.ts";
+
+export function snapshotsCommand(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "snapshots",
+    "Snapshots of work items, for CI routers: commit, resolve, evict, list",
+    (y) =>
+      addList(addEvict(addResolve(addCommit(y, done), done), done), done).demandCommand(
+        1,
+        "name a command: commit, resolve, evict or list",
+      ),
+    () => {},
+  );
+}
+
+/** What the command line of `commit` may hold; anything else is told of, and the container removed all the same. */
+const COMMIT_KEYS = [
+  ...["container", "project", "work-item", "workItem", "ttl", "remove-container", "removeContainer"],
+  ...["json", "settings", "state-dir", "stateDir", "help", "version", "_", "$0"],
+];
+
+/** As they were written: yargs adds `workItm` to `work-itm`. */
+function unknownKeys(argv: object): string[] {
+  const keys = Object.keys(argv).filter((key) => !COMMIT_KEYS.includes(key));
+  const written = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return keys.filter((key) => written(key) === key || !keys.includes(written(key)));
+}
+
+/**
+ * Parsed leniently and judged here: a router whose `--work-item $ITEM` comes out empty must not leave its container
+ * behind because of that.
+ */
+function addCommit(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "commit <container>",
+    "Keep the work of a container that ended well as an image, under the limits of snapshots",
+    (y) =>
+      y
+        .strict(false)
+        .positional("container", {
+          type: "string",
+          demandOption: true,
+          describe: "Id, name, or the first 12 or more digits of the id",
+        })
+        .option("project", { type: "string", describe: "Whose work it is (required)" })
+        .option("work-item", { type: "string", describe: "Such as the number of a pull request (required)" })
+        .option("ttl", {
+          type: "string",
+          describe: 'How long it may be resumed from, such as "24h" (default: snapshots.ttl)',
+        })
+        .option("remove-container", {
+          type: "boolean",
+          default: false,
+          describe: "Remove the container whatever comes of the rest; never one that runs",
+        })
+        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
+        .option("settings", {
+          type: "string",
+          describe: "Settings file, JSON (default: the documented defaults)",
+        })
+        .option("state-dir", { type: "string", describe: "Folder for the history (default as for run)" })
+        .example(
+          "$0 snapshots commit job-7 --project web --work-item 42 --remove-container",
+          "after the run, whatever its exit code",
+        ),
+    async (argv) => {
+      const stop = new AbortController();
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+      const context = openForCommit(argv);
+      const unknown = unknownKeys(argv);
+      const surplus = argv._.slice(2).map(String);
+      // Of two words nobody can tell which is the container.
+      if (surplus.length > 0)
+        throw usage(`one container at a time: what is "${surplus.join(" ")}"? Nothing was done`);
+      if (argv.container.trim() === "") throw usage("CONTAINER is empty");
+      const as = commitAs(argv, unknown, context.settings.snapshots.ttl);
+      if ("problem" in as && !argv.removeContainer) throw usage(as.problem);
+      const request = { container: argv.container, removeContainer: argv.removeContainer, as };
+      const ports = { ...context, clock: systemClock, stop: stop.signal };
+      const report = await commitContainer(ports, context, request);
+      print(argv.json ? commitDocument(report) : describeCommit(report));
+      done(report.exitCode);
+    },
+  );
+}
+
+function openForCommit(argv: {
+  readonly settings?: string | undefined;
+  readonly stateDir?: string | undefined;
+  readonly container: string;
+  readonly removeContainer: boolean;
+}): Context {
+  try {
+    return openContext(argv, false, undefined, { mayCommit: true });
+  } catch (error) {
+    if (error instanceof SettingsError && argv.removeContainer) {
+      process.stderr.write(
+        `ci-docker-prune: ${visible(argv.container)} was to be removed and is still there: without settings nobody knows which engine\n`,
+      );
+    }
+    throw error;
+  }
+}
+
+function commitAs(
+  argv: {
+    readonly project?: string | undefined;
+    readonly workItem?: string | undefined;
+    readonly ttl?: string | undefined;
+  },
+  unknown: readonly string[],
+  ttl: Seconds,
+): CommitRequest["as"] {
+  const { project = "", workItem = "" } = argv;
+  const problems = [
+    ...unknown.map((key) => `there is no option "${key}"`),
+    problemOfName("--project", argv.project),
+    problemOfName("--work-item", argv.workItem),
+    argv.ttl === undefined || parseTtl(argv.ttl) !== undefined
+      ? null
+      : `--ttl takes a time from "1s" such as "24h", not "${argv.ttl}"`,
+  ].filter((problem) => problem !== null);
+  return problems.length > 0
+    ? { problem: problems.join("; ") }
+    : { identity: { project, workItem }, ttl: argv.ttl ?? formatTtl(ttl) };
+}
+
+function addResolve(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "resolve",
+    `Print the image to run: the snapshot where it is fresh (exit code 0), else the fallback (${Exit.fallback})`,
+    (y) =>
+      withIdentity(withCommonOptions(y))
+        .option("fallback", {
+          type: "string",
+          requiresArg: true,
+          demandOption: true,
+          describe: "The image to run where there is no fresh snapshot",
+        })
+        .example(
+          "$0 snapshots resolve --project web --work-item 42 --fallback ci/web:main",
+          "one line, an image",
+        ),
+    async (argv) => {
+      const identity = identityOf(argv);
+      const { fallback } = argv;
+      if (!IMAGE_NAME.test(fallback)) throw usage("--fallback takes the name of an image");
+      let context: Context;
+      try {
+        context = openContext(argv, false);
+      } catch (error) {
+        // The router goes on with what it would run without us; the exit code says what is wrong.
+        if (error instanceof SettingsError) process.stdout.write(`${fallback}\n`);
+        throw error;
+      }
+      const ports = { reader: context.reader, clock: systemClock };
+      const resolved = await resolveImage(ports, identity, fallback, context.settings.snapshots.ttl);
+      const err = resolved.source === "snapshot" ? [] : [visible(`the fallback: ${resolved.reason}`)];
+      print({ out: [resolved.image], err });
+      done(resolved.exitCode);
+    },
+  );
+}
+
+function addEvict(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "evict",
+    "Remove the snapshot of a work item, as when its pull request is merged; none is success",
+    (y) =>
+      withIdentity(withCommonOptions(y))
+        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
+        .example("$0 snapshots evict --project web --work-item 42", "for the hook of a merge"),
+    async (argv) => {
+      const identity = identityOf(argv);
+      const context = openContext(argv, false);
+      const stop = new AbortController().signal;
+      const report = await evict({ ...context, clock: systemClock, stop }, identity);
+      print(argv.json ? evictDocument(report) : describeEvict(report));
+      done(report.exitCode);
+    },
+  );
+}
+
+function addList(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "list",
+    "The snapshots on this host",
+    (y) =>
+      withCommonOptions(y).option("json", {
+        type: "boolean",
+        default: false,
+        describe: "One JSON document",
+      }),
+    async (argv) => {
+      const { reader, settings } = openContext(argv, false);
+      try {
+        const listed = await listSnapshots({ reader, clock: systemClock }, settings.snapshots);
+        print(argv.json ? { snapshots: listed } : { out: [screen(listed)], err: [] });
+        done(Exit.ok);
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        print({ out: [], err: [visible(`the engine could not be asked: ${error.message}`)] });
+        done(Exit.unavailable);
+      }
+    },
+  );
+}
+
+function withIdentity<T>(yargs: Argv<T>) {
+  const name = { type: "string", requiresArg: true, demandOption: true } as const;
+  return yargs
+    .option("project", { ...name, describe: "Whose work it is" })
+    .option("work-item", { ...name, describe: "Such as the number of a pull request" });
+}
+
+function identityOf({ project, workItem }: { project: string; workItem: string }): Identity {
+  const problem = problemOfName("--project", project) ?? problemOfName("--work-item", workItem);
+  if (problem !== null) throw usage(problem);
+  return { project, workItem };
+}
+
+/** Results on standard output, problems on standard error; a document is exact data, and safe on a terminal. */
+function print(what: Lines | object): void {
+  if ("out" in what && "err" in what) {
+    const { out, err } = what as Lines;
+    for (const line of out) process.stdout.write(`${line}\n`);
+    for (const line of err) process.stderr.write(`ci-docker-prune: ${line}\n`);
+    return;
+  }
+  // Line by line: what is escaped stands in texts alone, where JSON reads the escapes back.
+  const lines = JSON.stringify(what, null, 2).split("\n").map(visible);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+const CELL = 30;
+
+function screen(snapshots: readonly Listed[]): string {
+  if (snapshots.length === 0) return "There are no snapshots on this host.";
+  const cut = (text: string) => (text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text);
+  const bytes = (size: number | null) => (size === null ? "?" : formatBytes(size));
+  return table(
+    ["project", "work item", "name", "size", "unique", "age", "ttl left", "in use by"],
+    snapshots.map((one) => [
+      cut(one.project),
+      cut(one.workItem),
+      one.names.join(", "),
+      bytes(one.sizeBytes),
+      bytes(one.uniqueBytes),
+      one.ageSeconds === null ? "?" : formatDuration(Math.max(0, one.ageSeconds)),
+      one.fresh && one.ttlLeftSeconds !== null ? formatDuration(one.ttlLeftSeconds) : "expired",
+      one.inUseBy ?? "",
+    ]),
+  );
+}

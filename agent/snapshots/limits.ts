@@ -1,0 +1,131 @@
+import { execute } from "../act/execute.ts";
+import { Tally } from "../act/tally.ts";
+import type { AuditEvent } from "../audit/events.ts";
+import { loadState } from "../audit/state.ts";
+import { LIVE_STATES } from "../engine/reader.ts";
+import type { ImageDetail } from "../engine/types.ts";
+import { known } from "../facts.ts";
+import { takeLock } from "../host/lock.ts";
+import { ask, observeCandidates, observeEngine } from "../observe.ts";
+import { type Candidates, makePlan } from "../plan/index.ts";
+import { claim } from "../plan/retention.ts";
+import { retentionRules, snapshotRule } from "../settings/rules.ts";
+import type { Settings } from "../settings/settings.ts";
+import { remember, sincesOf } from "../sightings.ts";
+import { identityOf } from "./identity.ts";
+import { readServices } from "./look.ts";
+import type { SnapshotPorts } from "./ports.ts";
+import { removeNameless } from "./removal.ts";
+
+/** What the limits need beside the engine: what a pass goes by, too. */
+export interface Host {
+  readonly settings: Settings;
+  readonly stateDir: string;
+  readonly lockFile: string;
+}
+
+export interface LimitsReport {
+  /** Every snapshot was judged, and what was beyond a limit was asked to go. */
+  readonly applied: boolean;
+  /** Why not, or how it ended. */
+  readonly reason: string;
+  /** What became of each that was beyond a limit: `object.removed`, `object.kept`, … */
+  readonly events: readonly AuditEvent[];
+  readonly removed: number;
+  readonly failed: number;
+}
+
+/**
+ * Applies the limits of `snapshots` to what is on the host, by the same rule and in the same way as a pass. Under the
+ * lock of a pass, which is not waited for: whoever holds it may be about to run one of them.
+ * @param spare the id of the image just committed
+ */
+export async function applyLimits(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
+  if (ports.stop.aborted) return notApplied("told to stop");
+  const lock = await takeLock(host.lockFile);
+  if (!lock.known) return notApplied(`the lock ${host.lockFile} could not be taken: ${lock.reason}`);
+  if (lock.value === null) return notApplied(`a pass or a launcher holds ${host.lockFile}`);
+  try {
+    return await underLock(ports, host, spare);
+  } finally {
+    await lock.value.release();
+  }
+}
+
+const notApplied = (reason: string): LimitsReport => ({
+  applied: false,
+  reason,
+  events: [],
+  removed: 0,
+  failed: 0,
+});
+
+async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
+  const { clock } = ports;
+  const candidates = await observeSnapshots(ports, host.settings);
+  if (!candidates.known) return notApplied(`${candidates.what} could not be read: ${candidates.reason}`);
+  const now = clock.now();
+  const { state } = loadState(host.stateDir);
+  const memory = sincesOf(remember(state, candidates.value, host.settings.prune, now));
+  const { plan, context } = makePlan(candidates.value, memory, host.settings, now);
+  const remove = plan.remove.filter(({ id }) => id !== spare);
+  const events: AuditEvent[] = [];
+  const tally = new Tally();
+  const { ending } = await execute(
+    {
+      ...ports,
+      tally,
+      journal: { emit: (event) => events.push(event) },
+      gatesAskedAt: clock.elapsed(),
+      // The router that commits is itself the run, and the disk is not what this is about.
+      askGates: async () => null,
+      roomEnough: async () => false,
+      progress: () => {},
+    },
+    { remove, keep: [] },
+    candidates.value,
+    context,
+    host.settings,
+    false,
+  );
+  const removed = new Set(tally.removed.map(({ id }) => id));
+  for (const { image } of candidates.value.ruled.families.flatMap(({ members }) => members)) {
+    if (removed.has(image.id)) await removeBelow(ports, image);
+  }
+  return {
+    applied: ending === null,
+    reason: ending === null ? "" : ending.by === "engine" ? ending.error.message : "told to stop",
+    events: events.filter(({ event }) => event.startsWith("object.")),
+    removed: removed.size,
+    failed: tally.count("failed"),
+  };
+}
+
+/** What resumed runs left nameless below a snapshot that is gone; what stays of it is for the prune. */
+async function removeBelow(ports: SnapshotPorts, image: ImageDetail): Promise<void> {
+  const identity = identityOf(image.labels);
+  if (identity !== null) await removeNameless(ports, image.parentId, identity);
+}
+
+/** The family of snapshots alone, less what a rule of the operator's own names first. */
+async function observeSnapshots({ reader, clock }: SnapshotPorts, settings: Settings) {
+  const engine = await observeEngine(reader);
+  if (!engine.known) return engine;
+  const { swarm } = engine.value.info;
+  const live = await ask("the containers", () => reader.containers(LIVE_STATES));
+  const services = await ask("the services", () => readServices(reader, swarm));
+  const rules = { retention: [snapshotRule(settings.snapshots)], orphans: [], pressed: true };
+  const scope = { prune: false, rules, forecastCache: false };
+  const found = await observeCandidates(
+    reader,
+    engine.value,
+    settings,
+    scope,
+    { live, services },
+    clock.now(),
+  );
+  if (!found.known) return found;
+  const images = found.value.ruled.families.flatMap(({ members }) => members.map(({ image }) => image));
+  const families = claim(retentionRules(settings), images).slice(-1);
+  return known<Candidates>({ ...found.value, ruled: { ...found.value.ruled, families } });
+}

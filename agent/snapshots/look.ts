@@ -1,0 +1,43 @@
+import { EngineError } from "../engine/errors.ts";
+import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
+import type { ImageDetail, Service, SwarmState } from "../engine/types.ts";
+import type { Users } from "../plan/usage.ts";
+import { carries, type Identity, referenceOf } from "./identity.ts";
+
+/** What may not be there any more when its turn comes. Throws EngineError for anything but that. */
+export async function unlessGone<T>(question: Promise<T>): Promise<T | null> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === "gone") return null;
+    throw error;
+  }
+}
+
+/** The snapshot that a work item has now, found by its name and told by its labels. Throws EngineError. */
+export async function findSnapshot(reader: EngineReader, identity: Identity): Promise<ImageDetail | null> {
+  const reference = referenceOf(identity);
+  for (const { id } of await reader.namedImages({ reference: [reference] })) {
+    const image = await unlessGone(reader.image(id));
+    if (image?.tags.includes(reference) && carries(image.labels, identity)) return image;
+  }
+  return null;
+}
+
+/** The services that may need an image. Throws EngineError: what a swarm does not tell is not "none". */
+export async function readServices(reader: EngineReader, swarm: SwarmState): Promise<Service[]> {
+  if (swarm.role === "none") return [];
+  if (swarm.role === "manager") return await reader.services();
+  const why = swarm.role === "worker" ? "a swarm worker cannot tell" : swarm.why;
+  throw new EngineError("unavailable", `the services that may need an image are not known: ${why}`);
+}
+
+/** Who may need an image: every container and every service. Throws EngineError. */
+export async function readUsers(reader: EngineReader): Promise<Users> {
+  const { swarm } = await reader.info();
+  return {
+    containers: await reader.containers(ALL_STATES),
+    // What a worker runs for its services is a container here, and a snapshot is on no other node.
+    services: swarm.role === "worker" ? [] : await readServices(reader, swarm),
+  };
+}

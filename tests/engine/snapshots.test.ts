@@ -1,0 +1,938 @@
+/** `snapshots commit`, `resolve`, `evict` and `list` as a CI router calls them, on a real engine. */
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type AgentResult, BUNDLE, idsOf, runAgent, scratchDir } from "../support/agent.ts";
+import { CiHost } from "../support/ci-host.ts";
+import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
+
+const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
+const available = engineAvailable(engine);
+const containerd = engine === "28.5-containerd";
+/** Bytes that a job leaves behind. */
+const WORK = 2_000_000;
+const SLEEP = ["/bin/busybox", "sleep", "3600"];
+
+describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
+  let host: CiHost;
+  let base: string;
+  const stateDir = scratchDir();
+  const lockFile = join(stateDir, "lock");
+  let jobs = 0;
+
+  beforeAll(async () => {
+    host = await CiHost.start({ name: "snapshots", diskMiB: 768 });
+    base = await host.loadImage({ ref: "base:1" });
+  });
+  afterAll(async () => {
+    await host?.stop();
+  });
+  afterEach(async () => {
+    for (const { ID } of await host.docker.listServices()) await host.removeService(ID);
+    for (let left = 1; left > 0; ) {
+      const all = await host.docker.listContainers({ all: true });
+      left = all.length;
+      for (const { Id } of all)
+        await host.docker
+          .getContainer(Id)
+          .remove({ force: true, v: true })
+          .catch(() => {});
+    }
+    for (let left = [""]; left.length > 0; ) {
+      left = (await host.images()).filter((id) => id !== base);
+      for (const id of left)
+        await host.docker
+          .getImage(id)
+          .remove({ force: true })
+          .catch(() => {});
+    }
+  });
+
+  interface Call {
+    readonly snapshots?: object;
+    readonly socketPath?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly whileRunning?: Parameters<typeof runAgent>[0]["whileRunning"];
+  }
+
+  function call(args: readonly string[], given: Call = {}): Promise<AgentResult> {
+    const { snapshots = {}, socketPath = host.socketPath, whileRunning } = given;
+    return runAgent({
+      args: ["snapshots", ...args],
+      settings: { engine: { socketPath }, lockFile, snapshots },
+      stateDir,
+      ...(whileRunning === undefined ? {} : { whileRunning }),
+    });
+  }
+
+  const of = (item: string, project = "web") => ["--project", project, "--work-item", item];
+  const commit = (container: string, item: string, more: readonly string[] = [], given?: Call) =>
+    call(["commit", container, ...of(item), ...more], given);
+  const resolve = (item: string, given?: Call) =>
+    call(["resolve", ...of(item), "--fallback", "base:1"], given);
+  const evict = (item: string, given?: Call) => call(["evict", ...of(item)], given);
+
+  interface Listed {
+    readonly project: string;
+    readonly workItem: string;
+    readonly id: string;
+    readonly names: readonly string[];
+    readonly sizeBytes: number;
+    readonly uniqueBytes: number;
+    readonly ttlLeftSeconds: number;
+    readonly fresh: boolean;
+    readonly inUseBy: string | null;
+  }
+  const list = async (given?: Call): Promise<Listed[]> =>
+    JSON.parse((await call(["list", "--json"], given)).stdout).snapshots;
+  const items = async () => (await list()).map(({ workItem }) => workItem).sort();
+
+  /** A job that does some work and ends; its name. */
+  async function job(code = 0, image = "base:1", bytes = WORK): Promise<string> {
+    const name = `job-${++jobs}`;
+    const work = `head -c ${bytes} /dev/urandom >/work-${name}; exit ${code}`;
+    await host.runContainer({ image, name, cmd: ["/bin/sh", "-c", work], wait: true });
+    return name;
+  }
+
+  /** A job, committed and removed; the image's id. */
+  async function snapshot(item: string, more: readonly string[] = [], given?: Call): Promise<string> {
+    const result = await commit(await job(), item, ["--remove-container", "--json", ...more], given);
+    expect([result.code, result.stderr]).toEqual([0, ""]);
+    return JSON.parse(result.stdout).snapshot.id;
+  }
+
+  const dangling = async () =>
+    (await host.docker.listImages({ filters: { dangling: ["true"] } })).map(({ Id }) => Id);
+
+  async function withProxy<T>(
+    rules: readonly FaultRule[],
+    use: (proxy: FaultProxy) => Promise<T>,
+  ): Promise<T> {
+    const proxy = await FaultProxy.start(host.socketPath, rules);
+    try {
+      return await use(proxy);
+    } finally {
+      await proxy.close();
+    }
+  }
+
+  describe("a work item from its first run to its merge", () => {
+    it("runs the base, then resumes from what it left, and leaves nothing behind", async () => {
+      const before = (await host.images()).sort();
+      const first = await resolve("42");
+      expect([first.code, first.stdout]).toEqual([11, "base:1\n"]);
+      expect(first.stderr).toBe("ci-docker-prune: the fallback: there is no snapshot of this work item\n");
+
+      const one = await commit(await job(), "42", ["--remove-container"]);
+      expect(one.code).toBe(0);
+      expect(one.stderr).toBe("");
+      const [name = ""] = /ci-snapshot\/web-42-[0-9a-f]{16}:latest/.exec(one.stdout) ?? [];
+      expect(one.stdout).toMatch(/^Committed job-\d+ as ci-snapshot\/\S+ \(sha256:[0-9a-f]{64}\)\n/);
+      // 2 MB are 1.9 MiB; the base is a busybox and 1 MiB.
+      expect(one.stdout).toMatch(
+        /\n {2}[\d.]+ MiB, 1\.9 MiB of it new; fresh for 24h\nRemoved container job-\d+\n$/,
+      );
+      expect((await host.docker.listContainers({ all: true })).length).toBe(0);
+
+      const second = await resolve("42");
+      expect([second.code, second.stdout, second.stderr]).toEqual([0, `${name}\n`, ""]);
+      const two = await commit(await job(0, name), "42", ["--remove-container", "--ttl", "7d"]);
+      expect([two.code, two.stderr]).toEqual([0, ""]);
+      // The second run goes on where the first ended.
+      const { layers, labels } = await inspect(name);
+      expect(layers).toBe((await inspect("base:1")).layers + 2);
+      expect(labels).toMatchObject({
+        "ci-docker-prune.snapshot": "1",
+        "ci-docker-prune.snapshot.project": "web",
+        "ci-docker-prune.snapshot.work-item": "42",
+        "ci-docker-prune.snapshot.ttl": "7d",
+      });
+      expect(await dangling()).toEqual([]);
+
+      const merged = await evict("42");
+      expect([merged.code, merged.stderr]).toEqual([0, ""]);
+      expect(merged.stdout).toContain(`Removed ${name}\n`);
+      expect((await host.images()).sort()).toEqual(before);
+      expect((await resolve("42")).code).toBe(11);
+    });
+
+    async function inspect(image: string) {
+      const found = await host.docker.getImage(image).inspect();
+      return { layers: found.RootFS.Layers?.length ?? 0, labels: found.Config.Labels };
+    }
+
+    it("keeps the container without --remove-container, and says nothing of it", async () => {
+      const container = await job();
+      const result = await commit(container, "42");
+      expect(result.code).toBe(0);
+      expect(result.stdout).not.toContain("Removed");
+      expect(await host.hasContainer(container)).toBe(true);
+    });
+
+    it("finds a container by its id and by the start of it", async () => {
+      const { Id } = await host.docker.getContainer(await job()).inspect();
+      expect((await commit(Id, "42")).code).toBe(0);
+      expect((await commit(Id.slice(0, 12), "42")).code).toBe(0);
+      const slip = await commit(Id.slice(0, 11), "42", ["--remove-container"]);
+      expect(slip.code).toBe(65);
+      expect(await host.hasContainer(Id)).toBe(true);
+    });
+
+    it("measures what a commit adds and what the engine counts", async () => {
+      const result = await commit(await job(), "42", ["--json"]);
+      const document = JSON.parse(result.stdout);
+      const { snapshot: made } = document;
+      expect(document).toMatchObject({ outcome: "committed", containerRemoved: null, exitCode: 0 });
+      expect(made).toMatchObject({ project: "web", workItem: "42", ttl: "24h" });
+      expect(document.limits).toMatchObject({ applied: true, removed: 0, failed: 0, events: [] });
+      const onDisk = (await host.docker.listImages()).find(({ Id }) => Id === made.id)?.Size;
+      expect(made.sizeBytes).toBe(onDisk);
+      expect(made.newBytes).toBeGreaterThanOrEqual(WORK);
+      expect(made.newBytes).toBeLessThan(WORK * 1.05);
+    });
+  });
+
+  describe("work that did not end well never makes or refreshes a snapshot", () => {
+    const NOT_ENDED: readonly (readonly [string, () => Promise<string>, string])[] = [
+      ["ended with exit code 3", () => job(3), "it ended with exit code 3"],
+      ["was killed by a time-out", killed, "it ended with exit code 137"],
+      ["was never started", () => start(false), "it was never started"],
+      ["still runs", () => start(true), "it is running, and has not ended by itself"],
+      ["is paused", paused, "it is paused, and has not ended by itself"],
+      ["is not there", async () => "nobody", 'there is no container "nobody"'],
+    ];
+
+    async function ageOf(image: string) {
+      const found = (await host.docker.getImage(image).inspect()) as { Created: string; Metadata?: object };
+      return { created: found.Created, tagged: found.Metadata };
+    }
+    async function start(run: boolean): Promise<string> {
+      const name = `job-${++jobs}`;
+      const spec = { image: "base:1", name, cmd: SLEEP };
+      await (run ? host.runContainer(spec) : host.createContainer(spec));
+      return name;
+    }
+    async function killed(): Promise<string> {
+      const name = await start(true);
+      await host.docker.getContainer(name).kill();
+      await host.docker.getContainer(name).wait();
+      return name;
+    }
+    async function paused(): Promise<string> {
+      const name = await start(true);
+      await host.docker.getContainer(name).pause();
+      return name;
+    }
+
+    it.each(NOT_ENDED)("one that %s", async (_, make, reason) => {
+      const earlier = await snapshot("42");
+      const before = await ageOf(earlier);
+      const container = await make();
+      const result = await commit(container, "42");
+      expect([result.code, result.stdout]).toEqual([65, ""]);
+      expect(result.stderr).toBe(`ci-docker-prune: ${container}: not committed: ${reason}\n`);
+      const [only, ...more] = await list();
+      expect([only?.id, more]).toEqual([earlier, []]);
+      expect(await ageOf(earlier)).toEqual(before);
+    });
+
+    it("one that ended with 0 after the kernel killed a part of it", async () => {
+      const rewrite = (body: { State: object }) => ({ ...body, State: { ...body.State, OOMKilled: true } });
+      const rules: FaultRule[] = [
+        { match: /^GET \/containers\/[0-9a-f]{64}\/json/, fault: { kind: "rewrite", change: rewrite } },
+      ];
+      await withProxy(rules, async (proxy) => {
+        const result = await commit(await job(), "42", [], { socketPath: proxy.socketPath });
+        expect(result.code).toBe(65);
+        expect(result.stderr).toContain("the kernel killed a process in it for lack of memory");
+        expect(proxy.destructive).toEqual([]);
+      });
+    });
+  });
+
+  describe("--remove-container leaves no container behind, whatever happens", () => {
+    it.each([
+      ["the work item id is missing: the branch that once was never reached", ["--project", "web"], 64],
+      ["the work item id comes out empty", ["--project", "web", "--work-item", ""], 64],
+      ["an unset variable swallows nothing", ["--project", "web", "--work-item"], 64],
+      ["the work item id is white space", ["--project", "web", "--work-item", " \t"], 64],
+      ["the project is missing", ["--work-item", "42"], 64],
+      ["an option is misspelt", ["--projekt", "web", "--work-item", "42"], 64],
+      ["the time to live is none", [...of("42"), "--ttl", "soon"], 64],
+      ["the time to live is missing", [...of("42"), "--ttl"], 64],
+    ])("%s", async (_, options, code) => {
+      const container = await job();
+      const result = await call(["commit", container, ...options, "--remove-container"]);
+      expect(result.code).toBe(code);
+      expect(result.stdout).toBe(`Removed container ${container}\n`);
+      expect(result.stderr).toContain(`${container}: not committed: `);
+      expect(await host.hasContainer(container)).toBe(false);
+      expect(await list()).toEqual([]);
+    });
+
+    it("the run failed, or never started", async () => {
+      const failed = await job(1);
+      expect((await commit(failed, "42", ["--remove-container"])).code).toBe(65);
+      expect(await host.hasContainer(failed)).toBe(false);
+      const created = await host.createContainer({ image: "base:1" });
+      expect((await commit(created, "42", ["--remove-container"])).code).toBe(65);
+      expect(await host.hasContainer(created)).toBe(false);
+    });
+
+    it("the engine cannot commit", async () => {
+      const rules: FaultRule[] = [
+        {
+          match: /^POST \/commit/,
+          fault: { kind: "answer", status: 500, body: { message: "no space left on device" } },
+        },
+      ];
+      await withProxy(rules, async ({ socketPath }) => {
+        const container = await job();
+        const result = await commit(container, "42", ["--remove-container"], { socketPath });
+        expect(result.code).toBe(75);
+        expect(result.stderr).toContain("not committed: POST /commit: 500 no space left on device");
+        expect(await host.hasContainer(container)).toBe(false);
+      });
+    });
+
+    it("the connection breaks before the engine commits: an earlier snapshot is not taken for it", async () => {
+      const earlier = await snapshot("42");
+      await withProxy([{ match: /^POST \/commit/, fault: { kind: "cut" } }], async ({ socketPath }) => {
+        const container = await job();
+        const result = await commit(container, "42", ["--remove-container"], { socketPath });
+        expect(result.code).toBe(69);
+        expect(result.stderr).toContain("not known whether it was committed");
+        expect(await host.hasContainer(container)).toBe(false);
+        expect((await list()).map(({ id }) => id)).toEqual([earlier]);
+      });
+    });
+
+    it("the answer breaks off after the engine committed: then that is found out", async () => {
+      const earlier = await snapshot("42");
+      await withProxy(
+        [{ match: /^POST \/commit/, fault: { kind: "cut-in-body" } }],
+        async ({ socketPath }) => {
+          const container = await job();
+          const result = await commit(container, "42", ["--remove-container"], { socketPath });
+          expect([result.code, result.stderr]).toEqual([0, ""]);
+          expect(await host.hasContainer(container)).toBe(false);
+          expect((await list()).map(({ id }) => id)).not.toContain(earlier);
+          expect(await host.hasImage(earlier)).toBe(false);
+        },
+      );
+    });
+
+    it("the answer to its removal breaks off", async () => {
+      await withProxy(
+        [{ match: /^DELETE \/containers\//, fault: { kind: "cut-in-body" } }],
+        async ({ socketPath }) => {
+          const container = await job();
+          const result = await commit(container, "42", ["--remove-container"], { socketPath });
+          expect([result.code, result.stderr]).toEqual([0, ""]);
+          expect(await host.hasContainer(container)).toBe(false);
+        },
+      );
+    });
+
+    it("it was gone already", async () => {
+      const result = await commit("nobody", "42", ["--remove-container"]);
+      expect([result.code, result.stdout]).toEqual([65, ""]);
+    });
+
+    it("a signal comes while the engine commits, and its answer does not: it goes all the same", async () => {
+      const rules: FaultRule[] = [
+        { match: /^POST \/commit/, fault: { kind: "hold", until: new Promise(() => {}) } },
+      ];
+      await withProxy(rules, async (proxy) => {
+        const container = await job();
+        const result = await commit(container, "42", ["--remove-container"], {
+          socketPath: proxy.socketPath,
+          whileRunning: (child) => void proxy.when(/^POST \/commit/).then(() => child.kill("SIGTERM")),
+        });
+        expect(result.code).toBe(75);
+        expect(result.stderr).toContain("told to stop while the engine was committing it");
+        expect(await host.hasContainer(container)).toBe(false);
+        expect(result.seconds).toBeLessThan(9);
+      });
+    });
+
+    it("a signal comes while the engine commits, and its answer right after: that counts", async () => {
+      const earlier = await snapshot("42");
+      let answer = () => {};
+      const until = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      await withProxy([{ match: /^POST \/commit/, fault: { kind: "hold", until } }], async (proxy) => {
+        const container = await job();
+        const result = await commit(container, "42", ["--remove-container"], {
+          socketPath: proxy.socketPath,
+          whileRunning: (child) =>
+            void proxy.when(/^POST \/commit/).then(async () => {
+              child.kill("SIGTERM");
+              await sleep(500);
+              answer();
+            }),
+        });
+        expect(result.code).toBe(75);
+        expect(result.stdout).toContain(`Committed ${container} as `);
+        expect(result.stdout).toContain(`Removed container ${container}\n`);
+        expect(result.stderr).toContain("the limits were not applied: told to stop");
+        expect(await host.hasContainer(container)).toBe(false);
+        // Nothing new was begun: the prune takes it.
+        expect(await dangling()).toEqual([earlier]);
+      });
+    });
+
+    it("but for one that runs: nothing is forced, and that is said", async () => {
+      const id = await host.runContainer({ image: "base:1", name: "endless", cmd: SLEEP });
+      for (const options of [of("42"), of("")]) {
+        const result = await call(["commit", "endless", ...options, "--remove-container"]);
+        expect(result.code).toBe(75);
+        expect(result.stderr).toContain("endless was to be removed and is still there: it is running\n");
+      }
+      expect(await host.hasContainer(id)).toBe(true);
+      expect((await host.docker.getContainer(id).inspect()).State.Running).toBe(true);
+    });
+
+    it("but for what nobody can tell: no engine, no settings, two words", async () => {
+      const container = await job();
+      const away = await commit(container, "42", ["--remove-container"], { socketPath: "/nowhere.sock" });
+      expect(away.code).toBe(69);
+      expect(away.stderr).toContain(`${container} was to be removed and is still there`);
+      const wrong = await commit(container, "42", ["--remove-container"], { snapshots: { ttl: "soon" } });
+      expect(wrong.code).toBe(78);
+      expect(wrong.stderr).toContain(`${container} was to be removed and is still there`);
+      const other = await job();
+      const two = await commit(container, "42", [other, "--remove-container"]);
+      expect(two.code).toBe(64);
+      expect(two.stderr).toContain("Nothing was done");
+      for (const name of [container, other]) expect(await host.hasContainer(name)).toBe(true);
+    });
+  });
+
+  describe("the router in docs/snapshots.md", () => {
+    const doc = readFileSync(new URL("../../docs/snapshots.md", import.meta.url), "utf8");
+    const script = /```sh\n(#!\/bin\/sh\n[\s\S]*?)```/.exec(doc)?.[1] ?? "";
+    const dir = scratchDir();
+
+    /** The script as it stands there, with our command in its PATH. */
+    function router(COMMAND: string) {
+      const settings = join(dir, "settings.json");
+      writeFileSync(settings, JSON.stringify({ engine: { socketPath: host.socketPath }, lockFile }));
+      writeFileSync(join(dir, "router.sh"), script);
+      const ours = `#!/bin/sh\nexec ${process.execPath} ${BUNDLE} "$@" --settings ${settings}\n`;
+      writeFileSync(join(dir, "ci-docker-prune"), ours, { mode: 0o755 });
+      const env = {
+        ...{ PATH: `${dir}:${process.env.PATH}`, DOCKER_HOST: `unix://${host.socketPath}` },
+        ...{ PROJECT: "web", ITEM: "42", BASE: "base:1", LOCK: lockFile, COMMAND },
+      };
+      const { status, stdout, stderr } = spawnSync("sh", [join(dir, "router.sh")], { env, encoding: "utf8" });
+      return { status, stdout, stderr };
+    }
+
+    it("resumes, keeps what ended well, throws away what did not, and leaves no container", async () => {
+      const first = router("echo one >>/steps");
+      // Engine 28 warns of the missing network here.
+      expect(first.stderr).toContain("the fallback: there is no snapshot of this work item\n");
+      expect(first.status).toBe(0);
+      expect(first.stdout).toContain("Committed ci-job-");
+
+      const second = router("cat /steps; echo two >>/steps");
+      expect(second.status).toBe(0);
+      expect(second.stderr).not.toContain("ci-docker-prune");
+      expect(second.stdout).toMatch(/\none\nCommitted /);
+
+      const failed = router("echo three >>/steps; exit 7");
+      expect(failed.status).toBe(7);
+      expect(failed.stderr).toContain("it ended with exit code 7");
+
+      expect(router("cat /steps").stdout).toMatch(/\none\ntwo\nCommitted /);
+      expect(await host.docker.listContainers({ all: true })).toEqual([]);
+      expect(await dangling()).toEqual([]);
+      expect(await items()).toEqual(["42"]);
+    });
+  });
+
+  describe("a second commit to the same name", () => {
+    it("leaves no dangling predecessor", async () => {
+      const first = await snapshot("42");
+      const other = await snapshot("43");
+      const result = await commit(await job(), "42", ["--remove-container"]);
+      expect(result.stdout).toContain(`Removed the earlier snapshot ${first.slice(7, 19)}\n`);
+      expect(await host.hasImage(first)).toBe(false);
+      expect(await dangling()).toEqual([]);
+      expect(await items()).toEqual(["42", "43"]);
+      expect((await list()).map(({ id }) => id)).toContain(other);
+    });
+
+    it("of resumed runs leaves nothing once it is evicted: five in a row", async () => {
+      const before = (await host.images()).sort();
+      await snapshot("42");
+      for (let run = 0; run < 4; run++) {
+        const image = (await resolve("42")).stdout.trim();
+        const result = await commit(await job(0, image, 100_000), "42", ["--remove-container"]);
+        expect([result.code, result.stderr]).toEqual([0, ""]);
+        expect(await dangling()).toEqual([]);
+      }
+      // All five are in it, and go with it: the bytes of the earlier ones are its own.
+      const [one] = await list();
+      expect(one?.uniqueBytes).toBeGreaterThanOrEqual(WORK + 4 * 100_000);
+      const result = await evict("42");
+      expect([result.code, result.stderr]).toEqual([0, ""]);
+      expect((await host.images()).sort()).toEqual(before);
+    });
+
+    it("that a container still uses keeps it, and says so", async () => {
+      const first = await snapshot("42");
+      const user = await host.runContainer({ image: first, cmd: SLEEP });
+      const result = await commit(await job(), "42", ["--remove-container"]);
+      expect(result.code).toBe(0);
+      expect(result.stderr).toContain(`the earlier snapshot ${first.slice(7, 19)} is still there: `);
+      expect(result.stderr).toContain("409");
+      expect(await host.hasImage(first)).toBe(true);
+      expect((await host.docker.getContainer(user).inspect()).State.Running).toBe(true);
+    });
+
+    it("that somebody gave another name keeps it", async () => {
+      const first = await snapshot("42");
+      await host.docker.getImage(first).tag({ repo: "mine", tag: "keep" });
+      const result = await commit(await job(), "42", ["--remove-container"]);
+      expect(result.code).toBe(0);
+      expect(result.stderr).toContain("mine:keep");
+      expect(await host.hasImage("mine:keep")).toBe(true);
+    });
+
+    it("killed before the predecessor went: the prune takes that later", async () => {
+      const first = await snapshot("42");
+      const rules: FaultRule[] = [
+        { match: /^DELETE \/images\//, fault: { kind: "hold", until: new Promise(() => {}) } },
+      ];
+      const killed = await withProxy(rules, async (proxy) =>
+        commit(await job(), "42", ["--remove-container"], {
+          socketPath: proxy.socketPath,
+          whileRunning: (child) => void proxy.when(/^DELETE \/images\//).then(() => child.kill("SIGKILL")),
+        }),
+      );
+      expect(killed.code).toBeNull();
+      expect(await dangling()).toEqual([first]);
+      const [now] = await list();
+      await sleep(2300);
+      const pass = await runAgent({
+        args: ["run", "--without-pressure"],
+        settings: {
+          engine: { socketPath: host.socketPath },
+          disk: { paths: [host.dataRoot] },
+          convergence: { settle: "0s" },
+          prune: { until: "1s" },
+        },
+        stateDir,
+      });
+      expect(idsOf(pass.events, "object.removed", "image")).toEqual([first]);
+      expect((await list()).map(({ id }) => id)).toEqual([now?.id]);
+    });
+  });
+
+  describe("evict", () => {
+    it("the merge hook run twice: the image goes, not just a record, and the second finds nothing", async () => {
+      const id = await snapshot("42");
+      const first = await evict("42");
+      expect([first.code, first.stderr]).toEqual([0, ""]);
+      expect(await host.hasImage(id)).toBe(false);
+      const second = await evict("42");
+      expect([second.code, second.stdout, second.stderr]).toEqual([
+        0,
+        "There is no snapshot of this work item\n",
+        "",
+      ]);
+    });
+
+    it("tells the same as one document", async () => {
+      const id = await snapshot("42");
+      const [name] = (await list())[0]?.names ?? [];
+      await host.runContainer({ image: id, name: "user", wait: true });
+      const kept = JSON.parse((await call(["evict", ...of("42"), "--json"])).stdout);
+      const left = [{ name, reason: "container user uses it" }];
+      expect(kept).toEqual({ project: "web", workItem: "42", removed: [], left, exitCode: 75 });
+      await host.docker.getContainer("user").remove();
+      const gone = JSON.parse((await call(["evict", ...of("42"), "--json"])).stdout);
+      expect(gone).toEqual({ project: "web", workItem: "42", removed: [name], left: [], exitCode: 0 });
+    });
+
+    it("takes every name of its own repository, and nobody else's", async () => {
+      const id = await snapshot("42");
+      const [name = ""] = (await list())[0]?.names ?? [];
+      const repository = name.slice(0, name.lastIndexOf(":"));
+      await host.docker.getImage(id).tag({ repo: repository, tag: "older" });
+      await host.docker.getImage(id).tag({ repo: "mine", tag: "keep" });
+      const result = await evict("42");
+      expect(result.code).toBe(0);
+      expect(result.stderr).toContain("others named it: mine:keep");
+      const { RepoTags } = await host.docker.getImage(id).inspect();
+      expect(RepoTags).toEqual(["mine:keep"]);
+      expect(await list()).toEqual([]);
+    });
+
+    const USERS: readonly (readonly [string, (image: string) => Promise<unknown>, string])[] = [
+      [
+        "a running container",
+        (image) => host.runContainer({ image, name: "user", cmd: SLEEP }),
+        "container user uses it",
+      ],
+      [
+        "a stopped container",
+        (image) => host.runContainer({ image, name: "user", wait: true }),
+        "container user uses it",
+      ],
+      [
+        "a service",
+        (image) => host.createService({ name: "web", image, waitForRunning: true }),
+        "container web.1",
+      ],
+      [
+        "a service that is scaled to 0",
+        (image) => host.createService({ name: "web", image, replicas: 0 }),
+        "service web uses it",
+      ],
+    ];
+
+    it.each(USERS)("leaves what %s uses, says so, and ends with 75", async (_, use, reason) => {
+      const id = await snapshot("42");
+      const [name = ""] = (await list())[0]?.names ?? [];
+      // A second name: the engine alone would take one of the two away.
+      await host.docker.getImage(id).tag({ repo: name.slice(0, name.lastIndexOf(":")), tag: "older" });
+      await use(name);
+      const result = await evict("42");
+      expect(result.code).toBe(75);
+      expect(result.stderr).toContain(`${name} is still there: ${reason}`);
+      expect((await host.docker.getImage(id).inspect()).RepoTags).toHaveLength(2);
+      expect((await list())[0]?.inUseBy).toContain(reason.replace(" uses it", ""));
+    });
+
+    it("leaves an image that only has its name", async () => {
+      await snapshot("42");
+      const [name = ""] = (await list())[0]?.names ?? [];
+      await evict("42");
+      await host.docker.getImage("base:1").tag({ repo: name.slice(0, name.lastIndexOf(":")), tag: "latest" });
+      const result = await evict("42");
+      expect(result.code).toBe(0);
+      expect(result.stderr).toContain("it lacks the labels");
+      expect(await host.hasImage(name)).toBe(true);
+      expect((await resolve("42")).stdout).toBe("base:1\n");
+      expect(await list()).toEqual([]);
+      await host.docker.getImage(name).remove();
+    });
+  });
+
+  describe("an image that was built on a snapshot carries its labels, and is none", () => {
+    it.each([[false], [true]])("with BuildKit: %s", async (buildkit) => {
+      await snapshot("42");
+      const [one] = await list();
+      const name = one?.names[0] ?? "";
+      await host.buildImage({
+        tag: "app:1",
+        dockerfile: `FROM ${name}\nCOPY a /a\n`,
+        files: { a: "a" },
+        buildkit,
+      });
+      const { Id, Config } = await host.docker.getImage("app:1").inspect();
+      expect(Config.Labels).toMatchObject({ "ci-docker-prune.snapshot.work-item": "42" });
+      expect((await list()).map(({ id }) => id)).toEqual([one?.id]);
+
+      // Not as a predecessor, either.
+      await commit(await job(), "42", ["--remove-container"]);
+      const result = await evict("42");
+      expect(result.code).toBe(0);
+      expect(await list()).toEqual([]);
+      expect((await host.docker.getImage("app:1").inspect()).Id).toBe(Id);
+      await host.runContainer({ image: "app:1", name: "app", wait: true });
+      expect((await host.docker.getContainer("app").inspect()).State.ExitCode).toBe(0);
+    });
+
+    it("also where it was committed from a container that ran from one", async () => {
+      const id = await snapshot("42");
+      const name = await job(0, id);
+      await host.docker.getContainer(name).commit({ repo: "mine", tag: "kept" });
+      await host.docker.getContainer(name).remove();
+      expect((await host.docker.getImage("mine:kept").inspect()).Config.Labels).toMatchObject({
+        "ci-docker-prune.snapshot": "1",
+      });
+      expect((await list()).map((listed) => listed.id)).toEqual([id]);
+      await evict("42");
+      expect(await host.hasImage("mine:kept")).toBe(true);
+    });
+
+    it("and a snapshot of another work item that was resumed from it lives on without it", async () => {
+      const id = await snapshot("42");
+      const result = await commit(await job(0, id), "43", ["--remove-container", "--json"]);
+      const other = JSON.parse(result.stdout).snapshot.id;
+      expect((await host.docker.getImage(other).inspect()).Config.Labels).toMatchObject({
+        "ci-docker-prune.snapshot.work-item": "43",
+      });
+      expect((await evict("42")).code).toBe(0);
+      expect(await items()).toEqual(["43"]);
+      await host.runContainer({ image: other, name: "resumed", wait: true });
+      expect((await host.docker.getContainer("resumed").inspect()).State.ExitCode).toBe(0);
+    });
+  });
+
+  describe("the engine is the only registry", () => {
+    it("a restart of the engine between commit and resolve, list and eviction loses nothing", async () => {
+      const id = await snapshot("42");
+      const listed = await list();
+      await host.restartEngine();
+      expect((await list()).map(withoutAge)).toEqual(listed.map(withoutAge));
+      expect([(await resolve("42")).code, (await resolve("42")).stdout]).toEqual([
+        0,
+        `${listed[0]?.names[0]}\n`,
+      ]);
+      await host.killEngine();
+      await host.startEngine();
+      const result = await evict("42");
+      expect([result.code, result.stderr]).toEqual([0, ""]);
+      expect(await host.hasImage(id)).toBe(false);
+    });
+
+    const withoutAge = ({ ttlLeftSeconds: _, ...rest }: Listed & { ageSeconds?: number }) => ({
+      ...rest,
+      ageSeconds: 0,
+    });
+
+    it("without it, resolve prints the fallback with a code of its own, and evict and list fail", async () => {
+      const socketPath = join(scratchDir(), "docker.sock");
+      const resolved = await resolve("42", { socketPath });
+      expect([resolved.code, resolved.stdout]).toEqual([69, "base:1\n"]);
+      expect(resolved.stderr).toContain("the engine could not be asked");
+      expect((await evict("42", { socketPath })).code).toBe(69);
+      const listed = await call(["list"], { socketPath });
+      expect([listed.code, listed.stdout]).toEqual([69, ""]);
+    });
+
+    it("with settings that are not valid, resolve prints the fallback too", async () => {
+      const resolved = await resolve("42", { snapshots: { ttl: "soon" } });
+      expect([resolved.code, resolved.stdout]).toEqual([78, "base:1\n"]);
+    });
+  });
+
+  describe("names are data", () => {
+    const HOSTILE = [
+      "a=b,c",
+      "line\nbreak",
+      "\u001b[31mred",
+      "\"quoted\" 'both'",
+      "ü☃",
+      "p".repeat(3000),
+      "$(id)",
+    ];
+
+    it.each(HOSTILE.map((name) => [JSON.stringify(name).slice(0, 40), name] as const))(
+      "%s",
+      async (_, name) => {
+        const from = ["--project", name, "--work-item", `${name}/1`];
+        const made = await call(["commit", await job(), ...from, "--remove-container"]);
+        expect([made.code, made.stderr]).toEqual([0, ""]);
+        const [one, ...more] = await list();
+        expect([one?.project, one?.workItem, more]).toEqual([name, `${name}/1`, []]);
+        const screen = await call(["list"]);
+        expect(screen.stdout.trimEnd().split("\n")).toHaveLength(2);
+        expect(screen.stdout).not.toContain("\u001b");
+        const resolved = await call(["resolve", ...from, "--fallback", "base:1"]);
+        expect([resolved.code, resolved.stdout]).toEqual([0, `${one?.names[0]}\n`]);
+        expect((await call(["evict", "--project", name, "--work-item", "1"])).stdout).toContain(
+          "There is no snapshot",
+        );
+        expect((await call(["evict", ...from])).code).toBe(0);
+        expect(await list()).toEqual([]);
+      },
+    );
+
+    it("a container that is none is shown safely", async () => {
+      const result = await commit("\u001b[31mno\nbody", "42", ["--remove-container"]);
+      expect(result.code).toBe(65);
+      expect(result.stderr).toContain("\\u001b[31mno\\u000abody: not committed");
+      expect(result.stderr.trimEnd().split("\n")).toHaveLength(1);
+    });
+
+    it("proj_1 and proj.1 are two projects", async () => {
+      const take = (project: string, container: string) =>
+        call(["commit", container, ...of("1", project), "--remove-container"]);
+      await take("proj_1", await job());
+      await take("proj.1", await job());
+      expect((await list()).map(({ project }) => project).sort()).toEqual(["proj.1", "proj_1"]);
+      await call(["evict", ...of("1", "proj_1")]);
+      expect((await list()).map(({ project }) => project)).toEqual(["proj.1"]);
+    });
+
+    it.each([
+      ["-rf", "--fallback=-rf"],
+      ["two words", "--fallback=a b"],
+      ["a second line", "--fallback=a\nb"],
+      ["nothing", "--fallback="],
+      ["a command", "--fallback=$(id)"],
+    ])("a fallback that is no image is refused: %s", async (_, option) => {
+      const result = await call(["resolve", ...of("42"), option]);
+      expect([result.code, result.stdout]).toEqual([64, ""]);
+    });
+
+    it.each([
+      ["evict", []],
+      ["resolve", ["--fallback", "base:1"]],
+    ])("%s refuses an empty work item", async (command, more) => {
+      for (const empty of [["--work-item", ""], ["--work-item", "  "], []]) {
+        const result = await call([command, "--project", "web", ...empty, ...more]);
+        expect([result.code, result.stdout]).toEqual([64, ""]);
+      }
+    });
+  });
+
+  describe("limits are applied at each commit", () => {
+    /** The grace is no longer than the time to live. With the default of both, nothing made here goes. */
+    const LIMITS = { ttl: "1s", keepCount: null, maxTotalSize: null };
+    const PAST_GRACE = 2200;
+
+    it("a time to live that once was ignored: what is past it goes", async () => {
+      const expired = await snapshot("41", ["--ttl", "1s"]);
+      const kept = await snapshot("42");
+      await sleep(PAST_GRACE);
+      expect((await resolve("41")).code).toBe(11);
+      const [listed] = (await list()).filter(({ id }) => id === expired);
+      expect(listed).toMatchObject({ fresh: false });
+      expect(listed?.ttlLeftSeconds).toBeLessThan(0);
+      expect((await call(["list"])).stdout).toMatch(/web +41 .* expired/);
+
+      const result = await commit(await job(), "43", ["--remove-container"], { snapshots: LIMITS });
+      expect(result.code).toBe(0);
+      expect(result.stdout).toMatch(/removed image ci-snapshot\/web-41-.* past its time to live of 1s/);
+      expect(await host.hasImage(expired)).toBe(false);
+      expect(await host.hasImage(kept)).toBe(true);
+      expect(await items()).toEqual(["42", "43"]);
+    });
+
+    it("a count: the least recently used beyond it go", async () => {
+      for (const item of ["1", "2", "3"]) await snapshot(item, [], { snapshots: { keepCount: 2 } });
+      // All are within their grace of an hour.
+      expect(await items()).toEqual(["1", "2", "3"]);
+      await sleep(PAST_GRACE);
+      await snapshot("4", ["--ttl", "1h"], { snapshots: { ...LIMITS, keepCount: 2 } });
+      expect(await items()).toEqual(["3", "4"]);
+    });
+
+    /** Room for so many as there are; the containerd store holds each twice, packed and unpacked. */
+    async function roomFor(count: number, bytes: number): Promise<object> {
+      const [{ uniqueBytes } = { uniqueBytes: 0 }] = await list();
+      expect(uniqueBytes).toBeGreaterThanOrEqual(bytes);
+      expect(uniqueBytes).toBeLessThan(bytes * (containerd ? 2.2 : 1.05));
+      return { ...LIMITS, maxTotalSize: `${Math.round(uniqueBytes * (count + 0.5))}B` };
+    }
+
+    it("a size that once nobody measured: the least recently used beyond it go", async () => {
+      for (const item of ["1", "2", "3"]) await snapshot(item);
+      const snapshots = await roomFor(3, WORK);
+      await sleep(PAST_GRACE);
+      await snapshot("4", ["--ttl", "1h"], { snapshots });
+      expect(await items()).toEqual(["2", "3", "4"]);
+    });
+
+    it("a size of what packs well: the containerd store inspects it as next to nothing", async () => {
+      const bytes = 20_000_000;
+      async function zeros(): Promise<string> {
+        const name = `job-${++jobs}`;
+        const cmd = ["/bin/sh", "-c", `head -c ${bytes} /dev/zero >/work-${name}`];
+        await host.runContainer({ image: "base:1", name, cmd, wait: true });
+        return name;
+      }
+      for (const item of ["1", "2"]) await commit(await zeros(), item, ["--remove-container"]);
+      const snapshots = await roomFor(2, bytes);
+      await sleep(PAST_GRACE);
+      await commit(await zeros(), "3", ["--remove-container", "--ttl", "1h"], { snapshots });
+      expect(await items()).toEqual(["2", "3"]);
+    });
+
+    it("with the earlier runs of a resumed one, which lie nameless below it on the classic store", async () => {
+      const before = (await host.images()).sort();
+      const first = await snapshot("41", ["--ttl", "1s"]);
+      await commit(await job(0, first), "41", ["--remove-container", "--ttl", "1s"]);
+      await sleep(PAST_GRACE);
+      const kept = await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
+      expect((await host.images()).sort()).toEqual([...before, kept].sort());
+    });
+
+    it("but never what is in use", async () => {
+      const used = await snapshot("41", ["--ttl", "1s"]);
+      await host.runContainer({ image: used, name: "user", wait: true });
+      await sleep(PAST_GRACE);
+      await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
+      expect(await items()).toEqual(["41", "42"]);
+      await host.docker.getContainer("user").remove();
+      await snapshot("43", ["--ttl", "1h"], { snapshots: LIMITS });
+      expect(await items()).toEqual(["42", "43"]);
+    });
+
+    it("nor an image that is no snapshot, whatever its labels", async () => {
+      const first = await snapshot("41", ["--ttl", "1s"]);
+      const name = await job(0, first);
+      await host.docker.getContainer(name).commit({ repo: "mine", tag: "kept" });
+      await host.docker.getContainer(name).remove();
+      await sleep(PAST_GRACE);
+      await snapshot("42", ["--ttl", "1h"], { snapshots: LIMITS });
+      expect(await items()).toEqual(["42"]);
+      expect(await host.hasImage("mine:kept")).toBe(true);
+    });
+
+    it("nor while a launcher holds the lock: that is said, and the next commit does it", async () => {
+      await snapshot("41", ["--ttl", "1s"]);
+      await sleep(PAST_GRACE);
+      const launcher = spawn(
+        "flock",
+        ["--no-fork", "--shared", lockFile, "sh", "-c", "echo held; exec sleep 60"],
+        {
+          stdio: ["ignore", "pipe", "ignore"],
+        },
+      );
+      await new Promise((held) => launcher.stdout.once("data", held));
+      const result = await commit(await job(), "42", ["--remove-container"], { snapshots: LIMITS });
+      expect(result.code).toBe(0);
+      expect(result.stderr).toBe(
+        `ci-docker-prune: the limits were not applied: a pass or a launcher holds ${lockFile}\n`,
+      );
+      expect(await items()).toEqual(["41", "42"]);
+      const gone = new Promise((exit) => launcher.once("exit", exit));
+      launcher.kill();
+      await gone;
+      await snapshot("43", ["--ttl", "1h"], { snapshots: LIMITS });
+      expect(await items()).not.toContain("41");
+    });
+
+    it("one removal that fails is reported, and stops neither the rest nor the commit", async () => {
+      await snapshot("40", ["--ttl", "1s"]);
+      await snapshot("41", ["--ttl", "1s"]);
+      await sleep(PAST_GRACE);
+      const rules: FaultRule[] = [
+        {
+          match: /^DELETE \/images\/ci-snapshot\/web-40-/,
+          fault: { kind: "answer", status: 500, body: { message: "device or resource busy" } },
+        },
+      ];
+      await withProxy(rules, async ({ socketPath }) => {
+        const options = ["--remove-container", "--ttl", "1h"];
+        const result = await commit(await job(), "42", options, { snapshots: LIMITS, socketPath });
+        expect(result.code).toBe(75);
+        expect(result.stdout).toContain("Committed ");
+        expect(result.stderr).toContain("could not remove image ci-snapshot/web-40-");
+        expect(result.stderr).toContain("device or resource busy");
+      });
+      expect(await items()).toEqual(["40", "42"]);
+    });
+  });
+
+  if (containerd) {
+    it("the containerd store counts a layer twice, packed and unpacked, and so does the size told", async () => {
+      const result = await commit(await job(), "42", ["--json"]);
+      const { id, sizeBytes } = JSON.parse(result.stdout).snapshot;
+      expect(sizeBytes).toBeGreaterThan((await host.docker.getImage(id).inspect()).Size);
+    });
+  }
+});
