@@ -972,6 +972,13 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       expect(ran.proxy.destructive).toEqual([]);
     });
 
+    it("an image of one name that a container uses by now stays: the engine refuses", async () => {
+      const id = await dated("race-1:1");
+      const ran = await passWith(id, () => host.createContainer({ image: "race-1:1", name: "late" }));
+      expect([ran.code, fates(ran.events)]).toEqual([0, { [id]: "kept in-use" }]);
+      expect(await tagsOf(id)).toEqual(["race-1:1"]);
+    });
+
     it.each([
       ["a container", async () => void (await host.createContainer({ image: "race-2:1", name: "late" }))],
       [
