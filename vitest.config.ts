@@ -24,6 +24,27 @@ export default defineConfig({
         },
       },
       {
+        // Metrics, alerts and dashboard against the real tools of the Prometheus project.
+        test: {
+          name: "monitoring",
+          include: ["tests/monitoring/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        // The same with a week of passes, and pictures of it: npm run test:monitoring.
+        test: {
+          name: "monitoring-week",
+          include: ["tests/monitoring/week/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 5 },
+        },
+      },
+      {
         // The flake, the module and the units, as far as Nix evaluates them without nixpkgs.
         test: {
           name: "nix",

@@ -1,15 +1,18 @@
 #!/usr/bin/env node
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { passFinished } from "./audit/events.ts";
+import { type AuditEvent, passFinished } from "./audit/events.ts";
 import { auditLine, journalListens } from "./audit/line.ts";
-import { loadState, NO_DEFERRALS, saveState } from "./audit/state.ts";
+import { loadState, NO_DEFERRALS, type State, saveState } from "./audit/state.ts";
+import { exportMetrics } from "./audit/textfile.ts";
+import { addToTotals } from "./audit/totals.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
 import { loadSettings } from "./settings/load.ts";
 import type { Settings } from "./settings/settings.ts";
+import { VERSION } from "./version.ts";
 
 /**
  * The front of the program, and most of the time all of it: `run` on a host without disk pressure ends here, without
@@ -67,25 +70,32 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   const pressure = await readPressure(settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
-  const finished = belowWatermark(pressure, (systemClock.now() - startedAt) / 1000);
-  const record = toRecord(pass, startedAt, finished);
+  const endedAt = systemClock.now();
+  const finished = belowWatermark(pressure, (endedAt - startedAt) / 1000);
+  const next: State = {
+    ...state,
+    deferrals: NO_DEFERRALS,
+    totals: addToTotals(state.totals, finished, settings, state.deferrals.count, endedAt),
+    passes: [...state.passes, toRecord(pass, startedAt, finished)],
+  };
   try {
-    saveState(stateDir, {
-      ...state,
-      deferrals: NO_DEFERRALS,
-      passes: [...state.passes, record],
-    });
+    saveState(stateDir, next);
   } catch {
     // The full program says so, in the place where all such events are said.
     return false;
   }
-  const event = passFinished(finished, "info");
+  say(passFinished(finished, "info"), pass);
+  const trouble = await exportMetrics({ version: VERSION, endedAt, finished, state: next, settings });
+  if (trouble !== null) say(trouble, pass);
+  return true;
+}
+
+function say(event: AuditEvent, pass: string): void {
   try {
     writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
   }
-  return true;
 }
 
 /** A rule that does not wait for disk pressure has the engine asked in every pass. */

@@ -47,7 +47,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   if (!pressed && !anyInForce(rules)) {
     const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
-    if (!options.dryRun) record(ports, startedAt, finished, { deferrals: NO_DEFERRALS });
+    if (!options.dryRun) await record(ports, settings, startedAt, finished, { deferrals: NO_DEFERRALS });
     return Exit.ok;
   }
   const mounts = await nameMounts(readable(before.filesystems).flatMap(({ paths }) => paths));

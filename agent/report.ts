@@ -9,6 +9,8 @@ import {
 } from "./audit/events.ts";
 import { holders } from "./audit/holders.ts";
 import { loadState, type State, saveState, setAside } from "./audit/state.ts";
+import { exportMetrics } from "./audit/textfile.ts";
+import { addToTotals } from "./audit/totals.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
@@ -82,9 +84,10 @@ export async function report(
   const level = exitCode !== Exit.ok ? "error" : tooLong || outcome === "incomplete" ? "warn" : "info";
   journal.emit(passFinished(fields, level));
   if (!options.dryRun) {
-    record(ports, course.startedAt, fields, {
+    await record(ports, settings, course.startedAt, fields, {
       deferrals,
       engineRoot,
+      ...(course.engine === null ? {} : { engineVersion: course.engine.version.version }),
       ...(course.gatekeeper === null ? {} : { busy: course.gatekeeper.busy }),
       ...(course.dangling === null ? {} : { dangling: course.dangling }),
       ...course.families,
@@ -138,23 +141,29 @@ export function readState({ stateDir, journal, clock }: PassPorts, dryRun: boole
 
 /**
  * Adds the pass, and what it learnt, to the state as it stands now: another pass may have been recorded meanwhile. A
- * file that cannot be read is not replaced.
+ * file that cannot be read is not replaced. Then the metrics, where they are wanted; also without a state.
  */
-export function record(
-  { stateDir, journal, pass }: PassPorts,
+export async function record(
+  { stateDir, journal, pass, version }: PassPorts,
+  settings: Settings,
   startedAt: number,
   finished: PassFinished,
   learnt: Partial<State>,
-): void {
+): Promise<void> {
   const { state, damage } = loadState(stateDir);
+  const endedAt = startedAt + finished.durationSeconds * 1000;
+  const next: State = {
+    ...state,
+    ...learnt,
+    totals: addToTotals(state.totals, finished, settings, state.deferrals.count, endedAt),
+    passes: [...state.passes, toRecord(pass, startedAt, finished)],
+  };
   try {
     if (damage !== null) throw new Error(damage.reason);
-    saveState(stateDir, {
-      ...state,
-      ...learnt,
-      passes: [...state.passes, toRecord(pass, startedAt, finished)],
-    });
+    saveState(stateDir, next);
   } catch (error) {
     journal.emit(stateUnwritable((error as Error).message));
   }
+  const trouble = await exportMetrics({ version, endedAt, finished, state: next, settings });
+  if (trouble !== null) journal.emit(trouble);
 }

@@ -395,17 +395,23 @@ function noOp({ noOpPairs }: Scale): void {
   const state = join(scratch, "state-no-op");
   const settings = join(scratch, "settings-no-op.json");
   writeFileSync(settings, JSON.stringify({ disk: { highWatermark: "100%" } }));
-  const ours = [BUNDLE, "run", "--json", "--settings", settings, "--state-dir", state];
+  const withMetrics = join(scratch, "settings-no-op-metrics.json");
+  const metrics = { textfile: join(scratch, "no-op.prom") };
+  writeFileSync(withMetrics, JSON.stringify({ disk: { highWatermark: "100%" }, metrics }));
+  const command = (file: string) => [BUNDLE, "run", "--json", "--settings", file, "--state-dir", state];
+  const ours = command(settings);
   if (ourPass(ours).outcome !== "below-watermark")
     throw new Error("the no-op pass is none: is / 100 % full?");
   fillHistory(join(state, "state.json"));
   const floor = ["-e", "0"];
-  const [wall, wallFloor] = interleaved(
+  const [wall, wallFloor, wallMetrics] = interleaved(
     noOpPairs,
     () => run(process.execPath, ours).ms,
     () => run(process.execPath, floor).ms,
-  ) as [Figures, Figures];
+    () => run(process.execPath, command(withMetrics)).ms,
+  ) as [Figures, Figures, Figures];
   compare("no-op pass, wall time", wall, wallFloor, "node -e 0", TARGET.noOpWall);
+  compare("no-op pass that writes metrics, wall time", wallMetrics, wall, "without metrics");
   const [rss, rssFloor] = interleaved(
     Math.ceil(noOpPairs / 4),
     () => peakRss(ours),

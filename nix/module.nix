@@ -12,9 +12,13 @@ let
   cfg = config.services.ci-docker-prune;
   docker = config.virtualisation.docker;
   dataRoot = docker.daemon.settings.data-root or null;
+  exporter = config.services.prometheus.exporters.node;
+  metrics = cfg.settings.metrics.textfile;
+  textfileFlag = "--collector.textfile.directory=";
 
   settingTypes = import ./setting-types.nix { inherit lib; };
   rules = import ./rules.nix { inherit lib settingTypes; };
+  inherit (import ./unit-parts.nix) commandLine;
 
   # Only what was said goes into the document: null is "as the agent does it". For the limits of snapshots it is said:
   # the agent has others of its own.
@@ -54,6 +58,7 @@ let
       onFailure
       ;
     inherit (cfg.settings) lockFile;
+    metricsFile = metrics;
   };
   inherit (units) service timer tmpfiles;
 
@@ -144,6 +149,17 @@ in
         The file on which CI launchers keep a pass out, for what no look at the engine can see, such as an image that
         is being pulled: `flock --shared /run/lock/ci-docker-prune.lock job…`. It is made at boot, for root and the
         group docker. With `null` passes only keep each other out.
+      '';
+    };
+
+    configureNodeExporter = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Tell the node_exporter of this host ({option}`services.prometheus.exporters.node.enable`) the folder of
+        {option}`services.ci-docker-prune.settings.metrics.textfile`. It takes one folder: where it has one already,
+        name a file in that one, and set this to false.
       '';
     };
 
@@ -242,6 +258,24 @@ in
           its own state folder only. Delete the line: the history is in /var/lib/ci-docker-prune.
         '';
       }
+      {
+        assertion = metrics == null || !(lib.hasPrefix "/tmp/" metrics || lib.hasPrefix "/var/tmp/" metrics);
+        message = ''
+          services.ci-docker-prune.settings.metrics.textfile is ${toString metrics}, but the service has a /tmp and a
+          /var/tmp of its own, where no exporter finds it. Write "/var/lib/node-exporter/ci-docker-prune.prom".
+        '';
+      }
+      {
+        assertion =
+          !cfg.configureNodeExporter
+          || metrics == null
+          || lib.count (lib.hasInfix textfileFlag) exporter.extraFlags <= 1;
+        message = ''
+          services.prometheus.exporters.node.extraFlags has ${textfileFlag} already, which the exporter takes only once.
+          Write `services.ci-docker-prune.configureNodeExporter = false;`, and have
+          services.ci-docker-prune.settings.metrics.textfile name a file in that folder.
+        '';
+      }
     ]
     ++ rules.assertions cfg.settings;
 
@@ -298,11 +332,15 @@ in
       };
     };
 
-    systemd.tmpfiles.settings = lib.optionalAttrs (tmpfiles != null) {
-      "10-ci-docker-prune".${tmpfiles.path}.f = {
-        inherit (tmpfiles) mode user group;
-      };
+    systemd.tmpfiles.settings = lib.optionalAttrs (tmpfiles != [ ]) {
+      "10-ci-docker-prune" = builtins.listToAttrs (
+        map (line: lib.nameValuePair line.path { ${line.type} = { inherit (line) mode user group; }; }) tmpfiles
+      );
     };
+
+    services.prometheus.exporters.node.extraFlags =
+      lib.mkIf (metrics != null && cfg.configureNodeExporter && exporter.enable)
+        [ (commandLine [ "${textfileFlag}${builtins.dirOf metrics}" ]) ];
 
     environment.etc.${settingsPath}.source = settingsFile;
     environment.systemPackages = [ operatorCommand ];

@@ -87,7 +87,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
 
   installPhase = ''
     runHook preInstall
-    install -D -m 0644 -t $out/lib/ci-docker-prune dist/ci-docker-prune.cjs dist/ci-docker-prune.full.cjs
+    install -D -m 0644 -t $out/lib/ci-docker-prune dist/*.cjs
     makeWrapper ${lib.getExe nodejs-slim} $out/bin/ci-docker-prune \
       --add-flags $out/lib/ci-docker-prune/ci-docker-prune.cjs \
       --prefix PATH : ${
@@ -99,12 +99,16 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     runHook postInstall
   '';
 
-  # The first line comes from the front, the second from the file that it loads.
+  # The first line comes from the front, the metrics and the last line from the files that it loads.
   doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
   installCheckPhase = ''
     runHook preInstallCheck
-    echo '{ "disk": { "paths": ["/"], "highWatermark": "1B free", "inodes": false } }' > below.json
+    cat > below.json <<END
+    { "disk": { "paths": ["/"], "highWatermark": "1B free", "inodes": false },
+      "metrics": { "textfile": "$PWD/pass.prom" } }
+    END
     $out/bin/ci-docker-prune run --settings below.json --state-dir "$PWD/state" | grep -q '"below-watermark"'
+    grep -q '^ci_docker_prune_last_pass_exit_code 0' pass.prom
     [ "$($out/bin/ci-docker-prune --version)" = ${version} ]
     runHook postInstallCheck
   '';

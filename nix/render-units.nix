@@ -51,12 +51,22 @@ in
 }
 // (if units.timer == null then { } else { "ci-docker-prune.timer" = render units.timer; })
 // (
-  if units.tmpfiles == null then
+  if units.tmpfiles == [ ] then
     { }
   else
     {
-      "ci-docker-prune.conf" =
-        with units.tmpfiles;
-        "# Launchers share the lock on this file.\nf ${path} ${mode} ${user} ${group} -\n";
+      "ci-docker-prune.conf" = builtins.concatStringsSep "" (
+        map (
+          {
+            about,
+            type,
+            path,
+            mode,
+            user,
+            group,
+          }:
+          "# ${about}\n${type} ${path} ${mode} ${user} ${group} -\n"
+        ) units.tmpfiles
+      );
     }
 )

@@ -22,6 +22,8 @@ in
 {
   absolutePath = form ''absolute path such as "/var/lib/docker", written as a string'' "/.*";
 
+  promFile = form ''absolute path that ends in ".prom" such as "/var/lib/node-exporter/ci-docker-prune.prom", written as a string'' "/.+/[^/]*[.]prom";
+
   watermark = form ''used space such as "80%", or available space such as "20GiB free"'' "${percentPattern}|${sizePattern}[[:space:]]+free";
 
   size = form ''size such as "10GB" or "20GiB"'' sizePattern;

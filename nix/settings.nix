@@ -267,9 +267,13 @@ in
   };
 
   metrics.textfile = mkOption {
-    type = types.nullOr absolutePath;
+    type = types.nullOr settingTypes.promFile;
     default = null;
-    example = null;
-    description = "Reserved for later: this version writes no metrics.";
+    example = "/var/lib/node-exporter/ci-docker-prune.prom";
+    description = ''
+      Where each pass leaves its metrics for the textfile collector of Prometheus' node_exporter. Its folder is made,
+      and the exporter of this host is told of it ({option}`services.ci-docker-prune.configureNodeExporter`). `null`: no
+      metrics. `docs/monitoring.md` says what there is to be seen.
+    '';
   };
 }

@@ -4,7 +4,7 @@
 # Gives { service; timer; tmpfiles; }:
 #   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
 #   timer     { Unit; Timer; Install; }, or null when there are no dates
-#   tmpfiles  { path; mode; user; group; } of the lock file, or null when there is none
+#   tmpfiles  [ { about; type; path; mode; user; group; } ], lines of tmpfiles.d(5)
 {
   # The agent, as words: [ "/usr/bin/node" "/usr/lib/ci-docker-prune/ci-docker-prune.cjs" ].
   command,
@@ -23,6 +23,8 @@
   onFailure ? [ ],
   # The file that launchers share the lock on; it must be the same in the settings. null: the state folder is locked.
   lockFile ? "/run/lock/ci-docker-prune.lock",
+  # The file for node_exporter's textfile collector; it must be the same in the settings. null: no metrics.
+  metricsFile ? null,
   # The group that may talk to the engine's socket.
   socketGroup ? "docker",
 }:
@@ -86,10 +88,14 @@ in
       StateDirectory = "ci-docker-prune";
       StateDirectoryMode = "0750";
 
-      # All filesystems are there to be measured, nothing is to be written but the state and the lock. A data root that
-      # is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
+      # All filesystems are there to be measured, nothing is to be written but the state, the lock and the metrics. A
+      # data root that is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
       ProtectHome = "read-only";
-      ReadWritePaths = if lockFile == null then [ ] else [ "-${pathWord lockFile}" ];
+      ReadWritePaths = map (path: "-${pathWord path}") (
+        (if lockFile == null then [ ] else [ lockFile ])
+        # The folder: the file in it is replaced, not written into.
+        ++ (if metricsFile == null then [ ] else [ (builtins.dirOf metricsFile) ])
+      );
 
       # The engine is reached by a unix socket.
       RestrictAddressFamilies = "AF_UNIX";
@@ -114,16 +120,39 @@ in
         Install.WantedBy = [ "timers.target" ];
       };
 
-  # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
-  # launcher holds, or kept below /run/private, which only root can enter.
   tmpfiles =
-    if lockFile == null then
-      null
-    else
-      {
-        path = lockFile;
-        mode = "0660";
-        user = "root";
-        group = socketGroup;
-      };
+    # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
+    # launcher holds, or kept below /run/private, which only root can enter.
+    (
+      if lockFile == null then
+        [ ]
+      else
+        [
+          {
+            about = "Launchers share the lock on this file.";
+            type = "f";
+            path = lockFile;
+            mode = "0660";
+            user = "root";
+            group = socketGroup;
+          }
+        ]
+    )
+    # For the unit's group: its user is a new one each time. Made where it is missing; one that is there stays as it is,
+    # for it may be anybody's: that is what the colons say (systemd 251).
+    ++ (
+      if metricsFile == null then
+        [ ]
+      else
+        [
+          {
+            about = "The metrics, for node_exporter's textfile collector.";
+            type = "d";
+            path = builtins.dirOf metricsFile;
+            mode = ":0775";
+            user = ":root";
+            group = ":${socketGroup}";
+          }
+        ]
+    );
 }

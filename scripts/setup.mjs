@@ -2,7 +2,7 @@
 /**
  * Gets a Debian machine ready for the demo, the tests and the benchmarks. As root it installs the missing
  * packages; otherwise it says what is missing and what will be skipped. With --engines it also builds the root
- * file systems of the newer Docker engines (see tests/support/engines.ts).
+ * file systems of the newer Docker engines (see tests/support/engines.ts), with --monitoring it installs a browser.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -33,6 +33,11 @@ const NEEDED = {
   "docker-registry": "docker-registry",
   htpasswd: "apache2-utils",
   openssl: "openssl",
+  promtool: "prometheus",
+  prometheus: "prometheus",
+  "prometheus-node-exporter": "prometheus-node-exporter",
+  // Draws the pictures in docs/monitoring.
+  ...(process.argv.includes("--monitoring") ? { chromium: "chromium" } : {}),
 };
 
 /** @param {string} tool */

@@ -40,6 +40,7 @@ export const MESSAGES = {
   "pass.finished": "the pass is done",
   "state.damaged": "the state file was damaged and set aside",
   "state.unwritable": "the state could not be written",
+  "metrics.unwritable": "the metrics could not be written",
   "auth.applied": "the registry credentials are in place",
   "auth.unchanged": "the registry credentials were in place already",
   "auth.shadowed": "the Docker client will not use these credentials: it asks a helper instead",
@@ -150,6 +151,8 @@ export const passIneffective = (fields: {
 export const stateDamaged = (reason: string, setAside: string) =>
   event("state.damaged", "warn", { reason, setAside });
 export const stateUnwritable = (reason: string) => event("state.unwritable", "warn", { reason });
+export const metricsUnwritable = (file: string, reason: string) =>
+  event("metrics.unwritable", "warn", { file, reason });
 
 /** Registries by name (`"docker.io"`); `target` is the client's config file. */
 export const authApplied = (fields: {

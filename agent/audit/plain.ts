@@ -160,6 +160,8 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look = TERM
       return `${mark("!", "yellow")}the state file was damaged (${field("reason")}); the pass starts from nothing; the old one: ${field("setAside")}`;
     case "state.unwritable":
       return `${mark("!", "yellow")}the state could not be written, the next pass will not know of this: ${field("reason")}`;
+    case "metrics.unwritable":
+      return `${mark("!", "yellow")}the metrics could not be written, ${field("file")}: ${field("reason")}`;
     case "auth.applied": {
       const parts = (["added", "changed", "removed", "left"] as const).flatMap((what) => {
         const names = field<string[]>(what);

@@ -7,7 +7,7 @@ import type { Verdict } from "./verdict.ts";
 type DiskSettings = Settings["disk"];
 
 /** Inodes have no bytes: against a mark in bytes they are judged by this percentage. */
-const INODE_PERCENT = 80;
+export const INODE_PERCENT = 80;
 
 /** Open under pressure: a pass is worth its while. Closed below the high watermark on all: nothing is pruned. */
 export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<Filesystem>[]): Verdict {

@@ -1,4 +1,11 @@
-import { type BigIntStatsFs, stat as statCallback, statfs as statfsCallback } from "node:fs";
+import {
+  type BigIntStatsFs,
+  realpathSync,
+  stat as statCallback,
+  statfs as statfsCallback,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { type Fact, known, unknown } from "../facts.ts";
 import type { Bytes } from "../units.ts";
@@ -19,8 +26,10 @@ export interface Filesystem {
   readonly availableBytes: Bytes;
   /** df's Use%: used / (used + available), rounded up. */
   readonly usedPercent: number;
-  /** df's IUse%; `null` where the filesystem counts no inodes (btrfs, zfs). */
+  /** df's IUse%; `null` where the filesystem counts no inodes (btrfs, zfs), as are the two below. */
   readonly inodesUsedPercent: number | null;
+  readonly totalInodes: number | null;
+  readonly freeInodes: number | null;
 }
 
 /**
@@ -78,7 +87,26 @@ export function measure(path: string, device: string, stats: BigIntStatsFs): Fil
     availableBytes: Number(available * stats.bsize),
     usedPercent: ceilPercent(used, used + available),
     inodesUsedPercent: stats.files === 0n ? null : ceilPercent(usedInodes, stats.files),
+    totalInodes: stats.files === 0n ? null : Number(stats.files),
+    freeInodes: stats.files === 0n ? null : Number(stats.ffree),
   };
+}
+
+/**
+ * Where the filesystem that holds `path` is mounted: the topmost folder above it on the same device, as df finds it.
+ * `path` itself where that cannot be told. Not by mounts.ts, which runs df; a bind mount of the same filesystem is
+ * passed over, so that a unit's own view of the host names it as the host does.
+ */
+export function mountPoint(path: string): string {
+  try {
+    let at = realpathSync(path);
+    const { dev } = statSync(at);
+    for (let above = dirname(at); above !== at && statSync(above).dev === dev; above = dirname(at))
+      at = above;
+    return at;
+  } catch {
+    return path;
+  }
 }
 
 const ceilPercent = (part: bigint, whole: bigint): number =>

@@ -121,6 +121,12 @@ let
     runningLongerThan = "6h";
   };
 
+  metrics.metrics.textfile = "/var/lib/node-exporter/ci.prom";
+  measured = evaluate [
+    (prune { settings = metrics; })
+    { services.prometheus.exporters.node.enable = true; }
+  ];
+
   # First words of each message.
   heads = map (message: builtins.head (lib.splitString " " message));
 in
@@ -363,6 +369,118 @@ lib.mapAttrsToList (name: case: case // { inherit name; }) {
     got =
       (with' { settings.lockFile = "/run/other.lock"; }).service.serviceConfig.ReadWritePaths;
     want = [ "-/run/other.lock" ];
+  };
+
+  "metrics.textfile: its folder is made, may be written, and the exporter knows of it" = {
+    got = {
+      inherit (measured)
+        tmpfiles
+        exporterFlags
+        failed
+        warnings
+        ;
+      inherit (measured.service.serviceConfig) ReadWritePaths;
+      inherit (measured.settings) metrics;
+    };
+    want = {
+      tmpfiles."10-ci-docker-prune" = {
+        "/run/lock/ci-docker-prune.lock".f = {
+          mode = "0660";
+          user = "root";
+          group = "docker";
+        };
+        "/var/lib/node-exporter".d = {
+          mode = ":0775";
+          user = ":root";
+          group = ":docker";
+        };
+      };
+      exporterFlags = [ "--collector.textfile.directory=/var/lib/node-exporter" ];
+      ReadWritePaths = [
+        "-/run/lock/ci-docker-prune.lock"
+        "-/var/lib/node-exporter"
+      ];
+      metrics.textfile = "/var/lib/node-exporter/ci.prom";
+      failed = [ ];
+      warnings = [ ];
+    };
+  };
+
+  "metrics.textfile: an exporter that is off, or that is not ours to configure, gets no flag" = {
+    got = map (modules: (evaluate ([ (prune { settings = metrics; }) ] ++ modules)).exporterFlags) [
+      [ ]
+      [
+        { services.prometheus.exporters.node.enable = true; }
+        { services.ci-docker-prune.configureNodeExporter = false; }
+      ]
+    ];
+    want = [
+      [ ]
+      [ ]
+    ];
+  };
+
+  "metrics.textfile: none, no flag" = {
+    got =
+      (evaluate [
+        (prune { })
+        { services.prometheus.exporters.node.enable = true; }
+      ]).exporterFlags;
+    want = [ ];
+  };
+
+  "metrics.textfile: a folder of any name is one word of the exporter's command line" = {
+    got =
+      (evaluate [
+        (prune { settings.metrics.textfile = "/srv/5% of $it/ci.prom"; })
+        { services.prometheus.exporters.node.enable = true; }
+      ]).exporterFlags;
+    want = [ "\"--collector.textfile.directory=/srv/5%% of $$it\"" ];
+  };
+
+  "assertion: the exporter has a folder already" = {
+    got = heads (
+      (evaluate [
+        (prune { settings = metrics; })
+        {
+          services.prometheus.exporters.node = {
+            enable = true;
+            extraFlags = [ "--collector.textfile.directory=/var/lib/other" ];
+          };
+        }
+      ]).failed
+    );
+    want = [ "services.prometheus.exporters.node.extraFlags" ];
+  };
+
+  "assertion: not where that folder is the one, and the flag is left to the host" = {
+    got =
+      (evaluate [
+        (prune {
+          settings = metrics;
+          configureNodeExporter = false;
+        })
+        {
+          services.prometheus.exporters.node = {
+            enable = true;
+            extraFlags = [ "--collector.textfile.directory=/var/lib/node-exporter" ];
+          };
+        }
+      ]).failed;
+    want = [ ];
+  };
+
+  "assertion: metrics in a /tmp that nobody else sees" = {
+    got = map (textfile: heads (with' { settings.metrics = { inherit textfile; }; }).failed) [
+      "/tmp/a.prom"
+      "/var/tmp/a/b.prom"
+      "/tmpfs/a.prom"
+    ];
+    want = [
+      [ "services.ci-docker-prune.settings.metrics.textfile" ]
+      [ "services.ci-docker-prune.settings.metrics.textfile" ]
+      [ ]
+    ];
   };
 
   "disk.paths: what is there, unless the data root is named" = {

@@ -40,6 +40,7 @@ in
       };
   timer = config.systemd.timers.ci-docker-prune or null;
   tmpfiles = config.systemd.tmpfiles.settings;
+  exporterFlags = config.services.prometheus.exporters.node.extraFlags;
   daemon = config.virtualisation.docker.daemon.settings;
   settings = if settingsFile == null then null else builtins.fromJSON settingsFile.document;
   # The commands that make the settings file.

@@ -38,6 +38,10 @@ in
       autoPrune.enable = flag false;
       daemon.settings = option (types.submodule { freeformType = types.attrsOf types.anything; }) { };
     };
+    services.prometheus.exporters.node = {
+      enable = flag false;
+      extraFlags = strings;
+    };
     systemd.services = option (types.attrsOf (
       types.submodule {
         options = unit // {

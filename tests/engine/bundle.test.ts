@@ -1,4 +1,4 @@
-/** The finished bundle by itself: its two files alone in an empty folder, with nothing but PATH in the environment. */
+/** The finished bundle by itself: its files alone in an empty folder, with nothing but PATH in the environment. */
 import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -16,7 +16,7 @@ import { basename, dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { BUNDLE, scratchDir } from "../support/agent.ts";
 
-const FILES = ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs"];
+const FILES = ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs", "ci-docker-prune.metrics.cjs"];
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -59,7 +59,7 @@ describe("the bundle in an empty folder", () => {
     writeFileSync(join(cwd, "package.json"), '{ "version": "9.9.9", "yargs": { broken');
   });
 
-  it("is two files, and stays two files", () => {
+  it("is three files, and stays three files", () => {
     run(["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")]);
     run(["--help"]);
     expect(readdirSync(home).sort()).toEqual(FILES);

@@ -200,6 +200,10 @@ describe.skipIf(libMissing !== null)(
       [`${SETTINGS}.snapshots.maxTotalSize`, '"10 percent"', '"10GB"'],
       [`${SETTINGS}.snapshots.when`, '"never"', '"always", "pressure"'],
       [`${SETTINGS}.lockFile`, "./lock", "written as a string"],
+      [`${SETTINGS}.metrics.textfile`, '"/run/metrics"', '".prom"'],
+      [`${SETTINGS}.metrics.textfile`, '"/a.prom"', "/var/lib/node-exporter/ci-docker-prune.prom"],
+      [`${SETTINGS}.metrics.textfile`, "./a.prom", "written as a string"],
+      ["services.ci-docker-prune.configureNodeExporter", '"yes"', "boolean"],
     ];
 
     it.each(WRONG)("%s = %s", (option, value, expected) => {
@@ -338,7 +342,7 @@ describe.skipIf(libMissing !== null)(title("the agent checks the settings at bui
     ['{ disk.highWatermark = "101%"; }', "disk.highWatermark", '"80%"'],
     ['{ disk.lowWatermark = "85%"; }', "disk.lowWatermark", "more room than disk.highWatermark"],
     ['{ convergence.settle = "6m"; }', "convergence.settle", '"5m"'],
-    ['{ metrics.textfile = "/run/metrics"; }', "metrics.textfile", '".prom"'],
+    ['{ metrics.textfiles = "/run/a.prom"; }', "metrics.textfiles", "the keys here are: textfile"],
     [
       '{ retention = [ { name = "a"; match.labels = [ "ci" ]; olderThan = "0s"; } ]; }',
       "retention[0].olderThan",

@@ -50,6 +50,7 @@ describe.skipIf(nixMissing !== null)(title("unit files", nixMissing), () => {
       timeout: "30min",
       onFailure: ["a.service", "b@%n.service"],
       lockFile: "/run/ci/lock",
+      metricsFile: "/var/lib/node-exporter/ci.prom",
       socketGroup: "engine",
     });
     const service = files["ci-docker-prune.service"];
@@ -59,13 +60,15 @@ describe.skipIf(nixMissing !== null)(title("unit files", nixMissing), () => {
     expect(values(service, "Environment")).toEqual(["PATH=/opt/bin:/usr/bin"]);
     expect(values(service, "TimeoutStartSec")).toEqual(["30min"]);
     expect(values(service, "OnFailure")).toEqual(["a.service", "b@%n.service"]);
-    expect(values(service, "ReadWritePaths")).toEqual(["-/run/ci/lock"]);
+    expect(values(service, "ReadWritePaths")).toEqual(["-/run/ci/lock", "-/var/lib/node-exporter"]);
     expect(values(service, "SupplementaryGroups")).toEqual(["engine"]);
     const timer = files["ci-docker-prune.timer"];
     expect(values(timer, "OnCalendar")).toEqual(["06:00", "18:00"]);
     expect(values(timer, "RandomizedDelaySec")).toEqual(["45min"]);
     expect(values(timer, "Persistent")).toEqual(["no"]);
-    expect(files["ci-docker-prune.conf"]).toContain("\nf /run/ci/lock 0660 root engine -\n");
+    expect(files["ci-docker-prune.conf"]?.replace(/^#.*\n/gm, "")).toBe(
+      "f /run/ci/lock 0660 root engine -\nd /var/lib/node-exporter :0775 :root :engine -\n",
+    );
   });
 
   it("leave out the timer without dates, and the lock without a file", () => {

@@ -110,6 +110,12 @@ const oneHome =
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
 
+/** A file of its own in the bundle, which is loaded where metrics are wanted (agent/audit/textfile.ts). */
+const metricsAreApart: Rule = (files) =>
+  files
+    .filter(({ values }) => values.includes("agent/audit/metrics.ts"))
+    .map(({ path }) => `${path} loads the metrics`);
+
 const theLabelGuardIsPure: Rule = (files) =>
   files
     .filter(({ path }) => path.startsWith("agent/dockerfiles/"))
@@ -175,6 +181,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
+  "the metrics are in no other file of the bundle": metricsAreApart,
   "dockerfile-ast is imported by the label guard's reader alone": oneHome(
     "dockerfile-ast",
     "agent/dockerfiles/parse.ts",
@@ -218,6 +226,9 @@ describe("the house", () => {
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
+    expect(valuesOf("agent/audit/metrics.ts")).toContain("prom-client");
+    // Nor do they bring the settings' schema along: that is in the front already.
+    expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
     expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
@@ -297,6 +308,16 @@ describe("the rules themselves see what breaks them", () => {
       "a second importer of pino",
       oneHome("pino", "agent/audit/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
+    ],
+    [
+      "a second importer of prom-client",
+      oneHome("prom-client", "agent/audit/metrics.ts"),
+      bad("audit", 'import { Gauge } from "prom-client"; new Gauge({ name: "a", help: "b" });'),
+    ],
+    [
+      "a stage that loads the metrics",
+      metricsAreApart,
+      bad("audit", 'export const later = () => import("./metrics.ts");'),
     ],
     [
       "a second importer of dockerfile-ast",

@@ -1,3 +1,4 @@
+import type { PassFinished } from "../../agent/audit/events.ts";
 import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
 import type { Filesystem } from "../../agent/host/disk.ts";
@@ -113,6 +114,32 @@ export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
     availableBytes: 50 * GiB,
     usedPercent: 50,
     inodesUsedPercent: 10,
+    totalInodes: 1_000_000,
+    freeInodes: 900_000,
+    ...changes,
+  };
+}
+
+/** A pass that found no pressure, unless told otherwise. */
+export function finished(changes: Partial<PassFinished> = {}): PassFinished {
+  return {
+    outcome: "below-watermark",
+    exitCode: 0,
+    reason: "below the high watermark of 80%: the cache stays as it is",
+    freedBytes: 0,
+    claimedBytes: 0,
+    durationSeconds: 0.25,
+    filesystems: [filesystem()],
+    removed: { container: 0, image: 0, "build-cache": 0 },
+    kept: 0,
+    gone: 0,
+    failed: 0,
+    objects: [],
+    rules: [],
+    deferralsInARow: 0,
+    deferredForSeconds: null,
+    engineRequests: 0,
+    gate: null,
     ...changes,
   };
 }

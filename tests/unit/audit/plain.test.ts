@@ -12,6 +12,7 @@ import {
   factUnknown,
   gateVerdict,
   MESSAGES,
+  metricsUnwritable,
   objectFailed,
   objectGone,
   objectKept,
@@ -308,6 +309,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "! the state file was damaged (not JSON); the pass starts from nothing; the old one: /x",
   ],
   [stateUnwritable("EROFS"), "! the state could not be written, the next pass will not know of this: EROFS"],
+  [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written, /a.prom: EROFS"],
   [
     authApplied({
       target: "/c.json",

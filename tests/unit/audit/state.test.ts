@@ -11,6 +11,7 @@ import {
   saveState,
   setAside,
 } from "../../../agent/audit/state.ts";
+import { NO_TOTALS } from "../../../agent/audit/totals.ts";
 import { NOW } from "../support.ts";
 
 let dir: string;
@@ -41,11 +42,33 @@ const record = (pass: string): PassRecord => ({
 
 const FULL: State = {
   engineRoot: "/var/lib/docker",
+  engineVersion: "28.5.1",
   dangling: { "sha256:a": { since: NOW - 1000, lastSeen: NOW } },
   busy: { s1: { since: NOW - 2000, lastSeen: NOW } },
   undated: { "sha256:b": { since: 5, lastSeen: 6 } },
   uses: { "sha256:b": 7 },
   deferrals: { count: 3, since: NOW - 3000 },
+  totals: {
+    passes: { pruned: 2, deferred: 3 },
+    deferred: { lock: 3 },
+    deferralsInARow: { lock: 3 },
+    objects: [{ kind: "image", fate: "removed", reason: "expired", count: 5 }],
+    freedBytes: 7,
+    claimedBytes: 9,
+    rules: [
+      {
+        list: "retention",
+        name: "snapshots",
+        matched: 1,
+        removed: 2,
+        failed: 3,
+        keptBytes: null,
+        passes: 4,
+        matchedPasses: 3,
+      },
+    ],
+    lastSuccessAt: NOW - 9000,
+  },
   passes: [record("1"), record("2")],
 };
 
@@ -55,6 +78,14 @@ describe("what one pass saves", () => {
   it("the next one loads", () => {
     saveState(dir, FULL);
     expect(loadState(dir)).toEqual({ state: FULL, damage: null });
+  });
+
+  it("also where it was saved before there were totals", () => {
+    const { totals: _, engineVersion: __, ...before } = FULL;
+    put(JSON.stringify({ version: 1, ...before }));
+    const { state, damage } = loadState(dir);
+    expect(damage).toBeNull();
+    expect(state).toEqual({ ...FULL, totals: NO_TOTALS, engineVersion: null });
   });
 
   it("leaves one file and no other", () => {
@@ -132,6 +163,17 @@ describe("a state that cannot be understood", () => {
     ["with a missing time", () => changed({ busy: { a: { since: 1 } } })],
     ["with deferrals that are no numbers", () => changed({ deferrals: { count: "3", since: null } })],
     ["with an engine root that is no path", () => changed({ engineRoot: 7 })],
+    ["with an engine version that is none", () => changed({ engineVersion: 28 })],
+    ["with totals that are a list", () => changed({ totals: [] })],
+    ["with totals that are null", () => changed({ totals: null })],
+    ["with totals without bytes", () => changed({ totals: { ...FULL.totals, freedBytes: undefined } })],
+    ["with totals below zero", () => changed({ totals: { ...FULL.totals, claimedBytes: -1 } })],
+    ["with a count that is a text", () => changed({ totals: { ...FULL.totals, passes: { pruned: "2" } } })],
+    ["with a gate below zero", () => changed({ totals: { ...FULL.totals, deferralsInARow: { lock: -1 } } })],
+    ["with objects without a kind", () => changed({ totals: { ...FULL.totals, objects: [{ count: 1 }] } })],
+    ["with a rule without its counts", () => changed({ totals: { ...FULL.totals, rules: [{ name: "a" }] } })],
+    ["with a success at no time", () => changed({ totals: { ...FULL.totals, lastSuccessAt: "now" } })],
+    ["with a number too large", () => saved().replace(/"freedBytes":7/, '"freedBytes":1e999')],
   ])("is read as empty, and said to be damaged: %s", (_, text) => {
     put(text());
     const { state, damage } = loadState(dir);

@@ -3,7 +3,7 @@ import { type BigIntStatsFs, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { measure, readFilesystems } from "../../../agent/host/disk.ts";
+import { measure, mountPoint, readFilesystems } from "../../../agent/host/disk.ts";
 
 const stats = (changes: Partial<Record<keyof BigIntStatsFs, bigint>>): BigIntStatsFs => ({
   type: 0xef53n,
@@ -43,6 +43,8 @@ describe("a filesystem is measured as df does", () => {
       availableBytes: 18_432_000,
       usedPercent: 53,
       inodesUsedPercent: 10,
+      totalInodes: 1000,
+      freeInodes: 900,
     });
   });
 
@@ -53,7 +55,8 @@ describe("a filesystem is measured as df does", () => {
 
   it("and inodes are rounded up, or not judged where none are counted", () => {
     expect(measure("/", "1", stats({ files: 1000n, ffree: 299n })).inodesUsedPercent).toBe(71);
-    expect(measure("/", "1", stats({ files: 0n, ffree: 0n })).inodesUsedPercent).toBeNull();
+    const none = { inodesUsedPercent: null, totalInodes: null, freeInodes: null };
+    expect(measure("/", "1", stats({ files: 0n, ffree: 0n }))).toMatchObject(none);
   });
 
   it("and very large ones lose no digit on the way", () => {
@@ -119,5 +122,25 @@ describe("paths", () => {
   it("that are unreadable do not hide those that are readable", async () => {
     const facts = await readFilesystems(["/nowhere/at/all", "/"], (path) => path !== "/");
     expect(facts.map(({ known }) => known)).toEqual([false, true]);
+  });
+});
+
+describe("a filesystem's mount point", () => {
+  const target = (path: string) =>
+    execFileSync("df", ["--output=target", path], { encoding: "utf8" }).split("\n")[1]?.trim();
+
+  it.each(["/", "/usr/bin", "/proc/self", "/dev/null", tmpdir()])("of %s is what df says", (path) => {
+    expect(mountPoint(path)).toBe(target(path));
+  });
+
+  it("is that of what a link leads to", () => {
+    const dir = mkdtempSync(join(tmpdir(), "mount-"));
+    symlinkSync("/proc/self", join(dir, "link"));
+    expect(mountPoint(join(dir, "link"))).toBe("/proc");
+    rmSync(dir, { recursive: true });
+  });
+
+  it("is the path itself where nothing is to be seen", () => {
+    expect(mountPoint("/no/such/folder")).toBe("/no/such/folder");
   });
 });

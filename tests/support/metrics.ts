@@ -1,0 +1,37 @@
+import { type MeasuredPass, renderMetrics } from "../../agent/audit/metrics.ts";
+import { addToTotals, NO_TOTALS } from "../../agent/audit/totals.ts";
+import { filesystem, finished, GiB, NOW, settingsOf } from "../unit/support.ts";
+
+/** A text in which every family is there that ever can be. */
+export function everyMetric(): Promise<string> {
+  const settings = settingsOf({
+    disk: { lowWatermark: "60%" },
+    retention: [{ name: "sha-tags", match: { repositories: ["ci/app"] }, keepCount: 3 }],
+    orphans: [{ name: "workers", label: "ci.worker", stoppedLongerThan: "1h" }],
+  });
+  const before = addToTotals(NO_TOTALS, finished(), settings, 0, NOW - 3_600_000);
+  const pass = finished({
+    outcome: "deferred",
+    gate: "lock",
+    deferralsInARow: 1,
+    filesystems: [filesystem(), filesystem({ paths: ["/srv"], device: "2" })],
+    objects: [
+      { kind: "image", fate: "removed", reason: "expired", count: 2 },
+      { kind: "container", fate: "failed", reason: "timeout", count: 1 },
+    ],
+    rules: [{ list: "retention", name: "sha-tags", matched: 5, removed: 2, failed: 0, keptBytes: GiB }],
+  });
+  const measured: MeasuredPass = {
+    version: "1.2.3",
+    endedAt: NOW,
+    finished: pass,
+    settings,
+    state: {
+      engineVersion: "28.5.1",
+      deferrals: { count: 1, since: NOW },
+      totals: addToTotals(before, pass, settings, 0, NOW),
+    },
+    mountPoint: (path) => path,
+  };
+  return renderMetrics(measured);
+}
