@@ -71,7 +71,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
   const endedAt = systemClock.now();
-  const finished = belowWatermark(pressure, (endedAt - startedAt) / 1000);
+  const finished = belowWatermark(pressure, settings.disk, (endedAt - startedAt) / 1000);
   const next: State = {
     ...state,
     deferrals: NO_DEFERRALS,

@@ -45,7 +45,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const pressed = before.verdict.verdict !== "closed" || options.withoutPressure;
   const rules = rulesOf(settings, pressed);
   if (!pressed && !anyInForce(rules)) {
-    const finished = belowWatermark(before, (clock.now() - startedAt) / 1000);
+    const finished = belowWatermark(before, settings.disk, (clock.now() - startedAt) / 1000);
     journal.emit(passFinished(finished, "info"));
     if (!options.dryRun) await record(ports, settings, startedAt, finished, { deferrals: NO_DEFERRALS });
     return Exit.ok;

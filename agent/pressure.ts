@@ -1,8 +1,8 @@
-import type { PassFinished } from "./audit/events.ts";
+import type { FilesystemReport, PassFinished } from "./audit/events.ts";
 import { NO_DEFERRALS, type PassRecord, type State } from "./audit/state.ts";
 import { Exit } from "./exit.ts";
 import type { Fact } from "./facts.ts";
-import { diskPressure } from "./gates/disk-pressure.ts";
+import { diskPressure, markPercent } from "./gates/disk-pressure.ts";
 import type { Verdict } from "./gates/verdict.ts";
 import { type Filesystem, readFilesystems } from "./host/disk.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -30,17 +30,43 @@ export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[]
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
 }
 
+/** The filesystems that could be read, for the report. Pure. @param before the look at the start, where that was another */
+export function reported(
+  pressure: Pressure,
+  settings: Settings["disk"],
+  before?: Pressure,
+): FilesystemReport[] {
+  const earlier = new Map(readable(before?.filesystems ?? []).map((was) => [was.device, was]));
+  return readable(pressure.filesystems).map((filesystem) => {
+    const was = earlier.get(filesystem.device);
+    const marks = {
+      highWatermarkPercent: markPercent(filesystem, settings.highWatermark),
+      ...(settings.lowWatermark === null
+        ? {}
+        : { lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark) }),
+    };
+    if (was === undefined) return { ...filesystem, ...marks };
+    const { usedPercent, availableBytes, inodesUsedPercent } = was;
+    return { ...filesystem, ...marks, before: { usedPercent, availableBytes, inodesUsedPercent } };
+  });
+}
+
 /** The whole report of a pass that found no pressure: one line. Pure. */
-export function belowWatermark({ filesystems, verdict }: Pressure, durationSeconds: number): PassFinished {
+export function belowWatermark(
+  pressure: Pressure,
+  settings: Settings["disk"],
+  durationSeconds: number,
+): PassFinished {
   return {
     outcome: "below-watermark",
     exitCode: Exit.ok,
-    reason: verdict.reason,
+    reason: pressure.verdict.reason,
     freedBytes: 0,
     claimedBytes: 0,
     durationSeconds,
-    filesystems: readable(filesystems),
+    filesystems: reported(pressure, settings),
     removed: { container: 0, image: 0, "build-cache": 0 },
+    removedBytes: { container: 0, image: 0, "build-cache": 0 },
     kept: 0,
     gone: 0,
     failed: 0,
@@ -69,10 +95,16 @@ export function toRecord(pass: string, startedAt: number, finished: PassFinished
       availableBytes: filesystem.availableBytes,
       totalBytes: filesystem.totalBytes,
       inodesUsedPercent: filesystem.inodesUsedPercent,
+      highWatermarkPercent: filesystem.highWatermarkPercent,
+      ...(filesystem.lowWatermarkPercent === undefined
+        ? {}
+        : { lowWatermarkPercent: filesystem.lowWatermarkPercent }),
+      ...(filesystem.before === undefined ? {} : { before: filesystem.before }),
     })),
     freedBytes: finished.freedBytes,
     claimedBytes: finished.claimedBytes,
     removed: finished.removed,
+    removedBytes: finished.removedBytes,
     kept: finished.kept,
     failed: finished.failed,
     objects: finished.objects,

@@ -15,7 +15,7 @@ import type { Course, Ended, PassOptions, PassPorts } from "./course.ts";
 import { EngineError } from "./engine/errors.ts";
 import type { EngineReader } from "./engine/reader.ts";
 import { Exit, type ExitCode } from "./exit.ts";
-import { nextDeferrals, type Pressure, readable, readPressure, toRecord } from "./pressure.ts";
+import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
 import type { Settings } from "./settings/settings.ts";
 
 /** Measures the disk again, says whether it helped, and records the pass. */
@@ -65,8 +65,9 @@ export async function report(
     freedBytes: freed(course.before, after),
     claimedBytes: tally.claimedBytes,
     durationSeconds: (now - course.startedAt) / 1000,
-    filesystems: readable(after.filesystems),
+    filesystems: reported(after, settings.disk, course.before),
     removed: countByKind(tally.removed),
+    removedBytes: tally.claimedByKind,
     kept: tally.count("kept") + (ended.keptByPlan ?? 0),
     gone: tally.count("gone"),
     failed: tally.count("failed"),

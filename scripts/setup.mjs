@@ -37,7 +37,7 @@ const NEEDED = {
   prometheus: "prometheus",
   "prometheus-node-exporter": "prometheus-node-exporter",
   // Draws the pictures in docs/monitoring.
-  ...(process.argv.includes("--monitoring") ? { chromium: "chromium" } : {}),
+  ...(process.argv.includes("--monitoring") ? { chromium: "chromium", faketime: "faketime" } : {}),
 };
 
 /** @param {string} tool */

@@ -334,7 +334,7 @@ export class Removals {
         journal.emit(objectRemoved(object));
         this.#tally.addRemoved(object, 0);
       }
-      this.#tally.claimedBytes += pruned.claimedBytes;
+      this.#tally.claim("build-cache", pruned.claimedBytes);
       for (const object of forecast.values()) {
         if (object.action === "keep") this.#keep(object, object.rule, object.reason);
         else

@@ -1,5 +1,5 @@
 import type { ObjectCount } from "../audit/events.ts";
-import type { Judged } from "../plan/plan.ts";
+import type { Judged, ObjectKind } from "../plan/plan.ts";
 import type { Bytes } from "../units.ts";
 
 type Fate = ObjectCount["fate"];
@@ -9,7 +9,7 @@ const none = (): Record<Fate, number> => ({ removed: 0, untagged: 0, kept: 0, go
 /** Counts what became of each object, by kind and reason and by the rule that named it. */
 export class Tally {
   readonly removed: Judged[] = [];
-  claimedBytes: Bytes = 0;
+  readonly claimedByKind: Record<ObjectKind, Bytes> = { container: 0, image: 0, "build-cache": 0 };
   readonly #counts = new Map<string, ObjectCount>();
   readonly #byPolicy = new Map<string, Record<Fate, number>>();
   readonly #byFate = none();
@@ -28,8 +28,17 @@ export class Tally {
   /** @param claimedBytes what the engine is said to have given back */
   addRemoved(object: Judged, claimedBytes: Bytes): void {
     this.removed.push(object);
-    this.claimedBytes += claimedBytes;
+    this.claim(object.kind, claimedBytes);
     this.add(object, "removed", object.rule);
+  }
+
+  /** The engine says that so much came back, without saying of which object. */
+  claim(kind: ObjectKind, bytes: Bytes): void {
+    this.claimedByKind[kind] += bytes;
+  }
+
+  get claimedBytes(): Bytes {
+    return Object.values(this.claimedByKind).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   count(fate: Fate): number {

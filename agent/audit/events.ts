@@ -188,8 +188,11 @@ export interface PassFinished {
   /** What the engine says the removed objects held; layers that several share count more than once. */
   readonly claimedBytes: Bytes;
   readonly durationSeconds: Seconds;
-  readonly filesystems: readonly Filesystem[];
+  /** As measured at the end. */
+  readonly filesystems: readonly FilesystemReport[];
   readonly removed: Readonly<Record<ObjectKind, number>>;
+  /** What `claimedBytes` is made of. */
+  readonly removedBytes: Readonly<Record<ObjectKind, Bytes>>;
   readonly kept: number;
   /** Planned, and gone before its turn came. */
   readonly gone: number;
@@ -204,6 +207,16 @@ export interface PassFinished {
   readonly engineRequests: number;
   /** The gate that deferred or ended the pass. */
   readonly gate: Verdict["gate"] | null;
+}
+
+/** A watched filesystem in a finished pass. */
+export interface FilesystemReport extends Filesystem {
+  /** The high watermark then as df's Use%; of a mark in bytes, what it comes to on this filesystem. */
+  readonly highWatermarkPercent: number;
+  /** The same for the low watermark; absent where none is set. */
+  readonly lowWatermarkPercent?: number;
+  /** At the start of the pass; absent where the pass looked once. */
+  readonly before?: Pick<Filesystem, "usedPercent" | "availableBytes" | "inodesUsedPercent">;
 }
 
 /** Fates of objects, counted. */

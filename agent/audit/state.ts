@@ -43,10 +43,21 @@ export interface PassRecord {
     readonly availableBytes: number;
     readonly totalBytes: number;
     readonly inodesUsedPercent: number | null;
+    /** Absent in what versions before 0.2 wrote. */
+    readonly highWatermarkPercent?: number;
+    readonly lowWatermarkPercent?: number;
+    /** At the start; absent where the pass looked once, and in what versions before 0.2 wrote. */
+    readonly before?: {
+      readonly usedPercent: number;
+      readonly availableBytes: number;
+      readonly inodesUsedPercent: number | null;
+    };
   }[];
   readonly freedBytes: number;
   readonly claimedBytes: number;
   readonly removed: Readonly<Record<string, number>>;
+  /** Absent in what versions before 0.2 wrote. */
+  readonly removedBytes?: Readonly<Record<string, number>>;
   readonly kept: number;
   readonly failed: number;
   /** Absent in what versions before 0.2 wrote. */
@@ -98,7 +109,7 @@ const NUMBERS = [
   "failed",
 ] as const;
 
-function isPassRecord(value: unknown): boolean {
+export function isPassRecord(value: unknown): value is PassRecord {
   const record = value as Record<string, unknown> | null;
   return (
     typeof record === "object" &&
@@ -106,21 +117,63 @@ function isPassRecord(value: unknown): boolean {
     TEXTS.every((key) => typeof record[key] === "string") &&
     NUMBERS.every((key) => typeof record[key] === "number") &&
     (record.gate === null || typeof record.gate === "string") &&
-    typeof record.removed === "object" &&
-    record.removed !== null &&
-    Object.values(record.removed).every((count) => typeof count === "number") &&
+    areNumbers(record.removed) &&
+    (record.removedBytes === undefined || areNumbers(record.removedBytes)) &&
+    (record.objects === undefined || areRecords(record.objects, ["kind", "fate", "reason"], ["count"])) &&
+    (record.rules === undefined ||
+      (areRecords(record.rules, ["list", "name"], RULE_NUMBERS) && record.rules.every(saysKeptBytes))) &&
     Array.isArray(record.filesystems) &&
     record.filesystems.every(isFilesystemRecord)
+  );
+}
+
+const RULE_NUMBERS = ["matched", "removed", "failed"] as const;
+
+const areNumbers = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.values(value).every((inner) => typeof inner === "number");
+
+const saysKeptBytes = ({ keptBytes }: Record<string, unknown>) =>
+  keptBytes === null || typeof keptBytes === "number";
+
+function areRecords(
+  value: unknown,
+  texts: readonly string[],
+  numbers: readonly string[],
+): value is Record<string, unknown>[] {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (item: Record<string, unknown> | null) =>
+        typeof item === "object" &&
+        item !== null &&
+        texts.every((key) => typeof item[key] === "string") &&
+        numbers.every((key) => typeof item[key] === "number"),
+    )
   );
 }
 
 function isFilesystemRecord(value: unknown): boolean {
   const record = value as Record<string, unknown> | null;
   return (
+    isMeasured(record) &&
+    typeof record.path === "string" &&
+    typeof record.totalBytes === "number" &&
+    ["highWatermarkPercent", "lowWatermarkPercent"].every(
+      (key) => record[key] === undefined || typeof record[key] === "number",
+    ) &&
+    (record.before === undefined || isMeasured(record.before))
+  );
+}
+
+function isMeasured(value: unknown): value is Record<string, unknown> {
+  const record = value as Record<string, unknown> | null;
+  return (
     typeof record === "object" &&
     record !== null &&
-    typeof record.path === "string" &&
-    ["usedPercent", "availableBytes", "totalBytes"].every((key) => typeof record[key] === "number") &&
+    typeof record.usedPercent === "number" &&
+    typeof record.availableBytes === "number" &&
     (record.inodesUsedPercent === null || typeof record.inodesUsedPercent === "number")
   );
 }

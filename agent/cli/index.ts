@@ -5,11 +5,14 @@ import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
 import { dockerfilesCommand } from "./dockerfiles.ts";
+import { historyCommand } from "./history.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
+import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
+import { UsageError } from "./usage.ts";
 import { validateCommand } from "./validate.ts";
 
 /** The command line behind the front (main.ts). Sets the exit code; only bugs are thrown. */
@@ -20,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const done: Done = (result) => {
     code = result;
   };
-  let cli = yargs([...argv])
+  let cli = yargs(dashAsValue(argv))
     .scriptName("ci-docker-prune")
     .usage(
       "$0 <command>\n\nPrunes a Docker CI host under disk pressure, never during a run, and keeps its image cache.",
@@ -44,6 +47,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     runCommand,
     planCommand,
     statusCommand,
+    historyCommand,
+    reportCommand,
     validateCommand,
     authCommand,
     dockerfilesCommand,
@@ -67,6 +72,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-class UsageError extends Error {
-  override readonly name = "UsageError";
+/** `--journal -`: of an option that may stand alone, yargs takes the dash for a word of its own. */
+function dashAsValue(argv: readonly string[]): string[] {
+  const at = argv.indexOf("--journal");
+  return at === -1 || argv[at + 1] !== "-"
+    ? [...argv]
+    : [...argv.slice(0, at), "--journal=-", ...argv.slice(at + 2)];
 }

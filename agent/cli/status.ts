@@ -1,114 +1,146 @@
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
 import pc from "picocolors";
 import type { Argv } from "yargs";
-import { bar, describeCheck } from "../audit/plain.ts";
-import { visible, visibleDeep } from "../audit/text.ts";
-import type { Checked } from "../auth/check.ts";
-import { type LastCheck, loadLastCheck } from "../auth/memory.ts";
+import { countByKind, type RuleReport, sumSizes } from "../audit/events.ts";
+import { loadState } from "../audit/state.ts";
+import { visibleDeep } from "../audit/text.ts";
+import { loadLastCheck } from "../auth/memory.ts";
 import { Exit } from "../exit.ts";
-import { crossings } from "../gates/disk-pressure.ts";
+import { type Fact, unknown } from "../facts.ts";
+import { KINDS } from "../history/passes.ts";
 import { systemClock } from "../host/clock.ts";
+import { readTimer } from "../host/timer.ts";
 import { readable } from "../pressure.ts";
-import { type GatesPreview, previewGates } from "../preview.ts";
-import type { Settings } from "../settings/settings.ts";
-import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
-import { openContext } from "./context.ts";
-import { gateLine } from "./gates.ts";
+import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../preview.ts";
+import { suspicions } from "../suspicions.ts";
+import { formatWatermark } from "../units.ts";
+import { VERSION } from "../version.ts";
+import { type Context, openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
-import { table } from "./table.ts";
+import { screenOf } from "./screen.ts";
+import { type StatusFacts, statusScreen } from "./status-screen.ts";
 
-const SHOWN_PASSES = 5;
+/** For what a pass would remove: long enough on most hosts, short enough for whoever was paged. Seconds. */
+const PLAN_DEADLINE = 5;
 
 export function statusCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
     "status",
-    "Disk, gates and the last passes",
+    "One screen: disk, gates, what a pass would do now, the last passes",
     (y) =>
       withCommonOptions(y)
         .option("json", { type: "boolean", default: false, describe: "One JSON document" })
-        .example("$0 status", "one screen"),
+        .option("quick", {
+          type: "boolean",
+          default: false,
+          describe: `Ask the gates alone, not what a pass would remove (which is given up after ${PLAN_DEADLINE} s)`,
+        })
+        .option("ascii", {
+          type: "boolean",
+          default: false,
+          describe: "Plain ASCII (the default where the locale is not UTF-8)",
+        })
+        .example("$0 status", "one screen")
+        .example("$0 status --json | jq '.gates[] | select(.verdict != \"open\")'", "what stands in the way"),
     async (argv) => {
-      const context = openContext(argv, false);
-      const seen = await previewGates(context, false);
-      const auth = loadLastCheck(context.stateDir);
+      const giveUp = new AbortController();
+      const context = openContext(argv, false, giveUp.signal);
+      const [seen, timer] = await Promise.all([previewGates(context, false), readTimer()]);
+      const plan = argv.quick ? null : await planInTime(context, seen, giveUp);
+      const facts = statusFacts(context, seen, plan, timer);
       process.stdout.write(
         argv.json
-          ? `${JSON.stringify(visibleDeep(toDocument(seen, context.settings, auth)), null, 2)}\n`
-          : `${toScreen(seen, context.settings, auth, systemClock.now())}\n`,
+          ? `${JSON.stringify(visibleDeep(statusDocument(facts)), null, 2)}\n`
+          : `${statusScreen(facts, screenOf(process.stdout, process.env, argv.ascii), pc)}\n`,
       );
       done(seen.gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
     },
   );
 }
 
-function toDocument(
+async function planInTime(
+  context: Context,
+  seen: GatesPreview,
+  giveUp: AbortController,
+): Promise<Fact<PlanPreview>> {
+  const timer = setTimeout(() => giveUp.abort(), PLAN_DEADLINE * 1000);
+  const plan = await previewPlan(context, seen);
+  clearTimeout(timer);
+  return giveUp.signal.aborted
+    ? unknown("the plan", `not known within ${PLAN_DEADLINE} s; ci-docker-prune plan waits for it`)
+    : plan;
+}
+
+function statusFacts(
+  { settings, stateDir }: Context,
   { engine, pressure, gates, state }: GatesPreview,
-  settings: Settings,
-  auth: LastCheck | null,
-) {
+  plan: StatusFacts["plan"],
+  timer: StatusFacts["timer"],
+): StatusFacts {
+  const { textfile } = settings.metrics;
   return {
-    engine: engine.known ? { ...engine.value.version, ...engine.value.info } : { unknown: engine.reason },
-    highWatermark: formatWatermark(settings.disk.highWatermark),
-    filesystems: readable(pressure.filesystems),
-    gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
+    version: VERSION,
+    host: hostname(),
+    now: systemClock.now(),
+    settings,
+    engine,
+    pressure,
+    gates,
     deferrals: state.deferrals,
     passes: state.passes,
-    auth,
+    stateTrouble: loadState(stateDir).damage?.reason ?? null,
+    plan,
+    timer,
+    auth: loadLastCheck(stateDir),
+    suspicions: suspicions(settings, {
+      filesystems: readable(pressure.filesystems),
+      swarm: engine.known ? engine.value.info.swarm.role !== "none" : null,
+      passes: state.passes,
+      plan: plan?.known ? plan.value : null,
+      metricsFolder: textfile === null ? null : existsSync(dirname(textfile)),
+    }),
   };
 }
 
-function toScreen(
-  { engine, pressure, gates, state }: GatesPreview,
-  settings: Settings,
-  auth: LastCheck | null,
-  now: number,
-): string {
-  const { highWatermark, inodes } = settings.disk;
-  const lines = [
-    engine.known
-      ? visible(
-          `Engine ${engine.value.version.version}, ${engine.value.info.imageStore} image store, ${engine.value.info.rootDir}`,
-        )
-      : pc.red(visible(`Engine not reached: ${engine.reason}`)),
-    "",
-    ...pressure.filesystems.map((fact) => {
-      if (!fact.known) return pc.red(visible(`${fact.what}: ${fact.reason}`));
-      const { paths, usedPercent, availableBytes, inodesUsedPercent } = fact.value;
-      const over = crossings(fact.value, highWatermark, inodes).length > 0;
-      const used = `${bar(usedPercent)} ${String(usedPercent).padStart(3)}%`;
-      const inodeText = inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
-      return `${over ? pc.red(used) : pc.green(used)}  ${visible(paths.join(", "))}  ${formatBytes(availableBytes)} left${inodeText}`;
-    }),
-    pc.dim(`high watermark ${formatWatermark(highWatermark)}`),
-    "",
-    ...gates.map(gateLine),
-    "",
-  ];
-  const { count, since } = state.deferrals;
-  if (count > 0) {
-    const span = since === null ? "" : `, since ${formatDuration((now - since) / 1000)}`;
-    lines.push(pc.yellow(`Deferred ${count} times in a row under pressure${span}`), "");
-  }
-  if (auth !== null) {
-    lines.push(
-      pc.dim(`credentials, checked ${formatDuration((now - auth.at) / 1000)} ago`),
-      ...auth.checks.map((checked) => describeCheck(visibleDeep(checked) as Checked)),
-      "",
-    );
-  }
-  const last = state.passes.slice(-SHOWN_PASSES).reverse();
-  if (last.length === 0) lines.push("No pass is recorded yet.");
-  else
-    lines.push(
-      table(
-        ["PASS", "OUTCOME", "FREED", "REMOVED", "REASON"],
-        last.map((pass) => [
-          `${formatDuration((now - pass.startedAt) / 1000)} ago`,
-          pass.outcome,
-          formatBytes(pass.freedBytes),
-          String(Object.values(pass.removed).reduce((sum, number) => sum + number, 0)),
-          pass.reason,
-        ]),
-      ),
-    );
-  return lines.join("\n");
+/** The same facts for a machine. */
+export function statusDocument(facts: StatusFacts) {
+  const { engine, settings, pressure, plan } = facts;
+  const { lowWatermark, highWatermark } = settings.disk;
+  return {
+    version: facts.version,
+    host: facts.host,
+    engine: engine.known ? { ...engine.value.version, ...engine.value.info } : { unknown: engine.reason },
+    highWatermark: formatWatermark(highWatermark),
+    lowWatermark: lowWatermark === null ? null : formatWatermark(lowWatermark),
+    filesystems: readable(pressure.filesystems),
+    gates: facts.gates.map(({ facts: told, ...verdict }) => ({ ...verdict, ...told })),
+    plan: plan === null ? null : plan.known ? planDocument(plan.value) : { unknown: plan.reason },
+    deferrals: facts.deferrals,
+    timer: facts.timer,
+    passes: facts.passes,
+    ...(facts.stateTrouble === null ? {} : { stateUnreadable: facts.stateTrouble }),
+    auth: facts.auth,
+    suspicions: facts.suspicions,
+  };
+}
+
+function planDocument({ plan, rules }: PlanPreview): {
+  readonly remove: Readonly<Record<string, { readonly count: number; readonly sizeBytes: number }>>;
+  readonly rules: readonly (RuleReport & { readonly wouldRemove: number })[];
+} {
+  const counts = countByKind(plan.remove);
+  return {
+    remove: Object.fromEntries(
+      KINDS.map((kind) => [
+        kind,
+        { count: counts[kind], sizeBytes: sumSizes(plan.remove.filter((object) => object.kind === kind)) },
+      ]),
+    ),
+    rules: rules.map((rule) => ({
+      ...rule,
+      wouldRemove: plan.remove.filter(({ policy }) => policy === `${rule.list}/${rule.name}`).length,
+    })),
+  };
 }

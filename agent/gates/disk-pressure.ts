@@ -55,6 +55,13 @@ export function crossings(filesystem: Filesystem, mark: Watermark, inodes: boole
   return found;
 }
 
+/** The mark as df's Use%, of which a mark in bytes is another part on each filesystem; one decimal. */
+export function markPercent({ usedBytes, availableBytes }: Filesystem, mark: Watermark): number {
+  if (mark.kind === "used-percent") return mark.percent;
+  const whole = usedBytes + availableBytes;
+  return whole === 0 ? 100 : Math.max(0, Math.round(1000 * (1 - mark.bytes / whole)) / 10);
+}
+
 /** Every filesystem is known and below the mark. */
 export function belowEverywhere(
   filesystems: readonly Fact<Filesystem>[],

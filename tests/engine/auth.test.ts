@@ -178,7 +178,7 @@ describe.skipIf(!available.ok)(`registry credentials on engine ${engine}`, () =>
     const stateDir = join(dir, "state");
     const plain = await runAgent({ args: ["status"], settings, stateDir });
     expect(plain.stdout).toMatch(
-      /credentials, checked .* ago\n.*127\.0\.0\.1:5000 as alice: the credentials work\n/,
+      /\nCredentials\n {2}ok {2}127\.0\.0\.1:5000 as alice: the credentials work, checked .* ago\n/,
     );
     const file = join(dir, "settings.json");
     writeFileSync(file, JSON.stringify(settings));

@@ -73,7 +73,16 @@ describe("the bundle in an empty folder", () => {
   it("--help names every command and every exit code", () => {
     const { code, stdout, stderr } = run(["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const command of ["run", "plan", "status", "validate <file>", "dockerfiles", "completion"]) {
+    for (const command of [
+      "run",
+      "plan",
+      "status",
+      "history",
+      "report",
+      "validate <file>",
+      "dockerfiles",
+      "completion",
+    ]) {
       expect(stdout).toContain(`ci-docker-prune ${command}`);
     }
     for (const exit of [0, 10, 64, 65, 69, 70, 75, 78]) {
@@ -81,12 +90,15 @@ describe("the bundle in an empty folder", () => {
     }
   });
 
-  it.each(["run", "plan", "status", "validate", "dockerfiles check"])("%s --help", (command) => {
-    const { code, stdout, stderr } = run([...command.split(" "), "--help"]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain(`ci-docker-prune ${command}`);
-    expect(stdout).toMatch(/Examples:/);
-  });
+  it.each(["run", "plan", "status", "history", "report", "validate", "dockerfiles check"])(
+    "%s --help",
+    (command) => {
+      const { code, stdout, stderr } = run([...command.split(" "), "--help"]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`ci-docker-prune ${command}`);
+      expect(stdout).toMatch(/Examples:/);
+    },
+  );
 
   it("run below the watermark: one line, 0, recorded", () => {
     const args = ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
@@ -127,22 +139,24 @@ describe("the bundle in an empty folder", () => {
     expect(existsSync(first)).toBe(false);
   });
 
-  it.each(["plan", "plan --json", "status", "status --json"])(
-    "%s into a pipe that nobody reads any more is no bug",
-    (command) => {
-      const words = [join(home, FILES[0]!), ...command.split(" "), "--settings", settingsFile(quiet())];
-      const { stdout, stderr } = spawnSync(
-        "bash",
-        [
-          ...["--norc", "-c", '"$@" | :; echo $PIPESTATUS', "bash"],
-          ...[process.execPath, ...words, "--state-dir", join(cwd, "state")],
-        ],
-        { cwd, env: { PATH: process.env.PATH ?? "" }, encoding: "utf8", timeout: 20_000 },
-      );
-      // 69: the engine is not there.
-      expect({ stdout, stderr }).toEqual({ stdout: "69\n", stderr: "" });
-    },
-  );
+  it.each<readonly [string, number]>([
+    // 69: the engine is not there.
+    ...["plan", "plan --json", "status", "status --json"].map((command) => [command, 69] as const),
+    ["history", 0],
+    ["history --json", 0],
+    ["report --html -", 69],
+  ])("%s into a pipe that nobody reads any more is no bug", (command, code) => {
+    const words = [join(home, FILES[0]!), ...command.split(" "), "--settings", settingsFile(quiet())];
+    const { stdout, stderr } = spawnSync(
+      "bash",
+      [
+        ...["--norc", "-c", '"$@" | :; echo $PIPESTATUS', "bash"],
+        ...[process.execPath, ...words, "--state-dir", join(cwd, "state")],
+      ],
+      { cwd, env: { PATH: process.env.PATH ?? "" }, encoding: "utf8", timeout: 20_000 },
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: `${code}\n`, stderr: "" });
+  });
 
   it.skipIf(process.getuid?.() !== 0)(
     "a state file that may not be read is left as it is, and not replaced",

@@ -596,15 +596,38 @@ describe.skipIf(!available.ok)(`faults in front of engine ${engine}`, () => {
       });
     });
 
-    it("status asks the gates and nothing else: no list of what could go, and no /system/df", async () => {
-      const ran = await pass({ args: ["status", "--json"], lot });
+    it("status --quick asks the gates and nothing else: no list of what could go, and no /system/df", async () => {
+      const ran = await pass({ args: ["status", "--quick", "--json"], lot });
       expect(ran.code).toBe(0);
       const document = JSON.parse(ran.stdout) as { gates: { gate: string }[] };
       expect(document.gates).toHaveLength(4);
-      expect(document).not.toHaveProperty("remove");
+      expect(document).toMatchObject({ plan: null });
       const seen = ran.proxy.seen.map(({ line }) => line);
       expect(seen.filter((line) => SERVICES.test(line))).toHaveLength(1);
       expect(seen.filter((line) => /images|system|"exited"|[0-9a-f]{64}/.test(line))).toEqual([]);
+    });
+
+    it("status says what a pass would remove", async () => {
+      const ran = await pass({ args: ["status", "--json"], lot });
+      expect(ran.code).toBe(0);
+      expect(JSON.parse(ran.stdout).plan.remove).toMatchObject({
+        container: { count: 2 },
+        image: { count: 2 },
+      });
+    });
+
+    it("status gives up a plan that takes too long; the gates are known, so it ends in 0", async () => {
+      const ran = await pass({
+        rules: [{ match: /^GET \/images\/json/, fault: { kind: "hang" } }],
+        args: ["status", "--json"],
+        lot,
+      });
+      expect(ran.code).toBe(0);
+      expect(ran.seconds).toBeGreaterThan(4.9);
+      expect(ran.seconds).toBeLessThan(7);
+      const document = JSON.parse(ran.stdout) as { gates: { verdict: string }[]; plan: unknown };
+      expect(document.gates.map(({ verdict }) => verdict)).not.toContain("unknown");
+      expect(document.plan).toEqual({ unknown: expect.stringMatching(/^not known within 5 s/) });
     });
 
     it("status of an engine that hangs ends in time, and in 69", async () => {

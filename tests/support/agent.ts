@@ -50,7 +50,7 @@ export function runAgent(options: AgentOptions): Promise<AgentResult> {
     writeFileSync(file, JSON.stringify(options.settings));
     args.push("--settings", file);
   }
-  if (["run", "plan", "status", "snapshots"].includes(args[0] ?? "")) {
+  if (["run", "plan", "status", "history", "report", "snapshots"].includes(args[0] ?? "")) {
     args.push("--state-dir", options.stateDir ?? join(dir, "state"));
   }
   return new Promise((resolve, reject) => {

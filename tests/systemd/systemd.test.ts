@@ -504,6 +504,97 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
     });
   });
 
+  describe("looking back", () => {
+    const AGENT = `ci-docker-prune`;
+    const ofUnit = (passes: readonly { pass: string }[], ids: ReadonlySet<string>) =>
+      passes.filter(({ pass: id }) => ids.has(id));
+    const read = async (command: string) => JSON.parse(await host.sh(command));
+
+    it("history asks journald itself, or takes what it is piped, and finds every pass of the unit", async () => {
+      await pass();
+      await host.sh("journalctl --sync");
+      const entries = (await host.journal(`-t ${UNIT} --all`)).filter(({ MESSAGE }) =>
+        MESSAGE.includes("\t{"),
+      );
+      const finished = new Set(
+        entries
+          .map(eventOf)
+          .flatMap(({ event, pass: id }) => (event === "pass.finished" ? [String(id)] : [])),
+      );
+      expect(finished.size).toBeGreaterThan(5);
+      const asked = await read(`${AGENT} history --json --journal --settings ${SETTINGS}`);
+      const piped = await read(
+        `journalctl -u ${UNIT} -o json --all | ${AGENT} history --json --journal - --settings ${SETTINGS}`,
+      );
+      expect(new Set(asked.passes.map((one: { pass: string }) => one.pass))).toEqual(finished);
+      expect(piped.passes).toEqual(asked.passes);
+      expect(asked.skipped).toMatchObject({ invalid: 0, tooLong: 0, withoutMessage: 0, notUnderstood: 0 });
+      // The state has them as well, and those that root ran by hand.
+      const state = await read(`${AGENT} history --json --settings ${SETTINGS}`);
+      const recorded = new Set<string>(state.passes.map((one: { pass: string }) => one.pass));
+      const both = ofUnit(asked.passes, recorded) as (AgentEvent & { pass: string })[];
+      expect(both.length).toBeGreaterThan(5);
+      for (const { startedAt: _, ...told } of both) {
+        const { startedAt: __, ...kept } = state.passes.find(
+          (one: { pass: string }) => one.pass === told.pass,
+        );
+        expect(told).toEqual(kept);
+      }
+    });
+
+    it("takes nobody's word for a pass but the unit's own", async () => {
+      const [entry] = await host.journal(`-t ${UNIT} -n 1`);
+      const forged = eventOf(entry!);
+      host.write(
+        "/root/forged",
+        `${JSON.stringify({ ...forged, event: "pass.finished", pass: "f".repeat(32) })}\n`,
+      );
+      await host.sh(`systemd-run --quiet --wait sh -c 'logger --size 64KiB -t ${UNIT} </root/forged'`);
+      await host.sh("journalctl --sync");
+      expect(await host.sh(`journalctl -t ${UNIT} -o cat -n 1`)).toContain("f".repeat(32));
+      for (const source of [`--journal`, `--journal /root/all`]) {
+        await host.sh("journalctl -o json --all >/root/all");
+        const { passes } = await read(`${AGENT} history --json ${source} --settings ${SETTINGS}`);
+        expect(passes.map((one: { pass: string }) => one.pass)).not.toContain("f".repeat(32));
+        expect(passes.length).toBeGreaterThan(5);
+      }
+    });
+
+    it("since a moment, journald is asked for no more", async () => {
+      const { passes } = await read(`${AGENT} history --json --journal --settings ${SETTINGS}`);
+      const late = new Date(passes.at(-2).startedAt + 1).toISOString();
+      const some = await read(
+        `${AGENT} history --json --journal --since ${late.slice(0, 19)}Z --settings ${SETTINGS}`,
+      );
+      expect(some.passes.length).toBeLessThan(passes.length);
+      expect(some.passes.at(-1)).toEqual(passes.at(-1));
+    });
+
+    it("without --all, journalctl leaves long messages out, and that is said", async () => {
+      const { stdout } = await host.exec(
+        `jq -nc '{_SYSTEMD_UNIT: "${UNIT}.service", MESSAGE: null}' | ${AGENT} history --journal - --settings ${SETTINGS}`,
+      );
+      expect(stdout).toContain("1 without their message (journalctl wants --all)");
+    });
+
+    it("status says when the next pass starts, and that none will", async () => {
+      await host.sh(`systemctl start ${UNIT}.timer`);
+      const { code, stdout } = await host.exec(`${AGENT} status --settings ${SETTINGS}`);
+      expect(code).toBe(0);
+      const { timer } = await read(`${AGENT} status --quick --json --settings ${SETTINGS}`);
+      expect(timer).toMatchObject({ installed: true, active: true });
+      expect(new Date(timer.next).toISOString()).toMatch(/T00:00:00\.000Z$/);
+      expect(timer.next - Date.now()).toBeGreaterThan(0);
+      expect(timer.next - Date.now()).toBeLessThanOrEqual(86_400_000);
+      expect(stdout).toMatch(/^Schedule\n {2}next pass \d{4}-\d\d-\d\d 00:00 \(in /m);
+      await host.sh(`systemctl stop ${UNIT}.timer`);
+      expect(await host.sh(`${AGENT} status --quick --settings ${SETTINGS}`)).toMatch(
+        /! ci-docker-prune\.timer is not active, so no pass will start/,
+      );
+      await host.sh(`systemctl start ${UNIT}.timer`);
+    });
+  });
+
   it("is removed by the page without a trace", async () => {
     await follow(codeBlocks(install, "Remove")[0]!);
     expect((await host.exec(`systemctl cat ${UNIT}.service`)).code).not.toBe(0);

@@ -180,6 +180,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
+  "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/history/ticks.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
   "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
@@ -230,6 +231,7 @@ describe("the house", () => {
     // Nor do they bring the settings' schema along: that is in the front already.
     expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
     expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
+    expect(valuesOf("agent/history/ticks.ts")).toContain("d3-time");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(

@@ -1,7 +1,6 @@
-import type { PassFinished } from "../../agent/audit/events.ts";
+import type { FilesystemReport, PassFinished } from "../../agent/audit/events.ts";
 import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
-import type { Filesystem } from "../../agent/host/disk.ts";
 import type { Observation } from "../../agent/observation.ts";
 import type { Scope } from "../../agent/observe.ts";
 import { NOTHING_RULED } from "../../agent/observe-rules.ts";
@@ -105,7 +104,8 @@ export function observation(changes: Partial<Observation> = {}): Observation {
   };
 }
 
-export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
+/** Also as a finished pass reports it. */
+export function filesystem(changes: Partial<FilesystemReport> = {}): FilesystemReport {
   return {
     paths: ["/"],
     device: "1",
@@ -116,6 +116,7 @@ export function filesystem(changes: Partial<Filesystem> = {}): Filesystem {
     inodesUsedPercent: 10,
     totalInodes: 1_000_000,
     freeInodes: 900_000,
+    highWatermarkPercent: 80,
     ...changes,
   };
 }
@@ -131,6 +132,7 @@ export function finished(changes: Partial<PassFinished> = {}): PassFinished {
     durationSeconds: 0.25,
     filesystems: [filesystem()],
     removed: { container: 0, image: 0, "build-cache": 0 },
+    removedBytes: { container: 0, image: 0, "build-cache": 0 },
     kept: 0,
     gone: 0,
     failed: 0,

@@ -13,7 +13,7 @@ import { known } from "../../../agent/facts.ts";
 import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
 import type { GateName } from "../../../agent/gates/verdict.ts";
 import type { Filesystem } from "../../../agent/host/disk.ts";
-import { belowWatermark, nextDeferrals } from "../../../agent/pressure.ts";
+import { belowWatermark, nextDeferrals, reported } from "../../../agent/pressure.ts";
 import { parseExposition, type Series } from "../../support/exposition.ts";
 import { GiB, HOUR, settingsOf } from "../../unit/support.ts";
 
@@ -126,13 +126,13 @@ class Host {
     const filesystem = this.#filesystem;
     const verdict = diskPressure(SETTINGS.disk, [known(filesystem)]);
     const closed = verdict.verdict === "closed";
-    const quiet = belowWatermark({ filesystems: [known(filesystem)], verdict }, 0.03);
+    const quiet = belowWatermark({ filesystems: [known(filesystem)], verdict }, SETTINGS.disk, 0.03);
     const fields = closed ? quiet : { ...quiet, gate: null, ...this.#underPressure(at, trouble) };
     const deferrals = nextDeferrals(this.#state, fields.outcome, at * 1000);
     const endedAt = (at + fields.durationSeconds) * 1000;
     const finished: PassFinished = {
       ...fields,
-      filesystems: [this.#filesystem],
+      filesystems: reported({ filesystems: [known(this.#filesystem)], verdict }, SETTINGS.disk),
       deferralsInARow: deferrals.count,
     };
     this.#state = {

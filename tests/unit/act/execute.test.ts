@@ -198,6 +198,7 @@ describe("a plan that meets no obstacle", () => {
     expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
     expect(counts(tally)).toEqual({ removed: 4, kept: 0, failed: 0 });
     expect([tally.claimedBytes, acted.ending]).toEqual([220, null]);
+    expect(tally.claimedByKind).toEqual({ container: 20, image: 200, "build-cache": 0 });
   });
 
   it("ends each step with its sums, and says nothing of an early end", async () => {
@@ -483,6 +484,7 @@ describe("the build cache", () => {
     });
     expect(told).toEqual(["removed took", "removed unlisted", "kept left engine-kept", "kept young young"]);
     expect([counts(tally), tally.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
+    expect(tally.claimedByKind).toEqual({ container: 0, image: 0, "build-cache": 7 });
   });
 
   it.each([null, "refused"] as const)("is pruned also where it cannot be listed: %s", async (cache) => {

@@ -40,6 +40,21 @@ const record = (pass: string): PassRecord => ({
   failed: 0,
 });
 
+/** As this version writes it; `record` is what versions before 0.2 wrote. */
+const whole = (pass: string): PassRecord => ({
+  ...record(pass),
+  filesystems: [
+    {
+      ...record(pass).filesystems[0]!,
+      highWatermarkPercent: 80,
+      before: { usedPercent: 90, availableBytes: 10, inodesUsedPercent: 7 },
+    },
+  ],
+  removedBytes: { container: 3, image: 4, "build-cache": 0 },
+  objects: [{ kind: "image", fate: "kept", reason: "tagged", count: 3 }],
+  rules: [{ list: "retention", name: "ci", matched: 4, removed: 1, failed: 0, keptBytes: null }],
+});
+
 const FULL: State = {
   engineRoot: "/var/lib/docker",
   engineVersion: "28.5.1",
@@ -69,7 +84,7 @@ const FULL: State = {
     ],
     lastSuccessAt: NOW - 9000,
   },
-  passes: [record("1"), record("2")],
+  passes: [record("1"), whole("2")],
 };
 
 const put = (text: string) => writeFileSync(join(dir, "state.json"), text);
@@ -159,6 +174,26 @@ describe("a state that cannot be understood", () => {
       "with a pass without its reason",
       () => changed({ passes: [record("0"), { ...record("1"), reason: 1 }] }),
     ],
+    ...(
+      [
+        [
+          "a watermark in words",
+          { filesystems: [{ ...whole("1").filesystems[0], highWatermarkPercent: "80%" }] },
+        ],
+        ["a start that was not measured", { filesystems: [{ ...whole("1").filesystems[0], before: {} }] }],
+        ["a start that is null", { filesystems: [{ ...whole("1").filesystems[0], before: null }] }],
+        ["removed bytes that are texts", { removedBytes: { image: "4" } }],
+        ["removed bytes that are null", { removedBytes: null }],
+        ["counts that are no list", { objects: {} }],
+        ["a count without its reason", { objects: [{ kind: "image", fate: "kept", count: 1 }] }],
+        ["a count that is null", { objects: [null] }],
+        ["a rule without a name", { rules: [{ ...whole("1").rules![0], name: undefined }] }],
+        ["a rule whose bytes are a text", { rules: [{ ...whole("1").rules![0], keptBytes: "4" }] }],
+      ] as const
+    ).map(
+      ([what, changes]) =>
+        [`with a pass with ${what}`, () => changed({ passes: [{ ...whole("1"), ...changes }] })] as const,
+    ),
     ["with a time that is none", () => changed({ dangling: { a: { since: "yesterday", lastSeen: 1 } } })],
     ["with a missing time", () => changed({ busy: { a: { since: 1 } } })],
     ["with deferrals that are no numbers", () => changed({ deferrals: { count: "3", since: null } })],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { known, unknown } from "../../../agent/facts.ts";
-import { belowEverywhere, crossings, diskPressure } from "../../../agent/gates/disk-pressure.ts";
+import { belowEverywhere, crossings, diskPressure, markPercent } from "../../../agent/gates/disk-pressure.ts";
 import type { Filesystem } from "../../../agent/host/disk.ts";
 import { parseWatermark } from "../../../agent/units.ts";
 import { filesystem, GiB, settingsOf } from "../support.ts";
@@ -141,5 +141,18 @@ describe("the low watermark is reached", () => {
     const full = [known(filesystem({ usedPercent: 10, inodesUsedPercent: 70 }))];
     expect(belowEverywhere(full, mark("70%"), true)).toBe(false);
     expect(belowEverywhere(full, mark("70%"), false)).toBe(true);
+  });
+});
+
+describe("a mark as df's Use%", () => {
+  it.each([
+    ["82.5%", {}, 82.5],
+    // 50 GiB used, 50 GiB available: with 20 GiB left, 80 of 100 are used.
+    ["20GiB free", {}, 80],
+    ["1GiB free", { usedBytes: 2 * GiB, availableBytes: GiB }, 66.7],
+    ["200GiB free", {}, 0],
+    ["1GiB free", { usedBytes: 0, availableBytes: 0 }, 100],
+  ])("%s with %o is %f", (text, changes, percent) => {
+    expect(markPercent(filesystem(changes), mark(text))).toBe(percent);
   });
 });

@@ -1,0 +1,217 @@
+import pc from "picocolors";
+import type { Colors } from "picocolors/types";
+import type { Argv } from "yargs";
+import { visible, visibleDeep } from "../audit/text.ts";
+import { Exit } from "../exit.ts";
+import { chart } from "../history/chart.ts";
+import {
+  curves,
+  type Mark,
+  markOf,
+  type PastPass,
+  removedCount,
+  saysMore,
+  summarize,
+} from "../history/passes.ts";
+import { formatMoment, formatShort } from "../history/ticks.ts";
+import { systemClock } from "../host/clock.ts";
+import { formatBytes, formatDuration } from "../units.ts";
+import { openContext } from "./context.ts";
+import { type Done, withCommonOptions } from "./options.ts";
+import { type History, readHistory, skippedText, withHistoryOptions } from "./past.ts";
+import { PLAIN_WIDTH, type Screen, screenOf, wrap } from "./screen.ts";
+import { table } from "./table.ts";
+import { UsageError } from "./usage.ts";
+
+const SHOWN_PASSES = 20;
+/** A reason has room beside the other columns. */
+const WIDE = 120;
+const ROWS = 11;
+
+export function historyCommand(yargs: Argv, done: Done): Argv {
+  return yargs.command(
+    "history",
+    "The last passes: disk usage as a chart, and a table",
+    (y) =>
+      withHistoryOptions(withCommonOptions(y))
+        .option("json", { type: "boolean", default: false, describe: "One JSON document, every pass" })
+        .option("limit", {
+          alias: "n",
+          type: "number",
+          requiresArg: true,
+          default: SHOWN_PASSES,
+          describe: "Rows of the table",
+        })
+        .option("filesystem", {
+          type: "string",
+          requiresArg: true,
+          describe: "The watched path to chart (default: the fullest)",
+        })
+        .option("all", { type: "boolean", describe: "A chart for every filesystem" })
+        .conflicts("filesystem", "all")
+        .option("ascii", {
+          type: "boolean",
+          default: false,
+          describe: "Plain ASCII (the default where the locale is not UTF-8)",
+        })
+        .example("$0 history --since 7d", "the last week")
+        .example(
+          "$0 history --journal --since 2026-11-01",
+          "what the journal still knows, beyond the last 200 passes",
+        )
+        .example("$0 history --journal saved.json --json | jq '.summary'", "an audit of a saved journal"),
+    async (argv) => {
+      if (!Number.isInteger(argv.limit) || argv.limit < 0)
+        throw new UsageError("--limit: expected a whole number from 0");
+      const { stateDir } = openContext(argv, false);
+      const now = systemClock.now();
+      const history = await readHistory(argv, stateDir, now);
+      const screen = screenOf(process.stdout, process.env, argv.ascii);
+      const paths = curves(history.passes).map(({ path }) => path);
+      if (argv.filesystem !== undefined && !paths.includes(argv.filesystem) && paths.length > 0)
+        throw new UsageError(`--filesystem ${argv.filesystem}: not among those watched: ${paths.join(", ")}`);
+      const wanted = argv.all === true ? paths : [argv.filesystem ?? paths[0] ?? ""];
+      process.stdout.write(
+        argv.json
+          ? `${JSON.stringify(visibleDeep(historyDocument(history)), null, 2)}\n`
+          : `${historyScreen(history, { wanted, limit: argv.limit }, screen, pc, now)}\n`,
+      );
+      done(history.unreadable === null ? Exit.ok : Exit.unavailable);
+    },
+  );
+}
+
+export function historyDocument(history: History) {
+  const { passes, source, since, skipped, unreadable } = history;
+  return {
+    source,
+    ...(unreadable === null ? {} : { unknown: unreadable }),
+    since,
+    ...(skipped === null ? {} : { skipped }),
+    summary: summarize(passes),
+    passes,
+  };
+}
+
+/** Pure. @param shown.wanted paths of the filesystems to chart @param shown.limit rows of the table */
+export function historyScreen(
+  history: History,
+  shown: { readonly wanted: readonly string[]; readonly limit: number },
+  screen: Screen,
+  colours: Colors,
+  now: number,
+): string {
+  const { passes, source, since, unreadable } = history;
+  if (unreadable !== null) return colours.red(visible(`${capital(source)} cannot be read: ${unreadable}`));
+  const skipped = skippedText(history.skipped);
+  const notes = skipped === null ? [] : ["", colours.yellow(skipped)];
+  const [first] = passes;
+  if (first === undefined) {
+    const when = since === null ? "" : ` since ${formatMoment(since)}`;
+    return [`No pass is recorded${when} by ${visible(source)}.`, ...notes].join("\n");
+  }
+  const width = screen.width ?? PLAIN_WIDTH;
+  const all = curves(passes);
+  const range = [since ?? first.startedAt, now] as const;
+  const charts = all
+    .filter(({ path }) => shown.wanted.includes(path))
+    .flatMap((curve) => [
+      "",
+      ...chart(curve, passes, range, {
+        width: Math.min(width, WIDE),
+        rows: ROWS,
+        unicode: screen.unicode,
+        colours,
+      }),
+    ]);
+  const others = all.filter(({ path }) => !shown.wanted.includes(path));
+  const more =
+    others.length === 0
+      ? []
+      : [
+          "",
+          colours.dim(
+            visible(
+              `Also watched (--all): ${others.map(({ path, last }) => `${path} ${last.usedPercent}%`).join(", ")}`,
+            ),
+          ),
+        ];
+  const last = passes.slice(-shown.limit || passes.length).reverse();
+  const rows = shown.limit === 0 ? [] : ["", ...passTable(last, screen, colours)];
+  return [...wrap(headline(passes), width), ...charts, ...more, ...rows, ...notes].join("\n");
+}
+
+const COUNTED: Readonly<Record<Mark, string>> = {
+  removed: "removed something",
+  deferred: "put off",
+  pressure: "left the disk under pressure",
+  failed: "failed",
+  quiet: "with nothing to do",
+};
+
+/** `"8 passes since 2026-07-25 12:00: 1 removed something (183 objects, the disk gained 21.0 GiB), 2 put off"` */
+function headline(passes: readonly PastPass[]): string {
+  const { freedBytes, removed, from } = summarize(passes);
+  const objects = Object.values(removed).reduce((sum, count) => sum + count, 0);
+  const counts = (Object.keys(COUNTED) as Mark[]).flatMap((mark) => {
+    const count = passes.filter((pass) => markOf(pass) === mark).length;
+    return count === 0 ? [] : [`${count} ${COUNTED[mark]}`];
+  });
+  const total =
+    objects === 0
+      ? ""
+      : `. In all ${objects} objects removed, and the disk gained ${formatBytes(freedBytes)}`;
+  const many = passes.length === 1 ? "1 pass" : `${passes.length} passes`;
+  return `${many} since ${formatMoment(from ?? 0)}: ${counts.join(", ")}${total}.`;
+}
+
+/** Newest first. A reason that the outcome does not tell stands beside it, or below where there is no room. */
+export function passTable(passes: readonly PastPass[], screen: Screen, colours: Colors): string[] {
+  const wide = screen.width === null || screen.width >= WIDE;
+  const head = ["PASS", "OUTCOME", "DISK", "FREED", "REMOVED", "TOOK", ...(wide ? ["REASON"] : [])];
+  const lines = table(
+    head,
+    passes.map((pass) => [
+      formatShort(pass.startedAt),
+      pass.outcome,
+      diskText(pass, screen.unicode),
+      removedCount(pass) === 0 ? "" : formatBytes(pass.freedBytes),
+      removedCount(pass) === 0 ? "" : String(removedCount(pass)),
+      formatDuration(pass.durationSeconds),
+      ...(wide ? [saysMore(pass) ? pass.reason : ""] : []),
+    ]),
+  ).split("\n");
+  const [title = "", ...rows] = lines;
+  const indent = " ".repeat("11-15 03:00  ".length);
+  return [
+    title,
+    ...rows.flatMap((row, index) => {
+      const pass = passes[index];
+      if (pass === undefined) return [row];
+      const line = row.replace(pass.outcome, (text) => OUTCOME_COLOURS[markOf(pass)](colours)(text));
+      if (wide || !saysMore(pass)) return [line];
+      const room = (screen.width ?? PLAIN_WIDTH) - indent.length;
+      return [line, ...wrap(visible(pass.reason), room).map((part) => colours.dim(`${indent}${part}`))];
+    }),
+  ];
+}
+
+const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string) => string>> = {
+  removed: ({ green }) => green,
+  deferred: ({ yellow }) => yellow,
+  pressure: ({ red }) => red,
+  failed: ({ red }) => red,
+  quiet: ({ dim }) => dim,
+};
+
+/** Of the filesystem that was fullest at the start: `"91→58%"`. */
+function diskText({ filesystems }: PastPass, unicode: boolean): string {
+  const startOf = (filesystem: PastPass["filesystems"][number]) =>
+    filesystem.before?.usedPercent ?? filesystem.usedPercent;
+  const [fullest] = [...filesystems].sort((a, b) => startOf(b) - startOf(a));
+  if (fullest === undefined) return "?";
+  const [start, end] = [startOf(fullest), fullest.usedPercent];
+  return start === end ? `${end}%` : `${start}${unicode ? "→" : "->"}${end}%`;
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,399 @@
+import pc from "picocolors";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { PassRecord } from "../../../agent/audit/state.ts";
+import { statusDocument } from "../../../agent/cli/status.ts";
+import { gateWords, type StatusFacts, statusScreen } from "../../../agent/cli/status-screen.ts";
+import { known, unknown } from "../../../agent/facts.ts";
+import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
+import type { Verdict } from "../../../agent/gates/verdict.ts";
+import type { Filesystem } from "../../../agent/host/disk.ts";
+import type { Judged } from "../../../agent/plan/plan.ts";
+import type { PlanPreview } from "../../../agent/preview.ts";
+import { pass, week } from "../history/support.ts";
+import { ago, DAY, filesystem, GiB, HOUR, imageId, NOW, settingsOf } from "../support.ts";
+
+const PLAIN = pc.createColors(false);
+const GOLDEN = "../../golden/screens";
+
+beforeAll(() => {
+  process.env.TZ = "UTC";
+});
+
+const open = (gate: Verdict["gate"], reason: string): Verdict => ({
+  gate,
+  verdict: "open",
+  reason,
+  facts: {},
+});
+const LOCK = open("lock", "no other pass and no launcher holds the lock");
+const NO_RUN = open("live-run", "no CI run is live");
+const SETTLED = open("converging", "no service is converging");
+const LIVE: Verdict = {
+  gate: "live-run",
+  verdict: "closed",
+  reason: "a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app and 2 more",
+  facts: {
+    live: [
+      { kind: "service", name: "ab12-1f2e3d_ci_commoninternet_net_app", rule: "x", ageSeconds: 740 },
+      { kind: "service", name: "ab12-1f2e3d_ci_commoninternet_net_db", rule: "x", ageSeconds: 738 },
+      {
+        kind: "container",
+        name: "ab12-1f2e3d_ci_commoninternet_net_app.1.7sad8c8b",
+        rule: "x",
+        ageSeconds: 731,
+      },
+    ],
+    liveCount: 3,
+  },
+};
+const CONVERGING: Verdict = {
+  gate: "converging",
+  verdict: "closed",
+  reason: "a service is converging: web (0 of 1 tasks run, for 2d 4h)",
+  facts: {
+    busy: [{ id: "s", service: "web", why: "0 of 1 tasks run", busySeconds: 2 * DAY + 4 * HOUR }],
+    busyCount: 1,
+  },
+};
+
+function facts(raw: object, disk: Partial<Filesystem>, changes: Partial<StatusFacts> = {}): StatusFacts {
+  const settings = settingsOf(raw);
+  const filesystems = [known(filesystem({ paths: ["/", "/var/lib/docker"], totalBytes: 64 * GiB, ...disk }))];
+  const pressure = { filesystems, verdict: diskPressure(settings.disk, filesystems) };
+  return {
+    version: "0.2.0",
+    host: "build-7",
+    now: NOW,
+    settings,
+    engine: known({
+      version: { version: "26.1.5", apiVersion: "1.45" },
+      info: { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "manager" } },
+    }),
+    pressure,
+    gates: [pressure.verdict, LOCK, NO_RUN, SETTLED],
+    deferrals: { count: 0, since: null },
+    passes: [],
+    stateTrouble: null,
+    plan: null,
+    timer: null,
+    auth: null,
+    suspicions: [],
+    ...changes,
+  };
+}
+
+const WEEK = week() as PassRecord[];
+
+let ids = 0;
+const judged = (changes: Partial<Judged>): Judged => ({
+  kind: "image",
+  id: imageId(`${ids++}`),
+  names: [],
+  sizeBytes: GiB,
+  ageSeconds: 3 * DAY,
+  ageBasis: "created",
+  action: "remove",
+  rule: "expired",
+  reason: "dangling and older than prune.until",
+  ...changes,
+});
+
+const PLAN: PlanPreview = {
+  plan: {
+    remove: [
+      judged({ kind: "container", sizeBytes: 12 * 2 ** 20 }),
+      ...[1, 2, 3].map(() => judged({ sizeBytes: 0.4 * GiB })),
+      ...[1, 2].map(() => judged({ policy: "retention/ci-snapshots", rule: "over-count" })),
+      judged({ kind: "build-cache", sizeBytes: null }),
+    ],
+    keep: [judged({ action: "keep", rule: "tagged" })],
+  },
+  rules: [
+    { list: "retention", name: "ci-snapshots", matched: 7, removed: 0, failed: 0, keptBytes: 21.5 * GiB },
+    { list: "retention", name: "nightly", matched: 0, removed: 0, failed: 0, keptBytes: 0 },
+    { list: "retention", name: "snapshots", matched: 0, removed: 0, failed: 0, keptBytes: 0 },
+    { list: "orphans", name: "workers", matched: 1, removed: 0, failed: 0, keptBytes: null },
+  ],
+  idle: [],
+};
+
+const TIMER = {
+  unit: "ci-docker-prune.timer",
+  installed: true,
+  active: true,
+  next: NOW + 12 * HOUR * 1000,
+  last: ago(12 * HOUR),
+};
+const AUTH = {
+  at: ago(3 * HOUR),
+  checks: [
+    {
+      registry: "docker.io",
+      username: "ci",
+      result: "accepted" as const,
+      reason: "the credentials work",
+      rateLimit: { limit: 200, remaining: 176, windowSeconds: 6 * HOUR, source: null },
+      rateLimitReason: null,
+    },
+    {
+      registry: "ghcr.io",
+      username: "ci",
+      result: "wrong-password" as const,
+      reason: "the registry refuses this username or password (denied)",
+      rateLimit: null,
+      rateLimitReason: null,
+    },
+  ],
+};
+
+const quiet = facts(
+  {},
+  { usedPercent: 58, availableBytes: 26.9 * GiB, usedBytes: 37 * GiB, inodesUsedPercent: 7 },
+  {
+    plan: known({ plan: { remove: [], keep: [] }, rules: [], idle: [] }),
+    timer: TIMER,
+    passes: WEEK.slice(0, 3),
+  },
+);
+const waiting = facts(
+  { disk: { lowWatermark: "60%" } },
+  { usedPercent: 91, availableBytes: 5.8 * GiB, usedBytes: 58.2 * GiB, inodesUsedPercent: 12 },
+  {
+    gates: [open("disk-pressure", "under pressure: / is 91% full, the mark is 80%"), LOCK, LIVE, CONVERGING],
+    plan: known(PLAN),
+    timer: TIMER,
+    auth: AUTH,
+    deferrals: { count: 3, since: ago(2 * DAY) },
+    passes: WEEK,
+    suspicions: [
+      {
+        setting: "prune.until",
+        why: "what is 30m old goes: an image between two stages of a pipeline may be older",
+      },
+    ],
+  },
+);
+const blind = facts(
+  {},
+  {},
+  {
+    engine: unknown("the engine", "GET /version: connect ENOENT /run/docker.sock"),
+    pressure: {
+      filesystems: [unknown("disk usage of /data", "EIO: i/o error, statfs")],
+      verdict: {
+        gate: "disk-pressure",
+        verdict: "unknown",
+        reason: "disk usage of /data: EIO: i/o error, statfs",
+        facts: {},
+      },
+    },
+    gates: [
+      {
+        gate: "disk-pressure",
+        verdict: "unknown",
+        reason: "disk usage of /data: EIO: i/o error, statfs",
+        facts: {},
+      },
+      LOCK,
+      {
+        gate: "live-run",
+        verdict: "unknown",
+        reason: "GET /version: connect ENOENT /run/docker.sock",
+        facts: {},
+      },
+      {
+        gate: "converging",
+        verdict: "unknown",
+        reason: "GET /version: connect ENOENT /run/docker.sock",
+        facts: {},
+      },
+    ],
+    plan: unknown("the engine", "GET /version: connect ENOENT /run/docker.sock"),
+    stateTrouble: "EACCES: permission denied, open '/var/lib/ci-docker-prune/state.json'",
+    timer: { ...TIMER, active: false },
+  },
+);
+
+const TERMINAL = { width: 80, unicode: true };
+
+describe("the screen", () => {
+  it.each([
+    ["status-quiet-80", quiet, TERMINAL],
+    ["status-waiting-80", waiting, TERMINAL],
+    ["status-waiting-80-ascii", waiting, { width: 80, unicode: false }],
+    ["status-waiting-200", waiting, { width: 200, unicode: true }],
+    ["status-blind-80", blind, TERMINAL],
+  ])("%s", async (name, shown, screen) => {
+    const text = statusScreen(shown, screen, PLAIN);
+    await expect(`${text}\n`).toMatchFileSnapshot(`${GOLDEN}/${name}.txt`);
+    const widths = text.split("\n").map((line) => [...line].length);
+    expect(Math.max(...widths)).toBeLessThanOrEqual(screen.width);
+    if (!screen.unicode) expect(text).toMatch(/^[\n -~]+$/);
+  });
+
+  it("says the same with colours", () => {
+    for (const shown of [quiet, waiting, blind]) {
+      const coloured = statusScreen(shown, TERMINAL, pc.createColors(true));
+      expect(coloured).toContain("\u001b[");
+      expect(coloured.replaceAll(/\u001b\[\d+m/g, "")).toBe(statusScreen(shown, TERMINAL, PLAIN));
+    }
+  });
+
+  const said = (changes: Partial<StatusFacts>, base = quiet) =>
+    statusScreen({ ...base, ...changes }, { width: 400, unicode: true }, PLAIN).replaceAll(/\n {4,}/g, " ");
+
+  it.each<readonly [string, Partial<StatusFacts>, RegExp]>([
+    ["below the watermark", {}, /A pass now\n {2}would do nothing: the disk is below the high watermark\n/],
+    [
+      "below it, with a rule that does not wait",
+      {
+        settings: settingsOf({ retention: [{ name: "a", match: { repositories: ["ci/*"] }, keepCount: 1 }] }),
+      },
+      /would apply the rules that do not wait for pressure \(1\) and prune nothing/,
+    ],
+    ["all open, plan not asked for", { gates: [LOCK], plan: null }, /would go on: every gate is open\n/],
+    ["all open", { gates: [LOCK], plan: known(PLAN) }, /A pass now\n {2}would remove 7 objects\n/],
+    [
+      "all open, and nothing to go",
+      { gates: [LOCK] },
+      /would find nothing that it may remove, and say so \(exit code 10\)/,
+    ],
+    ["the lock is held", { gates: [{ ...LOCK, verdict: "closed" }] }, /would be put off by lock\n/],
+    [
+      "a gate that is not told",
+      { gates: [{ ...LOCK, verdict: "unknown" }] },
+      /would not go on: lock could not be told \(exit code 69\)/,
+    ],
+    [
+      "a plan that takes too long",
+      { plan: unknown("the plan", "not known within 5 s") },
+      /what it would remove: not known within 5 s\n/,
+    ],
+    [
+      "no timer",
+      { timer: { ...TIMER, installed: false } },
+      /there is no ci-docker-prune\.timer: passes start by hand/,
+    ],
+    [
+      "a timer that is stopped",
+      { timer: { ...TIMER, active: false } },
+      /! ci-docker-prune\.timer is not active, so no pass will start: systemctl enable --now/,
+    ],
+    [
+      "a timer that never fired",
+      { timer: { ...TIMER, last: null } },
+      /next pass 2026-08-02 00:00 \(in 12h\)\n/,
+    ],
+    [
+      "a timer without a date",
+      { timer: { ...TIMER, next: null } },
+      /when the next pass starts is not known, last fired 2026-08-01 00:00/,
+    ],
+    ["no pass", { passes: [] }, /Last passes\n {2}none is recorded yet$/],
+    [
+      "one deferral",
+      { deferrals: { count: 1, since: ago(60) } },
+      /! put off 1 time under pressure, for 1m\n/,
+    ],
+  ])("%s", (_, changes, expected) => {
+    expect(said(changes)).toMatch(expected);
+  });
+
+  it("leaves out what there is nothing to say of", () => {
+    const text = said({ timer: null, plan: null, auth: null });
+    for (const title of ["Schedule", "Rules", "Credentials", "Settings to look at"])
+      expect(text).not.toContain(title);
+  });
+
+  it("lets no name end a line, colour the terminal or turn the text", () => {
+    const evil = "x\n\u001b[31m\u202e";
+    const disguised = facts(
+      {},
+      { paths: [evil] },
+      {
+        host: evil,
+        gates: [
+          {
+            ...LIVE,
+            facts: { live: [{ kind: "service", name: evil, rule: evil, ageSeconds: 1 }], liveCount: 1 },
+          },
+        ],
+        plan: known({ ...PLAN, rules: [{ ...PLAN.rules[0]!, name: evil }] }),
+        suspicions: [{ setting: evil, why: evil }],
+        passes: [pass(1, { outcome: "failed", reason: evil }) as PassRecord],
+        stateTrouble: null,
+        auth: { ...AUTH, checks: [{ ...AUTH.checks[0]!, registry: evil, username: evil, reason: evil }] },
+      },
+    );
+    const text = statusScreen(disguised, { width: 200, unicode: true }, PLAIN);
+    expect(text.split("x\\u000a\\u001b[31m\\u202e").length).toBeGreaterThan(8);
+    expect(text).not.toMatch(/[\u001b\u202e]/);
+  });
+});
+
+describe("a gate in words", () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      kind: "container",
+      name: `run-${at}`,
+      rule: "x",
+      ageSeconds: 60 * at,
+    }));
+  it.each([
+    [
+      "names three runs and counts the others",
+      { ...LIVE, facts: { live: many(10), liveCount: 14 } },
+      "a CI run is live: container run-0, live; container run-1, live for 1m; container run-2, live for 2m and 11 more",
+    ],
+    [
+      "does not name a service's own containers again",
+      LIVE,
+      "a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app, live for 12m 20s; service ab12-1f2e3d_ci_commoninternet_net_db, live for 12m 18s",
+    ],
+    [
+      "says since when a service converges",
+      CONVERGING,
+      "a service is converging: web (0 of 1 tasks run for 2d 4h)",
+    ],
+    ["is the reason where that is all there is", LOCK, LOCK.reason],
+    ["or where the facts are of another form", { ...LIVE, facts: { live: 7 } }, LIVE.reason],
+  ] as const)("%s", (_, verdict, words) => {
+    expect(gateWords(verdict as Verdict)).toBe(words);
+  });
+});
+
+describe("the document", () => {
+  it("has the same facts", () => {
+    expect(statusDocument(waiting)).toMatchObject({
+      version: "0.2.0",
+      host: "build-7",
+      highWatermark: "80%",
+      lowWatermark: "60%",
+      filesystems: [{ usedPercent: 91 }],
+      gates: [{}, {}, { gate: "live-run", liveCount: 3 }, {}],
+      plan: {
+        remove: {
+          container: { count: 1, sizeBytes: 12 * 2 ** 20 },
+          image: { count: 5 },
+          "build-cache": { count: 1, sizeBytes: 0 },
+        },
+        rules: [{ name: "ci-snapshots", wouldRemove: 2 }, { wouldRemove: 0 }, {}, {}],
+      },
+      timer: { next: NOW + 12 * HOUR * 1000 },
+      deferrals: { count: 3 },
+      suspicions: [{ setting: "prune.until" }],
+      auth: { checks: [{}, {}] },
+    });
+    expect(statusDocument(waiting).passes).toHaveLength(8);
+  });
+
+  it("says what is not known, and what was not asked", () => {
+    expect(statusDocument(blind)).toMatchObject({
+      engine: { unknown: expect.stringContaining("ENOENT") },
+      plan: { unknown: expect.stringContaining("ENOENT") },
+      stateUnreadable: expect.stringContaining("EACCES"),
+    });
+    expect(statusDocument({ ...quiet, plan: null }).plan).toBeNull();
+    expect(statusDocument(quiet)).not.toHaveProperty("stateUnreadable");
+  });
+});
