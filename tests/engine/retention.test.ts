@@ -533,6 +533,9 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
         const unused = await dated("use-unused:1");
 
         const rule = family("use", { olderThan: "1h" }, { repositories: ["use-*", "127.0.0.1:5000/use-*"] });
+        // The plan knows it already, not only the look before each deletion.
+        const dry = await pass([rule], { args: ["run", "--dry-run"] });
+        expect(eventsOf(dry.events, "object.planned").map(({ id }) => id)).toEqual([unused]);
         const ran = await pass([rule]);
         expect(ran.code).toBe(0);
         expect(fates(ran.events)).toEqual({
@@ -967,6 +970,13 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
       expect(fates(ran.events)).toEqual({ [id]: "kept tagged" });
       expect((await host.docker.getImage("race-1:1").inspect()).Id).toBe(next);
       expect(ran.proxy.destructive).toEqual([]);
+    });
+
+    it("an image of one name that a container uses by now stays: the engine refuses", async () => {
+      const id = await dated("race-1:1");
+      const ran = await passWith(id, () => host.createContainer({ image: "race-1:1", name: "late" }));
+      expect([ran.code, fates(ran.events)]).toEqual([0, { [id]: "kept in-use" }]);
+      expect(await tagsOf(id)).toEqual(["race-1:1"]);
     });
 
     it.each([
