@@ -1,3 +1,5 @@
+import type { PresetName } from "../settings/presets.ts";
+
 /**
  * Named rows of run marks for common CI runners.
  *
@@ -146,6 +148,4 @@ export const PRESETS = {
     ],
     note: "Only builders named builder-<uuid> count. Any other builder is taken for a long-lived one: it idles between builds, restarts with the engine (unless-stopped) and has no label to tell a build in progress. A job killed before its post step, or one with cleanup: false, leaves its builder running, and that holds the gate until buildx rm. A fixed name: input, or a build in the engine's own builder, is not seen.",
   },
-} as const satisfies Record<string, RunnerPreset>;
-
-export type PresetName = keyof typeof PRESETS;
+} as const satisfies Record<PresetName, RunnerPreset>;

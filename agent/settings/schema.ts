@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { PRESETS, type PresetName } from "../gates/presets.ts";
 import { parseBytes, parseDuration, parseWatermark } from "../units.ts";
 import { namesEverything, parseNameGlob } from "./globs.ts";
 import { parseLabelRule } from "./labels.ts";
+import { PRESET_NAMES } from "./presets.ts";
 
 /**
  * The settings contract, as data. Each schema's message says what was expected; parse.ts adds path and finding.
@@ -63,8 +63,6 @@ const pattern = text('a regular expression such as "^ci-[0-9]+_"', (raw) => {
 const label = text('a label "key" or "key=value"', parseLabelRule);
 
 const list = <T extends v.GenericSchema>(item: T) => v.array(item, "a list");
-
-const presetNames = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 
 /** An object whose unknown keys are each an issue of their own (`strictObject` stops at the first). */
 function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object") {
@@ -220,7 +218,7 @@ export const settingsSchema = section({
     services: v.optional(list(pattern), [DEFAULT_RUN_SERVICES]),
     containers: v.optional(list(pattern), []),
     labels: v.optional(list(label), []),
-    presets: v.optional(list(v.picklist(presetNames, `one of: ${presetNames.join(", ")}`)), []),
+    presets: v.optional(list(v.picklist(PRESET_NAMES, `one of: ${PRESET_NAMES.join(", ")}`)), []),
   }),
   convergence: section({
     settle: v.optional(durationOf(0, 300, 'a time from "0s" to "5m"'), "3s"),

@@ -1,5 +1,5 @@
-import type { PresetName } from "../gates/presets.ts";
 import type { Bytes, Seconds, Watermark } from "../units.ts";
+import type { PresetName } from "./presets.ts";
 
 /** A label an object may carry. */
 export interface LabelRule {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { PRESETS, type PresetName, type RunnerPreset } from "../../../agent/gates/presets.ts";
+import { PRESETS, type RunnerPreset } from "../../../agent/gates/presets.ts";
+import { PRESET_NAMES, type PresetName } from "../../../agent/settings/presets.ts";
 
 interface Seen {
   readonly name: string;
@@ -160,6 +161,10 @@ const IDLE: Record<PresetName, readonly Seen[]> = {
     { name: "buildx_buildkit_builder-main0" },
   ],
 };
+
+it("every name that the settings take has a row, and no other", () => {
+  expect(Object.keys(PRESETS)).toEqual([...PRESET_NAMES]);
+});
 
 const ROWS = Object.entries(PRESETS) as [PresetName, RunnerPreset][];
 
