@@ -68,7 +68,7 @@ let
   operatorCommand = pkgs.writeShellScriptBin "ci-docker-prune" ''
     case " $* " in
       *" --settings"*) ;;
-      " run "* | " plan "* | " status "*) set -- "$1" --settings /etc/${settingsPath} "''${@:2}" ;;
+      " run "* | " plan "* | " status "* | " history "* | " report "*) set -- "$1" --settings /etc/${settingsPath} "''${@:2}" ;;
       " snapshots "?*) set -- "$1" "$2" --settings /etc/${settingsPath} "''${@:3}" ;;
     esac
     exec ${lib.getExe cfg.package} "$@"
