@@ -1,6 +1,7 @@
 import picocolors from "picocolors";
 import type { Colors } from "picocolors/types";
 import type { Checked } from "../auth/check.ts";
+import { colours } from "../colours.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { AgeBasis, ObjectKind } from "../plan/plan.ts";
 import { formatBytes, formatDuration } from "../units.ts";
@@ -31,7 +32,7 @@ export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) =
       if (out.isTTY !== true) return;
       clear();
       if (done < total) {
-        shown = picocolors.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
+        shown = colours.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
         out.write(shown);
       }
     },
@@ -55,12 +56,12 @@ interface Look {
 }
 
 const TERMINAL: Look = {
-  pc: picocolors,
-  mark: (sign, colour) => `${picocolors[colour](sign)} `,
+  pc: colours,
+  mark: (sign, colour) => `${colours[colour](sign)} `,
   verdicts: {
-    open: `${picocolors.green("✓")} `,
-    closed: `${picocolors.yellow("■")} `,
-    unknown: `${picocolors.red("?")} `,
+    open: `${colours.green("✓")} `,
+    closed: `${colours.yellow("■")} `,
+    unknown: `${colours.red("?")} `,
   },
   filesystem: describeFilesystem,
 };

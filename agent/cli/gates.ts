@@ -1,5 +1,5 @@
-import pc from "picocolors";
 import { visible } from "../audit/text.ts";
+import { colours as pc } from "../colours.ts";
 import type { Verdict } from "../gates/verdict.ts";
 
 const STYLE = { open: pc.green("open   "), closed: pc.yellow("closed "), unknown: pc.red("unknown") };

@@ -1,7 +1,7 @@
-import pc from "picocolors";
 import type { Colors } from "picocolors/types";
 import type { Argv } from "yargs";
 import { visible, visibleDeep } from "../audit/text.ts";
+import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import { chart } from "../history/chart.ts";
 import {
@@ -180,6 +180,7 @@ export function passTable(passes: readonly PastPass[], screen: Screen, colours: 
       formatDuration(pass.durationSeconds),
       ...(wide ? [saysMore(pass) ? pass.reason : ""] : []),
     ]),
+    colours,
   ).split("\n");
   const [title = "", ...rows] = lines;
   const indent = " ".repeat("11-15 03:00  ".length);

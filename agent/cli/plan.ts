@@ -1,8 +1,8 @@
-import pc from "picocolors";
 import type { Argv } from "yargs";
 import { claimed, objectFields, sumSizes } from "../audit/events.ts";
 import { shortId } from "../audit/plain.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
+import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { type PlanPreview, previewGates, previewPlan } from "../preview.ts";

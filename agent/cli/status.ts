@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import pc from "picocolors";
 import type { Argv } from "yargs";
 import { countByKind, type RuleReport, sumSizes } from "../audit/events.ts";
 import { loadState } from "../audit/state.ts";
 import { visibleDeep } from "../audit/text.ts";
 import { loadLastCheck } from "../auth/memory.ts";
+import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import { type Fact, unknown } from "../facts.ts";
 import { KINDS } from "../history/passes.ts";

@@ -1,9 +1,14 @@
 import Table from "cli-table3";
-import pc from "picocolors";
+import type { Colors } from "picocolors/types";
 import { visible } from "../audit/text.ts";
+import { colours } from "../colours.ts";
 
 /** Columns without lines, safe to show whatever the cells hold. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  pc: Colors = colours,
+): string {
   const none = "";
   const out = new Table({
     head: head.map(pc.bold),
