@@ -6,6 +6,7 @@ import {
   gateVerdict,
   objectKept,
   objectPlanned,
+  objectRemoved,
   passFinished,
   passIneffective,
   passStarted,
@@ -32,6 +33,7 @@ import { readState, record, report } from "./report.ts";
 import { anyInForce, idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
 import type { Settings } from "./settings/settings.ts";
 import { remember, rememberUses, sincesOf } from "./sightings.ts";
+import { removeBelow } from "./snapshots/below.ts";
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -211,6 +213,14 @@ async function observeAndAct(
     settings,
     pressed,
   );
+  if (acted.ending === null) {
+    for (const object of await removeBelow(ports, ruled.families, course.tally.removed)) {
+      journal.emit(objectRemoved(object));
+      // Not the rule's own count: it names the snapshots, not what lay below them.
+      const { policy: _, ...nameless } = object;
+      course.tally.addRemoved(nameless, 0);
+    }
+  }
   return {
     ...judgeActed(acted, course.tally, plan),
     rules: reportRules(rules, ruled, course.tally),

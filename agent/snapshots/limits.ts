@@ -3,7 +3,6 @@ import { Tally } from "../act/tally.ts";
 import type { AuditEvent } from "../audit/events.ts";
 import { loadState } from "../audit/state.ts";
 import { LIVE_STATES } from "../engine/reader.ts";
-import type { ImageDetail } from "../engine/types.ts";
 import { known } from "../facts.ts";
 import { takeLock } from "../host/lock.ts";
 import { ask, observeCandidates, observeEngine } from "../observe.ts";
@@ -12,10 +11,9 @@ import { claim } from "../plan/retention.ts";
 import { retentionRules, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { remember, sincesOf } from "../sightings.ts";
-import { identityOf } from "./identity.ts";
+import { removeBelow } from "./below.ts";
 import { readServices } from "./look.ts";
 import type { SnapshotPorts } from "./ports.ts";
-import { removeNameless } from "./removal.ts";
 
 /** What the limits need beside the engine: what a pass goes by, too. */
 export interface Host {
@@ -92,24 +90,15 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
     false,
   );
   const removed = new Set(tally.removed.map(({ id }) => id));
-  const below: string[] = [];
-  for (const { image } of candidates.value.ruled.families.flatMap(({ members }) => members)) {
-    if (removed.has(image.id)) below.push(...(await removeBelow(ports, image)));
-  }
+  const below = await removeBelow(ports, candidates.value.ruled.families, tally.removed);
   return {
     applied: ending === null,
     reason: ending === null ? "" : ending.by === "engine" ? ending.error.message : "told to stop",
     events: events.filter(({ event }) => event.startsWith("object.")),
     removed: removed.size,
     failed: tally.count("failed"),
-    below,
+    below: below.map(({ id }) => id),
   };
-}
-
-/** What resumed runs left nameless below a snapshot that is gone; what stays of it is for the prune. */
-async function removeBelow(ports: SnapshotPorts, image: ImageDetail): Promise<readonly string[]> {
-  const identity = identityOf(image.labels);
-  return identity === null ? [] : (await removeNameless(ports, image.parentId, identity)).removed;
 }
 
 /** The family of snapshots alone, less what a rule of the operator's own names first. */

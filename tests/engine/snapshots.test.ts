@@ -864,6 +864,33 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
       expect((await host.images()).sort()).toEqual([...before, document.snapshot.id].sort());
     });
 
+    it("and a pass by the same rule leaves none of them either", async () => {
+      const before = (await host.images()).sort();
+      let last = await snapshot("41", ["--ttl", "1s"]);
+      for (let run = 0; run < 3; run++) {
+        const { stdout } = await commit(await job(0, last), "41", [
+          "--remove-container",
+          "--json",
+          "--ttl",
+          "1s",
+        ]);
+        last = JSON.parse(stdout).snapshot.id;
+      }
+      await sleep(PAST_GRACE);
+      const pass = await runAgent({
+        args: ["run"],
+        settings: {
+          engine: { socketPath: host.socketPath },
+          lockFile,
+          snapshots: { ttl: "1s", when: "always" },
+        },
+      });
+      expect(pass.code).toBe(0);
+      expect((await host.images()).sort()).toEqual(before);
+      const gone = pass.events.filter(({ event }) => event === "object.removed");
+      expect(gone).toHaveLength(containerd ? 1 : 4);
+    });
+
     it("but never what is in use", async () => {
       const used = await snapshot("41", ["--ttl", "1s"]);
       await host.runContainer({ image: used, name: "user", wait: true });
