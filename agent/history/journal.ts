@@ -76,9 +76,11 @@ function readLine(line: string): AuditRecord | keyof Skipped | "nothing" {
     return fromLine(line) ?? (line.trimStart().startsWith("{") ? "invalid" : "others");
   }
   if (typeof entry !== "object" || entry === null) return "invalid";
-  const { MESSAGE, _SYSTEMD_UNIT } = entry as Record<string, unknown>;
+  const { MESSAGE, _SYSTEMD_UNIT, _TRANSPORT } = entry as Record<string, unknown>;
   // Only fields with an underscore are the journal's own word; the identifier is whatever the sender says.
-  if (_SYSTEMD_UNIT !== undefined && _SYSTEMD_UNIT !== UNIT) return "others";
+  // Whose unit journald could not tell in time (a sender that had ended) is nobody's; a service's own output always has
+  // it (systemd 252 and 257). Saved with --output-fields=MESSAGE an entry has neither.
+  if (_SYSTEMD_UNIT !== UNIT && (_SYSTEMD_UNIT !== undefined || _TRANSPORT !== undefined)) return "others";
   if (MESSAGE === null) return "withoutMessage";
   return (MESSAGE === undefined ? fromLine(line) : fromJournalEntry(entry)) ?? "others";
 }

@@ -123,6 +123,11 @@ describe("what is no pass is left out and counted", () => {
     ["null", "null", { invalid: 1 }],
     ["a line that was too long to be read", null, { tooLong: 1 }],
     ["a message that journalctl left out", entry(null), { withoutMessage: 1 }],
+    [
+      "a pass of nobody's: journald could not tell in time whose it was",
+      entry(good, { _SYSTEMD_UNIT: undefined, _TRANSPORT: "syslog" }),
+      { others: 1 },
+    ],
     ["a pass in another unit's name", entry(good, { _SYSTEMD_UNIT: "docker.service" }), { others: 1 }],
     [
       "a unit that is no text",
