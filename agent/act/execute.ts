@@ -2,6 +2,7 @@ import { objectKept, passEndedEarly, type StepReport, stepFinished } from "../au
 import type { Candidates, PlanContext } from "../plan/index.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
+import { pruneBuildCache } from "./build-cache.ts";
 import type { Acted, ActPorts, Ending } from "./ports.ts";
 import { type Fate, Removals } from "./removals.ts";
 import type { Tally } from "./tally.ts";
@@ -66,7 +67,7 @@ export async function execute(
       leave(objects);
       continue;
     }
-    if (kind === "build-cache") ending = await removals.pruneBuildCache();
+    if (kind === "build-cache") ending = await pruneBuildCache(ports, settings.prune);
     else ending = await removeEach(objects, by);
     const after = countsOf(tally);
     journal.emit(

@@ -37,3 +37,7 @@ export interface Acted {
   /** `null`: the whole plan was gone through. */
   readonly ending: Ending | null;
 }
+
+export function endingOf(error: EngineError): Ending {
+  return error.kind === "stopped" ? { by: "stop" } : { by: "engine", error };
+}

@@ -6,12 +6,10 @@ import {
   objectKept,
   objectRemoved,
   objectUntagged,
-  stepSkipped,
 } from "../audit/events.ts";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import type { CacheRecord, ImageDetail, Service } from "../engine/types.ts";
-import { judgeCacheRecord } from "../plan/build-cache.ts";
+import type { ImageDetail, Service } from "../engine/types.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import { judgeImage } from "../plan/images.ts";
 import type { Candidates, PlanContext } from "../plan/index.ts";
@@ -19,7 +17,7 @@ import { judgeOrphan, type OrphanFacts } from "../plan/orphans.ts";
 import type { Judged, Rule } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
 import type { RetentionRule, Settings } from "../settings/settings.ts";
-import type { ActPorts, Ending } from "./ports.ts";
+import { type ActPorts, type Ending, endingOf } from "./ports.ts";
 import type { Tally } from "./tally.ts";
 
 export interface Fate {
@@ -316,58 +314,6 @@ export class Removals {
     this.#ports.journal.emit(objectKept({ ...object, action: "keep", rule, reason }));
     this.#tally.add(object, "kept", rule);
   }
-
-  /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
-  async pruneBuildCache(): Promise<Ending | null> {
-    const { writer, journal, clock, stop } = this.#ports;
-    const { prune } = this.#settings;
-    try {
-      const listed = (await this.#listBuildCache()).map((record) =>
-        judgeCacheRecord(record, prune, clock.now()),
-      );
-      if (stop.aborted) return { by: "stop" };
-      const pruned = await writer.pruneBuildCache(prune.until);
-      const forecast = new Map(listed.map((object) => [object.id, object]));
-      for (const id of pruned.ids) {
-        const object = { ...cacheRecordByEngine(id), ...told(forecast.get(id)) };
-        forecast.delete(id);
-        journal.emit(objectRemoved(object));
-        this.#tally.addRemoved(object, 0);
-      }
-      this.#tally.claim("build-cache", pruned.claimedBytes);
-      for (const object of forecast.values()) {
-        if (object.action === "keep") this.#keep(object, object.rule, object.reason);
-        else
-          this.#keep(
-            object,
-            "engine-kept",
-            "the engine kept it: used since, or a younger record builds on it",
-          );
-      }
-      return null;
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      if (error.kind === "gone") {
-        journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
-        return null;
-      }
-      const untold = error.endsThePass || error.kind === "malformed";
-      const all = cacheRecordByEngine("*");
-      journal.emit(objectFailed(all, error.message, error.status ?? null, untold ? "unknown" : "no"));
-      this.#tally.add(all, "failed", error.kind);
-      return error.endsThePass ? endingOf(error) : null;
-    }
-  }
-
-  /** For the log alone: where it cannot be had (or not cheaply, before API 1.42), the prune goes on without. */
-  async #listBuildCache(): Promise<readonly CacheRecord[]> {
-    try {
-      return (await this.#ports.reader.buildCache(false)) ?? [];
-    } catch (error) {
-      if (error instanceof EngineError && !error.endsThePass) return [];
-      throw error;
-    }
-  }
 }
 
 async function isGone(lookAgain: () => Promise<unknown>): Promise<boolean> {
@@ -378,30 +324,4 @@ async function isGone(lookAgain: () => Promise<unknown>): Promise<boolean> {
     if (error instanceof EngineError) return error.kind === "gone";
     throw error;
   }
-}
-
-function endingOf(error: EngineError): Ending {
-  return error.kind === "stopped" ? { by: "stop" } : { by: "engine", error };
-}
-
-/** What the list told of a record; why it goes is the engine's to say. */
-function told(listed: Judged | undefined): Partial<Judged> {
-  if (listed === undefined) return {};
-  const { names, sizeBytes, ageSeconds, ageBasis } = listed;
-  return { names, sizeBytes, ageSeconds, ageBasis };
-}
-
-/** A record that only the engine's report names: engines before API 1.42 list none beforehand. */
-function cacheRecordByEngine(id: string): Judged {
-  return {
-    kind: "build-cache",
-    id,
-    names: [],
-    sizeBytes: null,
-    ageSeconds: null,
-    ageBasis: "last-used",
-    action: "remove",
-    rule: "expired",
-    reason: "not used for longer than prune.until, by the engine's own account",
-  };
 }

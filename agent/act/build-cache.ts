@@ -1,0 +1,80 @@
+import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../audit/events.ts";
+import { EngineError } from "../engine/errors.ts";
+import type { EngineReader } from "../engine/reader.ts";
+import type { CacheRecord } from "../engine/types.ts";
+import { judgeCacheRecord } from "../plan/build-cache.ts";
+import type { Judged, Rule } from "../plan/plan.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type ActPorts, type Ending, endingOf } from "./ports.ts";
+
+/** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
+export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"]): Promise<Ending | null> {
+  const { reader, writer, journal, clock, stop, tally } = ports;
+  const keep = (object: Judged, rule: Rule, reason: string) => {
+    journal.emit(objectKept({ ...object, action: "keep", rule, reason }));
+    tally.add(object, "kept", rule);
+  };
+  try {
+    const listed = (await listBuildCache(reader)).map((record) =>
+      judgeCacheRecord(record, prune, clock.now()),
+    );
+    if (stop.aborted) return { by: "stop" };
+    const pruned = await writer.pruneBuildCache(prune.until);
+    const forecast = new Map(listed.map((object) => [object.id, object]));
+    for (const id of pruned.ids) {
+      const object = { ...cacheRecordByEngine(id), ...told(forecast.get(id)) };
+      forecast.delete(id);
+      journal.emit(objectRemoved(object));
+      tally.addRemoved(object, 0);
+    }
+    tally.claim("build-cache", pruned.claimedBytes);
+    for (const object of forecast.values()) {
+      if (object.action === "keep") keep(object, object.rule, object.reason);
+      else keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
+    }
+    return null;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    if (error.kind === "gone") {
+      journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
+      return null;
+    }
+    const untold = error.endsThePass || error.kind === "malformed";
+    const all = cacheRecordByEngine("*");
+    journal.emit(objectFailed(all, error.message, error.status ?? null, untold ? "unknown" : "no"));
+    tally.add(all, "failed", error.kind);
+    return error.endsThePass ? endingOf(error) : null;
+  }
+}
+
+/** For the log alone: where it cannot be had (or not cheaply, before API 1.42), the prune goes on without. */
+async function listBuildCache(reader: EngineReader): Promise<readonly CacheRecord[]> {
+  try {
+    return (await reader.buildCache(false)) ?? [];
+  } catch (error) {
+    if (error instanceof EngineError && !error.endsThePass) return [];
+    throw error;
+  }
+}
+
+/** What the list told of a record; why it goes is the engine's to say. */
+function told(listed: Judged | undefined): Partial<Judged> {
+  if (listed === undefined) return {};
+  const { names, sizeBytes, ageSeconds, ageBasis } = listed;
+  return { names, sizeBytes, ageSeconds, ageBasis };
+}
+
+/** A record that only the engine's report names: engines before API 1.42 list none beforehand. */
+function cacheRecordByEngine(id: string): Judged {
+  return {
+    kind: "build-cache",
+    id,
+    names: [],
+    sizeBytes: null,
+    ageSeconds: null,
+    ageBasis: "last-used",
+    action: "remove",
+    rule: "expired",
+    reason: "not used for longer than prune.until, by the engine's own account",
+  };
+}
