@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type AuditEvent, passFinished } from "./audit/events.ts";
 import { auditLine, journalListens } from "./audit/line.ts";
@@ -53,7 +53,7 @@ function reportBug(error: unknown): void {
 /** `run` with nothing but plain options, not on a terminal, below the watermark: the whole pass. Else `false`. */
 async function quietPass(args: readonly string[]): Promise<boolean> {
   const options = plainRun(args);
-  if (options === null || (process.stdout.isTTY && !options.json)) return false;
+  if (options === null || (onTerminal() && !options.json)) return false;
   const startedAt = systemClock.now();
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) return false;
@@ -95,6 +95,15 @@ function say(event: AuditEvent, pass: string): void {
     writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
+  }
+}
+
+/** Asked of the stream only where it may be one: making it takes a quiet pass 3 ms. */
+function onTerminal(): boolean {
+  try {
+    return fstatSync(1).isCharacterDevice() && process.stdout.isTTY;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import type { AuditEvent, Level } from "./events.ts";
-import { journalSentence } from "./plain.ts";
+import { journalSentence } from "./sentence.ts";
 import { visible, visibleDeep } from "./text.ts";
 
 /** Between the sentence and the object of a journal entry. Neither holds one: text.ts, JSON.stringify. */

@@ -1,6 +1,6 @@
 import type { Argv } from "yargs";
 import { claimed, objectFields, sumSizes } from "../audit/events.ts";
-import { shortId } from "../audit/plain.ts";
+import { shortId } from "../audit/sentence.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";

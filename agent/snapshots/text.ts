@@ -1,4 +1,5 @@
-import { sentence, shortId } from "../audit/plain.ts";
+import { sentence } from "../audit/plain.ts";
+import { shortId } from "../audit/sentence.ts";
 import { visible, visibleDeep } from "../audit/text.ts";
 import { formatBytes } from "../units.ts";
 import type { CommitReport } from "./commit.ts";

@@ -31,7 +31,8 @@ import {
   stepFinished,
   stepSkipped,
 } from "../../../agent/audit/events.ts";
-import { bar, journalSentence, plainJournal, sentence, shortId } from "../../../agent/audit/plain.ts";
+import { plainJournal, sentence } from "../../../agent/audit/plain.ts";
+import { bar, journalSentence, shortId } from "../../../agent/audit/sentence.ts";
 import type { Checked } from "../../../agent/auth/check.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
 import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
