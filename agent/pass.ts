@@ -213,7 +213,7 @@ async function observeAndAct(
     settings,
     pressed,
   );
-  if (acted.ending === null) {
+  if (acted.ending === null && !stop.aborted) {
     for (const object of await removeBelow(ports, ruled.families, course.tally.removed)) {
       journal.emit(objectRemoved(object));
       // Not the rule's own count: it names the snapshots, not what lay below them.

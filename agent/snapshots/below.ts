@@ -1,5 +1,6 @@
 import type { Judged } from "../plan/plan.ts";
 import type { Family } from "../plan/retention.ts";
+import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import { identityOf } from "./identity.ts";
 import type { SnapshotPorts } from "./ports.ts";
 import { removeNameless } from "./removal.ts";
@@ -15,7 +16,9 @@ export async function removeBelow(
   families: readonly Family[],
   removed: readonly Judged[],
 ): Promise<readonly Judged[]> {
-  const gone = new Map(removed.map((object) => [object.id, object]));
+  // Of the snapshots' own rule alone: labels are handed down, and what lies below another image may serve a build.
+  const snapshots = removed.filter(({ policy }) => policy === `retention/${SNAPSHOT_RULE}`);
+  const gone = new Map(snapshots.map((object) => [object.id, object]));
   const below: Judged[] = [];
   for (const { image } of families.flatMap(({ members }) => members)) {
     const above = gone.get(image.id);
