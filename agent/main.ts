@@ -1,17 +1,17 @@
 #!/usr/bin/env node
 import { fstatSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { type AuditEvent, passFinished } from "./audit/events.ts";
-import { auditLine, journalListens } from "./audit/line.ts";
-import { loadState, NO_DEFERRALS, type State, saveState } from "./audit/state.ts";
-import { exportMetrics } from "./audit/textfile.ts";
-import { addToTotals } from "./audit/totals.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { passId, stateDirectory } from "./host/places.ts";
-import { belowWatermark, readPressure, toRecord } from "./pressure.ts";
+import { type AuditEvent, passFinished } from "./log/events.ts";
+import { auditLine, journalListens } from "./log/line.ts";
+import { exportMetrics } from "./metrics/textfile.ts";
+import { belowWatermark, readPressure, toRecord } from "./pass/pressure.ts";
 import { loadSettings } from "./settings/load.ts";
 import type { Settings } from "./settings/settings.ts";
+import { loadState, NO_DEFERRALS, type State, saveState } from "./state/state.ts";
+import { addToTotals } from "./state/totals.ts";
 import { VERSION } from "./version.ts";
 
 /**

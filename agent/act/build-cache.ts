@@ -1,7 +1,7 @@
-import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../audit/events.ts";
 import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { CacheRecord } from "../engine/types.ts";
+import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../log/events.ts";
 import { judgeCacheRecord } from "../plan/build-cache.ts";
 import type { Judged, Rule } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";

@@ -1,4 +1,4 @@
-import { objectKept, passEndedEarly, type StepReport, stepFinished } from "../audit/events.ts";
+import { objectKept, passEndedEarly, type StepReport, stepFinished } from "../log/events.ts";
 import type { Candidates, PlanContext } from "../plan/index.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";

@@ -1,9 +1,9 @@
-import type { Journal } from "../audit/journal.ts";
 import type { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
+import type { Journal } from "../log/journal.ts";
 import type { Tally } from "./tally.ts";
 
 /** What executing a plan needs from outside. */

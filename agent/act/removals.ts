@@ -1,3 +1,6 @@
+import { EngineError } from "../engine/errors.ts";
+import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import type { ImageDetail, Service } from "../engine/types.ts";
 import {
   claimed,
   containerStopped,
@@ -6,10 +9,7 @@ import {
   objectKept,
   objectRemoved,
   objectUntagged,
-} from "../audit/events.ts";
-import { EngineError } from "../engine/errors.ts";
-import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import type { ImageDetail, Service } from "../engine/types.ts";
+} from "../log/events.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import { judgeImage } from "../plan/images.ts";
 import type { Candidates, PlanContext } from "../plan/index.ts";

@@ -1,4 +1,4 @@
-import type { ObjectCount } from "../audit/events.ts";
+import type { ObjectCount } from "../log/events.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
 import type { Bytes } from "../units.ts";
 

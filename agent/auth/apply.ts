@@ -15,9 +15,9 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { authApplied, authFailed, authShadowed, authUnchanged, stateUnwritable } from "../audit/events.ts";
-import type { Journal } from "../audit/journal.ts";
 import { Exit, type ExitCode } from "../exit.ts";
+import { authApplied, authFailed, authShadowed, authUnchanged, stateUnwritable } from "../log/events.ts";
+import type { Journal } from "../log/journal.ts";
 import { type Merge, mergeConfig } from "./config.ts";
 import type { Login } from "./login.ts";
 import { loadOwned, saveOwned } from "./memory.ts";

@@ -1,7 +1,4 @@
 import type { Argv } from "yargs";
-import { authChecked, authFailed, authShadowed, stateUnwritable } from "../audit/events.ts";
-import { type Journal, jsonJournal } from "../audit/journal.ts";
-import { plainJournal } from "../audit/plain.ts";
 import { applyRegistries, DEFAULT_TARGET } from "../auth/apply.ts";
 import { type Checked, checkRegistry, exitCodeOf, readStored, toCheck } from "../auth/check.ts";
 import { saveLastCheck } from "../auth/memory.ts";
@@ -11,6 +8,9 @@ import { HUB, registryName, serverKey } from "../auth/servers.ts";
 import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
 import { passId, stateDirectory } from "../host/places.ts";
+import { authChecked, authFailed, authShadowed, stateUnwritable } from "../log/events.ts";
+import { type Journal, jsonJournal } from "../log/journal.ts";
+import { plainJournal } from "../log/plain.ts";
 import { openContext } from "./context.ts";
 import { type Done, usage, withCommonOptions } from "./options.ts";
 

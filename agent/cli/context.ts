@@ -1,6 +1,4 @@
 import { resolve } from "node:path";
-import { makeFolder } from "../audit/state.ts";
-import { visible } from "../audit/text.ts";
 import { DockerodeClient } from "../engine/client.ts";
 import type { Limits } from "../engine/envelope.ts";
 import { Reader } from "../engine/reader.ts";
@@ -12,6 +10,8 @@ import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
 import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
+import { makeFolder } from "../state/state.ts";
+import { visible } from "../text.ts";
 
 /** The settings are not valid; the message names every problem. */
 export class SettingsError extends Error {

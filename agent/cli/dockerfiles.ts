@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Argv } from "yargs";
-import { visible, visibleDeep } from "../audit/text.ts";
 import type { Finding } from "../dockerfiles/check.ts";
 import { Exit } from "../exit.ts";
+import { visible, visibleDeep } from "../text.ts";
 import { formatBytes } from "../units.ts";
 import type { Done } from "./options.ts";
 

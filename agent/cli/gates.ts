@@ -1,6 +1,6 @@
-import { visible } from "../audit/text.ts";
 import { colours as pc } from "../colours.ts";
 import type { Verdict } from "../gates/verdict.ts";
+import { visible } from "../text.ts";
 
 const STYLE = { open: pc.green("open   "), closed: pc.yellow("closed "), unknown: pc.red("unknown") };
 

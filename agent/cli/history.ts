@@ -1,9 +1,8 @@
 import type { Colors } from "picocolors/types";
 import type { Argv } from "yargs";
-import { visible, visibleDeep } from "../audit/text.ts";
 import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
-import { chart } from "../history/chart.ts";
+import { systemClock } from "../host/clock.ts";
 import {
   curves,
   type Mark,
@@ -12,15 +11,16 @@ import {
   removedCount,
   saysMore,
   summarize,
-} from "../history/passes.ts";
-import { formatMoment, formatShort } from "../history/ticks.ts";
-import { systemClock } from "../host/clock.ts";
+} from "../state/passes.ts";
+import { visible, visibleDeep } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
+import { chart } from "./chart.ts";
 import { openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
-import { type History, readHistory, skippedText, withHistoryOptions } from "./past.ts";
+import { type History, readHistory } from "./past.ts";
 import { PLAIN_WIDTH, type Screen, screenOf, wrap } from "./screen.ts";
 import { table } from "./table.ts";
+import { formatMoment, formatShort } from "./ticks.ts";
 import { UsageError } from "./usage.ts";
 
 const SHOWN_PASSES = 20;
@@ -33,7 +33,12 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
     "history",
     "The last passes: disk usage as a chart, and a table",
     (y) =>
-      withHistoryOptions(withCommonOptions(y))
+      withCommonOptions(y)
+        .option("since", {
+          type: "string",
+          requiresArg: true,
+          describe: 'Passes since then: "7d", "2026-11-01", "2026-11-01 03:00"',
+        })
         .option("json", { type: "boolean", default: false, describe: "One JSON document, every pass" })
         .option("limit", {
           alias: "n",
@@ -54,18 +59,13 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
           default: false,
           describe: "Plain ASCII (the default where the locale is not UTF-8)",
         })
-        .example("$0 history --since 7d", "the last week")
-        .example(
-          "$0 history --journal --since 2026-11-01",
-          "what the journal still knows, beyond the last 200 passes",
-        )
-        .example("$0 history --journal saved.json --json | jq '.summary'", "an audit of a saved journal"),
+        .example("$0 history --since 7d", "the last week"),
     async (argv) => {
       if (!Number.isInteger(argv.limit) || argv.limit < 0)
         throw new UsageError("--limit: expected a whole number from 0");
       const { stateDir } = openContext(argv, false);
       const now = systemClock.now();
-      const history = await readHistory(argv, stateDir, now);
+      const history = readHistory(argv.since, stateDir, now);
       const screen = screenOf(process.stdout, process.env, argv.ascii);
       const paths = curves(history.passes).map(({ path }) => path);
       if (argv.filesystem !== undefined && !paths.includes(argv.filesystem) && paths.length > 0)
@@ -82,12 +82,11 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
 }
 
 export function historyDocument(history: History) {
-  const { passes, source, since, skipped, unreadable } = history;
+  const { passes, source, since, unreadable } = history;
   return {
     source,
     ...(unreadable === null ? {} : { unknown: unreadable }),
     since,
-    ...(skipped === null ? {} : { skipped }),
     summary: summarize(passes),
     passes,
   };
@@ -103,12 +102,10 @@ export function historyScreen(
 ): string {
   const { passes, source, since, unreadable } = history;
   if (unreadable !== null) return colours.red(visible(`${capital(source)} cannot be read: ${unreadable}`));
-  const skipped = skippedText(history.skipped);
-  const notes = skipped === null ? [] : ["", colours.yellow(skipped)];
   const [first] = passes;
   if (first === undefined) {
     const when = since === null ? "" : ` since ${formatMoment(since)}`;
-    return [`No pass is recorded${when} by ${visible(source)}.`, ...notes].join("\n");
+    return `No pass is recorded${when} by ${visible(source)}.`;
   }
   const width = screen.width ?? PLAIN_WIDTH;
   const all = curves(passes);
@@ -138,7 +135,7 @@ export function historyScreen(
         ];
   const last = passes.slice(-shown.limit || passes.length).reverse();
   const rows = shown.limit === 0 ? [] : ["", ...passTable(last, screen, colours)];
-  return [...wrap(headline(passes), width), ...charts, ...more, ...rows, ...notes].join("\n");
+  return [...wrap(headline(passes), width), ...charts, ...more, ...rows].join("\n");
 }
 
 const COUNTED: Readonly<Record<Mark, string>> = {

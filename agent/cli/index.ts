@@ -1,6 +1,6 @@
 import yargs from "yargs";
-import { visible } from "../audit/text.ts";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
+import { visible } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
@@ -8,7 +8,6 @@ import { dockerfilesCommand } from "./dockerfiles.ts";
 import { historyCommand } from "./history.ts";
 import type { Done } from "./options.ts";
 import { planCommand } from "./plan.ts";
-import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
@@ -23,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const done: Done = (result) => {
     code = result;
   };
-  let cli = yargs(dashAsValue(argv))
+  let cli = yargs(argv)
     .scriptName("ci-docker-prune")
     .usage(
       "$0 <command>\n\nPrunes a Docker CI host under disk pressure, never during a run, and keeps its image cache.",
@@ -48,7 +47,6 @@ export async function main(argv: readonly string[]): Promise<void> {
     planCommand,
     statusCommand,
     historyCommand,
-    reportCommand,
     validateCommand,
     authCommand,
     dockerfilesCommand,
@@ -70,12 +68,4 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = Exit.usage;
     } else throw error;
   }
-}
-
-/** `--journal -`: of an option that may stand alone, yargs takes the dash for a word of its own. */
-function dashAsValue(argv: readonly string[]): string[] {
-  const at = argv.indexOf("--journal");
-  return at === -1 || argv[at + 1] !== "-"
-    ? [...argv]
-    : [...argv.slice(0, at), "--journal=-", ...argv.slice(at + 2)];
 }

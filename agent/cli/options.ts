@@ -1,6 +1,6 @@
 import type { Argv } from "yargs";
-import { visible } from "../audit/text.ts";
 import type { ExitCode } from "../exit.ts";
+import { visible } from "../text.ts";
 
 /** A command hands its exit code to this, last thing. */
 export type Done = (code: ExitCode) => void;

@@ -1,12 +1,12 @@
 import type { Argv } from "yargs";
-import { claimed, objectFields, sumSizes } from "../audit/events.ts";
-import { shortId } from "../audit/sentence.ts";
-import { visible, visibleDeep } from "../audit/text.ts";
 import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
+import { claimed, objectFields, sumSizes } from "../log/events.ts";
+import { shortId } from "../log/sentence.ts";
+import { type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
-import { type PlanPreview, previewGates, previewPlan } from "../preview.ts";
 import { SNAPSHOT_RULE } from "../settings/schema.ts";
+import { visible, visibleDeep } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
 import { gateLine } from "./gates.ts";

@@ -1,9 +1,9 @@
 import type { Argv } from "yargs";
-import { jsonJournal } from "../audit/journal.ts";
-import { plainJournal } from "../audit/plain.ts";
 import { systemClock } from "../host/clock.ts";
 import { passId } from "../host/places.ts";
-import { runPass } from "../pass.ts";
+import { jsonJournal } from "../log/journal.ts";
+import { plainJournal } from "../log/plain.ts";
+import { runPass } from "../pass/pass.ts";
 import { VERSION } from "../version.ts";
 import { openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";

@@ -1,5 +1,4 @@
 import type { Argv } from "yargs";
-import { visible } from "../audit/text.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
@@ -15,6 +14,7 @@ import {
   evictDocument,
   type Lines,
 } from "../snapshots/text.ts";
+import { visible } from "../text.ts";
 import type { Seconds } from "../units.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { type Context, openContext, SettingsError } from "./context.ts";

@@ -1,26 +1,26 @@
 import type { Colors } from "picocolors/types";
-import { sumSizes } from "../audit/events.ts";
-import type { PassRecord, State } from "../audit/state.ts";
-import { visible } from "../audit/text.ts";
 import type { LastCheck } from "../auth/memory.ts";
 import type { Fact } from "../facts.ts";
 import type { BusyService } from "../gates/converging.ts";
 import { crossings, markPercent } from "../gates/disk-pressure.ts";
 import type { LiveMatch } from "../gates/live-run.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import { KINDS } from "../history/passes.ts";
-import { formatMoment } from "../history/ticks.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { Timer } from "../host/timer.ts";
-import type { Engine } from "../observe.ts";
+import { sumSizes } from "../log/events.ts";
+import type { Engine } from "../observe/candidates.ts";
+import type { Pressure } from "../pass/pressure.ts";
+import type { PlanPreview } from "../pass/preview.ts";
+import type { Suspicion } from "../pass/suspicions.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
-import type { Pressure } from "../pressure.ts";
-import type { PlanPreview } from "../preview.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Suspicion } from "../suspicions.ts";
+import { KINDS } from "../state/passes.ts";
+import type { PassRecord, State } from "../state/state.ts";
+import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
 import { passTable } from "./history.ts";
 import { PLAIN_WIDTH, type Screen, wrap } from "./screen.ts";
+import { formatMoment } from "./ticks.ts";
 
 /** Everything that the screen says. */
 export interface StatusFacts {

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import type { Colors } from "picocolors/types";
-import { visible } from "../audit/text.ts";
 import { colours } from "../colours.ts";
+import { visible } from "../text.ts";
 
 /** Columns without lines, safe to show whatever the cells hold. */
 export function table(

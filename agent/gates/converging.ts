@@ -1,7 +1,7 @@
 import type { Service } from "../engine/types.ts";
-import { type Observation, SERVICE_NAME_LABEL } from "../observation.ts";
 import type { Settings } from "../settings/settings.ts";
 import { formatDuration } from "../units.ts";
+import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface BusyService {

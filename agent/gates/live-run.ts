@@ -1,8 +1,7 @@
 import type { ContainerSummary, Service } from "../engine/types.ts";
-import { matchingLabel } from "../labels.ts";
-import { type Observation, SERVICE_NAME_LABEL } from "../observation.ts";
-import { parseLabelRule } from "../settings/labels.ts";
+import { matchingLabel, parseLabelRule } from "../settings/labels.ts";
 import type { LabelRule, Settings } from "../settings/settings.ts";
+import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
 import { PRESETS } from "./presets.ts";
 import type { Verdict } from "./verdict.ts";
 

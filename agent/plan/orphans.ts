@@ -1,6 +1,6 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
-import { matchingLabel } from "../labels.ts";
-import { SERVICE_NAME_LABEL } from "../observation.ts";
+import { SERVICE_NAME_LABEL } from "../gates/observation.ts";
+import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, OrphanRule } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";

@@ -1,6 +1,6 @@
 import type { ImageDetail } from "../engine/types.ts";
-import { matchingLabel } from "../labels.ts";
 import { isPlainReference, namesTag } from "../settings/globs.ts";
+import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";

@@ -1,5 +1,5 @@
 import type { Labels } from "../engine/types.ts";
-import { matchingLabel } from "../labels.ts";
+import { matchingLabel } from "../settings/labels.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Rule } from "./plan.ts";
 

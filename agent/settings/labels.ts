@@ -7,3 +7,13 @@ export function parseLabelRule(raw: string): LabelRule | undefined {
   if (key.trim() === "" || key !== key.trim()) return undefined;
   return { key, value: at === -1 ? undefined : raw.slice(at + 1), text: raw };
 }
+
+/** The first of the rules that these labels fulfil. */
+export function matchingLabel(
+  labels: Readonly<Record<string, string>>,
+  rules: readonly LabelRule[],
+): LabelRule | undefined {
+  return rules.find(
+    ({ key, value }) => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value),
+  );
+}

@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { measure } from "../observe-rules.ts";
+import { measure } from "../observe/ruled.ts";
 import { type Member, sizeOfFamily } from "../plan/retention.ts";
 import { type Users, userOf } from "../plan/usage.ts";
 import { SNAPSHOT_NAMESPACE, snapshotRule } from "../settings/rules.ts";

@@ -1,6 +1,6 @@
-import { sentence } from "../audit/plain.ts";
-import { shortId } from "../audit/sentence.ts";
-import { visible, visibleDeep } from "../audit/text.ts";
+import { sentence } from "../log/plain.ts";
+import { shortId } from "../log/sentence.ts";
+import { visible, visibleDeep } from "../text.ts";
 import { formatBytes } from "../units.ts";
 import type { CommitReport } from "./commit.ts";
 import type { EvictReport } from "./evict.ts";

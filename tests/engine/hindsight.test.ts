@@ -1,6 +1,6 @@
-/** status, history and report as a person runs them: the finished bundle, on the state that real passes left. */
-import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+/** status and history as a person runs them: the finished bundle, on the state that real passes left. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -18,8 +18,6 @@ const widest = (text: string) => Math.max(...text.split("\n").map((line) => [...
 describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
   let host: CiHost;
   let stateDir: string;
-  /** What the passes wrote, one after the other, as `-o cat` would show it. */
-  let log = "";
 
   const settings = (rest: object = {}) => ({
     engine: { socketPath: host.socketPath },
@@ -37,7 +35,6 @@ describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
   ): Promise<AgentResult> => runAgent({ args, settings: settings(rest), stateDir, env });
   async function pass(rest: object = {}): Promise<AgentResult> {
     const result = await agent(["run"], rest);
-    log += result.stdout;
     return result;
   }
 
@@ -98,23 +95,6 @@ describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
       expect(stdout).toMatch(/^\S+ \S+ {2}deferred .*a CI run is live: service ab12/m);
     });
 
-    it("reads the same passes from what they logged: a file, or piped in", async () => {
-      const file = join(scratchDir(), "saved");
-      writeFileSync(file, `${log}{"cut off`);
-      const [state, saved] = await Promise.all([
-        agent(["history", "--json"]),
-        agent(["history", "--json", "--journal", file]),
-      ]);
-      const [ofState, ofJournal] = [state, saved].map(({ stdout }) => JSON.parse(stdout));
-      expect([state.code, saved.code]).toEqual([0, 0]);
-      expect(ofJournal.skipped).toMatchObject({ invalid: 1, notUnderstood: 0 });
-      const rough = (passes: { startedAt: number }[]) => passes.map(({ startedAt: _, ...rest }) => rest);
-      expect(rough(ofJournal.passes)).toEqual(rough(ofState.passes));
-      for (const [at, { startedAt }] of ofJournal.passes.entries())
-        expect(Math.abs(startedAt - ofState.passes[at].startedAt)).toBeLessThan(1000);
-      expect(await piped(log, ["history", "--journal", "-", "-n", "2"])).toMatch(/^4 passes since/);
-    });
-
     it("since then, and not before", async () => {
       const { passes } = JSON.parse((await agent(["history", "--json"])).stdout);
       const since = new Date(passes[2].startedAt).toISOString().slice(0, 19);
@@ -133,12 +113,6 @@ describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
       const { code, stderr } = await agent(["history", ...args]);
       expect(code).toBe(64);
       expect(stderr).toMatch(message);
-    });
-
-    it("a journal that cannot be read: 69, and says why", async () => {
-      const { code, stdout } = await agent(["history", "--journal", "/nowhere/at/all"]);
-      expect(code).toBe(69);
-      expect(stdout).toMatch(/^The journal in \/nowhere\/at\/all cannot be read: ENOENT/);
     });
 
     it("a state that cannot be understood: 69, and it is left as it is", async () => {
@@ -200,98 +174,12 @@ describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
     });
   });
 
-  describe("report", () => {
-    it("writes one page, atomically, and says so", async () => {
-      const dir = scratchDir();
-      const file = join(dir, "report.html");
-      writeFileSync(file, "the page before");
-      const { code, stdout, stderr } = await agent(["report", "--html", file]);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toMatch(/report\.html: written, [\d.]+ KiB\n$/);
-      expect(readdirSync(dir)).toEqual(["report.html"]);
-      const page = readFileSync(file, "utf8");
-      expect(page).toMatch(/^<!doctype html>/);
-      expect(page).toContain("recipes/node:22");
-      expect(page).toContain("it has a tag: tagged images are the cache");
-      expect(page).toContain("retention/ci-apps");
-      expect(page).toMatch(/a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app/);
-    });
-
-    it("to standard output is the page and nothing else", async () => {
-      const { code, stdout } = await agent(["report", "--html", "-"]);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
-    });
-
-    it("of an engine that cannot be asked is made all the same, and says so: 69", async () => {
-      const { code, stdout } = await agent(["report", "--html", "-"], {
-        engine: { socketPath: join(host.dir, "absent.sock") },
-      });
-      expect(code).toBe(69);
-      expect(stdout).toMatch(/The engine could not be asked: [^<]*ENOENT/);
-      expect(stdout).toContain("Disk usage of");
-      expect(stdout).toMatch(/a CI run is live/);
-    });
-
-    it("from a saved journal", async () => {
-      const file = join(scratchDir(), "saved");
-      writeFileSync(file, log);
-      const { code, stdout } = await agent(["report", "--html", "-", "--journal", file]);
-      expect(code).toBe(0);
-      expect(stdout).toContain(`4 passes since`);
-      expect(stdout).toContain("the journal in ");
-    });
-
-    it.each([
-      ["without a file", ["report"], /--html FILE/],
-      ["with an empty name", ["report", "--html", ""], /--html: expected a file/],
-      [
-        "into a folder that is not there",
-        ["report", "--html", "/nowhere/x.html"],
-        /\/nowhere\/x\.html: ENOENT/,
-      ],
-    ])("%s is wrong usage: 64", async (_, args, message) => {
-      const { code, stderr } = await agent(args);
-      expect(code).toBe(64);
-      expect(stderr).toMatch(message);
-    });
-
-    it.skipIf(process.getuid?.() !== 0)(
-      "leaves nothing behind where the page cannot be put in place",
-      async () => {
-        const dir = scratchDir();
-        mkdirSync(join(dir, "report.html"));
-        writeFileSync(join(dir, "report.html", "x"), "");
-        chmodSync(dir, 0o755);
-        const { code } = await agent(["report", "--html", join(dir, "report.html")]);
-        expect(code).toBe(64);
-        expect(readdirSync(dir)).toEqual(["report.html"]);
-      },
-    );
-  });
-
   /** They outlive their service by some seconds, and count as live as long as they do. */
   async function tasksGone(): Promise<void> {
     const filters = { label: ["com.docker.swarm.service.name"] };
     await vi.waitUntil(async () => (await host.docker.listContainers({ filters })).length === 0, {
       timeout: 30_000,
       interval: 100,
-    });
-  }
-
-  function piped(text: string, args: readonly string[]): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [BUNDLE, ...args, "--state-dir", scratchDir()], {
-        env: { PATH: process.env.PATH ?? "" },
-        stdio: ["pipe", "pipe", "inherit"],
-      });
-      let out = "";
-      child.stdout.on("data", (part: Buffer) => {
-        out += part.toString();
-      });
-      child.once("error", reject);
-      child.once("close", () => resolve(out));
-      child.stdin.end(text);
     });
   }
 

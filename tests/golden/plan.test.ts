@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { LIVE_STATES } from "../../agent/engine/reader.ts";
 import { known } from "../../agent/facts.ts";
-import { observeCandidates } from "../../agent/observe.ts";
+import { observeCandidates } from "../../agent/observe/candidates.ts";
 import { makePlan } from "../../agent/plan/index.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
 import { violations } from "../unit/plan/invariants.ts";

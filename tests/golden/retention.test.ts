@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import { EngineError } from "../../agent/engine/errors.ts";
 import type { EngineReader } from "../../agent/engine/reader.ts";
 import type { ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
-import { observeRuled } from "../../agent/observe-rules.ts";
+import { observeRuled } from "../../agent/observe/ruled.ts";
+import { idleRules, rulesOf } from "../../agent/pass/rules.ts";
 import { makePlan } from "../../agent/plan/index.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
-import { idleRules, rulesOf } from "../../agent/rules.ts";
 import { parseDuration } from "../../agent/units.ts";
 import { violationsOfRules } from "../unit/plan/rule-invariants.ts";
 import {

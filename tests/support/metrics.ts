@@ -1,5 +1,5 @@
-import { type MeasuredPass, renderMetrics } from "../../agent/audit/metrics.ts";
-import { addToTotals, NO_TOTALS } from "../../agent/audit/totals.ts";
+import { type MeasuredPass, renderMetrics } from "../../agent/metrics/metrics.ts";
+import { addToTotals, NO_TOTALS } from "../../agent/state/totals.ts";
 import { filesystem, finished, GiB, NOW, settingsOf } from "../unit/support.ts";
 
 /** A text in which every family is there that ever can be. */

@@ -7,7 +7,7 @@
 import { cpSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fromJournalEntry } from "../../agent/audit/record.ts";
+import { fromJournalEntry } from "../support/audit-record.ts";
 import { bothMissing, evaluate, type Missing, nixMissing, title } from "../support/nix.ts";
 import {
   codeBlocks,

@@ -66,10 +66,9 @@ type Rule = (files: readonly Parsed[]) => string[];
 
 const PURE_FOLDERS = ["agent/gates/", "agent/plan/"];
 const PURE_HELPERS = [
-  "agent/labels.ts",
   "agent/units.ts",
   "agent/facts.ts",
-  "agent/observation.ts",
+  "agent/gates/observation.ts",
   "agent/settings/labels.ts",
   "agent/settings/globs.ts",
 ];
@@ -97,9 +96,12 @@ const onlyActAndPassNameTheWriter: Rule = (files) =>
     .filter(
       ({ path }) =>
         !path.startsWith("agent/act/") &&
-        !["agent/course.ts", "agent/pass.ts", "agent/cli/context.ts", "agent/snapshots/ports.ts"].includes(
-          path,
-        ),
+        ![
+          "agent/pass/context.ts",
+          "agent/pass/pass.ts",
+          "agent/cli/context.ts",
+          "agent/snapshots/ports.ts",
+        ].includes(path),
     )
     .map(({ path }) => `${path} names the writer`);
 
@@ -110,10 +112,10 @@ const oneHome =
       .filter(({ path, all }) => path !== home && all.some((name) => name.split("/")[0] === library))
       .map(({ path }) => `${path} imports ${library}`);
 
-/** A file of its own in the bundle, which is loaded where metrics are wanted (agent/audit/textfile.ts). */
+/** A file of its own in the bundle, which is loaded where metrics are wanted (agent/metrics/textfile.ts). */
 const metricsAreApart: Rule = (files) =>
   files
-    .filter(({ values }) => values.includes("agent/audit/metrics.ts"))
+    .filter(({ values }) => values.includes("agent/metrics/metrics.ts"))
     .map(({ path }) => `${path} loads the metrics`);
 
 const theLabelGuardIsPure: Rule = (files) =>
@@ -179,10 +181,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   "only act, the pass, the snapshots' ports and the composition name the writer's type":
     onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
-  "pino is imported by the journal alone": oneHome("pino", "agent/audit/journal.ts"),
-  "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/history/ticks.ts"),
+  "pino is imported by the journal alone": oneHome("pino", "agent/log/journal.ts"),
+  "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/cli/ticks.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
-  "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/audit/metrics.ts"),
+  "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/metrics/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
   "dockerfile-ast is imported by the label guard's reader alone": oneHome(
     "dockerfile-ast",
@@ -225,17 +227,17 @@ describe("the house", () => {
   it("was understood: the homes do import what lives there, and the front does reach the state", () => {
     const valuesOf = (path: string) => agent.find((file) => file.path === path)?.values;
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
-    expect(valuesOf("agent/audit/journal.ts")).toContain("pino");
+    expect(valuesOf("agent/log/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
-    expect(valuesOf("agent/audit/metrics.ts")).toContain("prom-client");
+    expect(valuesOf("agent/metrics/metrics.ts")).toContain("prom-client");
     // Nor do they bring the settings' schema along: that is in the front already.
-    expect([...reach(agent, "agent/audit/metrics.ts")]).not.toContain("valibot");
+    expect([...reach(agent, "agent/metrics/metrics.ts")]).not.toContain("valibot");
     expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
-    expect(valuesOf("agent/history/ticks.ts")).toContain("d3-time");
+    expect(valuesOf("agent/cli/ticks.ts")).toContain("d3-time");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
     expect([...reach(agent, "agent/main.ts")]).toEqual(
-      expect.arrayContaining(["agent/audit/state.ts", "valibot"]),
+      expect.arrayContaining(["agent/state/state.ts", "valibot"]),
     );
     expect([...reach(agent, "agent/cli/index.ts")]).toEqual(expect.arrayContaining(HEAVY));
   });
@@ -308,12 +310,12 @@ describe("the rules themselves see what breaks them", () => {
     ],
     [
       "a second importer of pino",
-      oneHome("pino", "agent/audit/journal.ts"),
+      oneHome("pino", "agent/log/journal.ts"),
       bad("audit", 'const pino = require("pino"); pino();'),
     ],
     [
       "a second importer of prom-client",
-      oneHome("prom-client", "agent/audit/metrics.ts"),
+      oneHome("prom-client", "agent/metrics/metrics.ts"),
       bad("audit", 'import { Gauge } from "prom-client"; new Gauge({ name: "a", help: "b" });'),
     ],
     [

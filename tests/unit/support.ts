@@ -1,9 +1,9 @@
-import type { FilesystemReport, PassFinished } from "../../agent/audit/events.ts";
 import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
-import type { Observation } from "../../agent/observation.ts";
-import type { Scope } from "../../agent/observe.ts";
-import { NOTHING_RULED } from "../../agent/observe-rules.ts";
+import type { Observation } from "../../agent/gates/observation.ts";
+import type { FilesystemReport, PassFinished } from "../../agent/log/events.ts";
+import type { Scope } from "../../agent/observe/candidates.ts";
+import { NOTHING_RULED } from "../../agent/observe/ruled.ts";
 import type { Candidates, Remembered } from "../../agent/plan/index.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import type { Settings } from "../../agent/settings/settings.ts";

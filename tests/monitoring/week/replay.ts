@@ -5,15 +5,15 @@
 
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import type { ObjectCount, PassFinished, RuleReport } from "../../../agent/audit/events.ts";
-import { renderMetrics } from "../../../agent/audit/metrics.ts";
-import { EMPTY_STATE, type State } from "../../../agent/audit/state.ts";
-import { addToTotals } from "../../../agent/audit/totals.ts";
 import { known } from "../../../agent/facts.ts";
 import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
 import type { GateName } from "../../../agent/gates/verdict.ts";
 import type { Filesystem } from "../../../agent/host/disk.ts";
-import { belowWatermark, nextDeferrals, reported } from "../../../agent/pressure.ts";
+import type { ObjectCount, PassFinished, RuleReport } from "../../../agent/log/events.ts";
+import { renderMetrics } from "../../../agent/metrics/metrics.ts";
+import { belowWatermark, nextDeferrals, reported } from "../../../agent/pass/pressure.ts";
+import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
+import { addToTotals } from "../../../agent/state/totals.ts";
 import { parseExposition, type Series } from "../../support/exposition.ts";
 import { GiB, HOUR, settingsOf } from "../../unit/support.ts";
 

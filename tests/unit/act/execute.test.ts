@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { execute } from "../../../agent/act/execute.ts";
 import type { ActPorts } from "../../../agent/act/ports.ts";
 import { Tally } from "../../../agent/act/tally.ts";
-import type { AuditEvent } from "../../../agent/audit/events.ts";
 import { EngineError, type EngineErrorKind } from "../../../agent/engine/errors.ts";
 import type { EngineReader } from "../../../agent/engine/reader.ts";
 import type { CacheRecord, ContainerDetail, ImageDetail } from "../../../agent/engine/types.ts";
 import type { EngineWriter } from "../../../agent/engine/writer.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
+import type { AuditEvent } from "../../../agent/log/events.ts";
 import { makePlan } from "../../../agent/plan/index.ts";
 import {
   ago,

@@ -15,11 +15,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AuditEvent } from "../../../agent/audit/events.ts";
 import { applyRegistries } from "../../../agent/auth/apply.ts";
 import { parseRegistries } from "../../../agent/auth/registries.ts";
 import { HUB } from "../../../agent/auth/servers.ts";
 import { Exit } from "../../../agent/exit.ts";
+import type { AuditEvent } from "../../../agent/log/events.ts";
 
 const SECRET = "dckr_pat_Zm9vYmFy+/=ä";
 const root = process.getuid?.() === 0;

@@ -1,9 +1,9 @@
 import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
 import { historyDocument, historyScreen } from "../../../agent/cli/history.ts";
-import { type History, skippedText } from "../../../agent/cli/past.ts";
+import type { History } from "../../../agent/cli/past.ts";
 import { screenOf, wrap } from "../../../agent/cli/screen.ts";
-import { disk, pass, week } from "../history/support.ts";
+import { disk, pass, week } from "../past-passes.ts";
 import { NOW } from "../support.ts";
 
 const PLAIN = pc.createColors(false);
@@ -18,7 +18,6 @@ const history = (changes: Partial<History> = {}): History => ({
   passes: week(),
   source: "the state in /var/lib/ci-docker-prune",
   since: null,
-  skipped: null,
   unreadable: null,
   ...changes,
 });
@@ -52,14 +51,6 @@ describe("the screen of history", () => {
   it("says why a source cannot be read, and nothing of passes", () => {
     expect(screen({ passes: [], unreadable: "EACCES\u001b" })).toBe(
       "The state in /var/lib/ci-docker-prune cannot be read: EACCES\\u001b",
-    );
-  });
-
-  it("counts what was skipped, and not what is other people's", () => {
-    const none = { invalid: 0, tooLong: 0, withoutMessage: 0, others: 9, notUnderstood: 0, tooMany: 0 };
-    expect(skippedText(none)).toBeNull();
-    expect(screen({ skipped: { ...none, invalid: 3, withoutMessage: 1 } })).toMatch(
-      /\nSkipped lines: 3 cut off or not JSON, 1 without their message \(journalctl wants --all\)\.$/,
     );
   });
 

@@ -1,15 +1,15 @@
 import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { PassRecord } from "../../../agent/audit/state.ts";
 import { statusDocument } from "../../../agent/cli/status.ts";
 import { gateWords, type StatusFacts, statusScreen } from "../../../agent/cli/status-screen.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
 import type { Filesystem } from "../../../agent/host/disk.ts";
+import type { PlanPreview } from "../../../agent/pass/preview.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
-import type { PlanPreview } from "../../../agent/preview.ts";
-import { pass, week } from "../history/support.ts";
+import type { PassRecord } from "../../../agent/state/state.ts";
+import { pass, week } from "../past-passes.ts";
 import { ago, DAY, filesystem, GiB, HOUR, imageId, NOW, settingsOf } from "../support.ts";
 
 const PLAIN = pc.createColors(false);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Service, ServiceMode } from "../../../agent/engine/types.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { busyServices, busyWhy, converging } from "../../../agent/gates/converging.ts";
-import type { Observation } from "../../../agent/observation.ts";
+import type { Observation } from "../../../agent/gates/observation.ts";
 import { ago, container, DAY, HOUR, hexId, NOW, observation, service, settingsOf } from "../support.ts";
 
 const DEFAULTS = settingsOf({}).convergence;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ContainerSummary } from "../../../agent/engine/types.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { liveRun, runRules } from "../../../agent/gates/live-run.ts";
-import type { Observation } from "../../../agent/observation.ts";
+import type { Observation } from "../../../agent/gates/observation.ts";
 import { ago, container, DAY, HOUR, hexId, NOW, observation, service, settingsOf } from "../support.ts";
 
 const UNTIL = DAY;

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
-import { NOTHING_RULED } from "../../../agent/observe-rules.ts";
+import { NOTHING_RULED } from "../../../agent/observe/ruled.ts";
+import { rulesOf } from "../../../agent/pass/rules.ts";
 import { layerSizes, type Measured } from "../../../agent/plan/footprint.ts";
 import { makePlan, type Ruled } from "../../../agent/plan/index.ts";
 import { claim, sizeOfFamily } from "../../../agent/plan/retention.ts";
 import { parseReference, userOf } from "../../../agent/plan/usage.ts";
-import { rulesOf } from "../../../agent/rules.ts";
 import {
   container,
   DAY,

@@ -1,4 +1,4 @@
-import type { Rules } from "../../../agent/observe-rules.ts";
+import type { Rules } from "../../../agent/observe/ruled.ts";
 import type { Remembered, Ruled } from "../../../agent/plan/index.ts";
 import type { Judged, Plan } from "../../../agent/plan/plan.ts";
 import type { Member } from "../../../agent/plan/retention.ts";

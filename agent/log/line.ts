@@ -1,0 +1,98 @@
+import { fstatSync } from "node:fs";
+import { visible, visibleDeep } from "../text.ts";
+import type { AuditEvent, Level } from "./events.ts";
+import { journalSentence } from "./sentence.ts";
+
+/** Between the sentence and the object of a journal entry. Neither holds one: text.ts, JSON.stringify. */
+export const SEPARATOR = "\t";
+
+/** syslog priorities, which journald reads from a `<N>` at the start of a line (sd-daemon(3)). */
+const PRIORITY: Readonly<Record<Level, number>> = { info: 6, warn: 4, error: 3 };
+/** "Normal, but significant". */
+const NOTICE = 5;
+
+const CHANGES: readonly AuditEvent["event"][] = [
+  "object.removed",
+  "object.untagged",
+  "container.stopped",
+  "auth.applied",
+];
+
+/**
+ * `-p notice` is then what a host's owner asks for in the morning: what changed here, what each pass came to, and all
+ * that went wrong. Pure.
+ */
+export function priority({ event, level, fields }: AuditEvent): number {
+  if (level !== "info") return PRIORITY[level];
+  const cameToSomething = event === "pass.finished" && fields.outcome !== "below-watermark";
+  return CHANGES.includes(event) || cameToSomething ? NOTICE : PRIORITY.info;
+}
+
+/**
+ * An event with every text in it made safe to show and, for the journal, of a length that journald takes as one entry.
+ * Pure.
+ */
+export function safe(event: AuditEvent, inJournal: boolean): AuditEvent {
+  const fields = visibleDeep(event.fields) as AuditEvent["fields"];
+  return { ...event, fields: inJournal ? fitting(fields) : fields };
+}
+
+/**
+ * One event as the line that journal.ts would write through pino: for the quiet pass, which writes one line and would
+ * spend a fifth of its time on loading pino. A test holds the two against each other. Pure.
+ * @param time milliseconds
+ */
+export function auditLine(event: AuditEvent, pass: string, time: number, inJournal = false): string {
+  const shown = safe(event, inJournal);
+  const { level, event: name, fields, msg } = shown;
+  const facts = { level, time: new Date(time).toISOString(), pass, event: name, ...fields, msg };
+  const object = `${JSON.stringify(facts)}\n`;
+  return inJournal ? journalLine(shown, object) : object;
+}
+
+/** A safe event as an entry of the journal: docs/decisions/0008-journal-lines.md. Pure. @param object with line end */
+export function journalLine(event: AuditEvent, object: string): string {
+  return `<${priority(event)}>${journalSentence(event)}${SEPARATOR}${object}`;
+}
+
+/**
+ * Bytes of the fields as JSON. journald cuts a line after 48 KiB (LineMax= of journald.conf(5)), and what it cuts off
+ * is an entry of its own, at another priority; the sentence is never longer than the fields that it is made of.
+ */
+const MOST = 20_000;
+
+/** The same where it fits; else with long texts and lists cut, and `cut` naming the fields that were. Pure. */
+function fitting(fields: AuditEvent["fields"]): AuditEvent["fields"] {
+  const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  let fitted = fields;
+  for (let most = 4096; size(fitted) > MOST && most > 0; most >>= 1) {
+    const shorter = Object.entries(fields).map(([key, value]) => [key, shortened(value, most)] as const);
+    const cut = shorter.filter(([key, value]) => size(value) !== size(fields[key])).map(([key]) => key);
+    fitted = { ...Object.fromEntries(shorter), cut };
+  }
+  return fitted;
+}
+
+/** @param most characters of a text; of a list, a 32nd of that many entries */
+function shortened(value: unknown, most: number): unknown {
+  if (typeof value === "string") {
+    // Again made safe: the cut may go through a pair of surrogates.
+    return value.length <= most ? value : `${visible(value.slice(0, most))}… (${value.length} characters)`;
+  }
+  if (Array.isArray(value)) {
+    return value.slice(0, Math.max(1, most >> 5)).map((inner) => shortened(inner, most));
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shortened(inner, most)]));
+}
+
+/** systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream, to be compared with our own stdout's. */
+export function journalListens(journalStream: string | undefined): boolean {
+  if (journalStream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(1, { bigint: true });
+    return journalStream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,50 @@
+import { colours } from "../colours.ts";
+import { visibleDeep } from "../text.ts";
+import type { AuditEvent } from "./events.ts";
+import type { Journal } from "./journal.ts";
+import { bar, describeFilesystem, type Look, sentence as sentenceIn } from "./sentence.ts";
+
+/** The same events as sentences for a person, with a progress line while objects are removed. */
+export interface PlainJournal extends Journal {
+  progress(done: number, total: number): void;
+}
+
+/** @param onBroken called when `out` can no longer be written: an unlogged pass must not go on */
+export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) => void): PlainJournal {
+  let shown = "";
+  out.on("error", onBroken);
+  const clear = () => {
+    if (shown !== "") out.write("\r\u001b[K");
+    shown = "";
+  };
+  return {
+    emit(event) {
+      clear();
+      out.write(`${sentence({ ...event, fields: visibleDeep(event.fields) as AuditEvent["fields"] })}\n`);
+    },
+    progress(done, total) {
+      if (out.isTTY !== true) return;
+      clear();
+      if (done < total) {
+        shown = colours.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
+        out.write(shown);
+      }
+    },
+  };
+}
+
+const TERMINAL: Look = {
+  pc: colours,
+  mark: (sign, colour) => `${colours[colour](sign)} `,
+  verdicts: {
+    open: `${colours.green("✓")} `,
+    closed: `${colours.yellow("■")} `,
+    unknown: `${colours.red("?")} `,
+  },
+  filesystem: describeFilesystem,
+};
+
+/** One event, already made safe to show, as one or more lines for a terminal. */
+export function sentence(event: AuditEvent, look: Look = TERMINAL): string {
+  return sentenceIn(event, look);
+}

@@ -1,0 +1,155 @@
+import type { EngineReader } from "../engine/reader.ts";
+import type { Task } from "../engine/types.ts";
+import { unknown } from "../facts.ts";
+import { type BusyService, busyServices, converging } from "../gates/converging.ts";
+import { liveRun, type RunRules, runRules } from "../gates/live-run.ts";
+import type { Observation } from "../gates/observation.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type Sightings, sinceOf, stillSeen } from "../state/sightings.ts";
+import { ask, type Engine, observe } from "./candidates.ts";
+
+/** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
+const MAX_GAP = 25 * 3_600_000;
+
+/** A task in one of these states has not run anything yet. */
+const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
+
+/**
+ * The short loop `observe → gates` that a pass goes round before it starts and between its steps: is a run live, does
+ * a service converge? It remembers since when each service has been busy, over looks and (by the state) over passes.
+ */
+export class Gatekeeper {
+  readonly #reader: EngineReader;
+  #engine: Engine;
+  readonly #settings: Settings;
+  readonly #clock: Clock;
+  readonly #rules: RunRules;
+  #busy: Sightings;
+  #busyNow: readonly BusyService[] = [];
+  #seen: Pick<Observation, "live" | "services"> = {
+    live: unknown("the containers", "not looked at yet"),
+    services: unknown("the services", "not looked at yet"),
+  };
+  #askedAt = 0;
+
+  constructor(reader: EngineReader, engine: Engine, settings: Settings, clock: Clock, busy: Sightings) {
+    this.#reader = reader;
+    this.#engine = engine;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#rules = runRules(settings.liveRuns);
+    this.#busy = busy;
+  }
+
+  /** For the next pass. */
+  get busy(): Sightings {
+    return this.#busy;
+  }
+
+  /** Services stuck for longer than `convergence.ignoreStuckAfter`: they no longer block, but are named. */
+  get ignored(): readonly BusyService[] {
+    const limit = this.#settings.convergence.ignoreStuckAfter;
+    return limit === null ? [] : this.#busyNow.filter(({ busySeconds }) => busySeconds > limit);
+  }
+
+  /** Of the last look: the containers that run or are about to, and the services. */
+  get seen(): Pick<Observation, "live" | "services"> {
+    return this.#seen;
+  }
+
+  /** When that look was, by the clock's `elapsed`. */
+  get askedAt(): number {
+    return this.#askedAt;
+  }
+
+  /** One look. Both verdicts, in order. */
+  async look(): Promise<readonly Verdict[]> {
+    const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
+    this.#askedAt = this.#clock.elapsed();
+    const now = this.#clock.now();
+    const busySince = await this.#remember(observation, now);
+    this.#seen = observation;
+    const { prune, convergence } = this.#settings;
+    return [
+      liveRun(this.#rules, observation, prune.until, now),
+      converging(convergence, observation, busySince, now),
+    ];
+  }
+
+  /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */
+  async lookAgain(): Promise<readonly Verdict[]> {
+    const info = await ask("the engine", () => this.#reader.info());
+    if (!info.known) return [unclear(info.reason)];
+    // A manager that shuts down says so for some seconds, on connections that are open (20.10): its swarm lives on.
+    if (info.value.swarm.role === "none" && this.#engine.info.swarm.role !== "none")
+      return [unclear("this engine was part of a swarm, and says that it is not any more")];
+    this.#engine = { ...this.#engine, info: info.value };
+    return this.look();
+  }
+
+  /**
+   * Quiet twice in a row: a service may look settled for a moment between two updates, or for 0.2 s after one was
+   * asked for. Without a swarm nothing converges, and one look says it all.
+   */
+  async lookTwice(signal: AbortSignal): Promise<readonly Verdict[]> {
+    const first = await this.look();
+    if (firstNotOpen(first) !== null || this.#engine.info.swarm.role === "none") return first;
+    await this.#clock.sleep(this.#settings.convergence.settle, signal);
+    return this.look();
+  }
+
+  /** Since when each service has been busy, in milliseconds by its id. */
+  async #remember(observation: Observation, now: number): Promise<Readonly<Record<string, number>>> {
+    const { services, failingGlobals } = observation;
+    if (!services.known || !failingGlobals.known) return {};
+    const judge = (since: Readonly<Record<string, number>>) =>
+      busyServices(services.value, failingGlobals.value, since, now);
+    this.#busy = stillSeen(
+      this.#busy,
+      judge({}).map(({ id }) => id),
+      MAX_GAP,
+      now,
+    );
+    let since = sinceOf(this.#busy);
+    this.#busyNow = judge(since);
+    const stuck = this.ignored.map(({ id }) => id);
+    if (stuck.length > 0) {
+      since = { ...since, ...(await this.#lastRan(stuck, since, now)) };
+      this.#busyNow = judge(since);
+    }
+    return since;
+  }
+
+  /**
+   * Two looks are no proof of what lay between them. A task that has run since a service was first seen stuck says
+   * that it was not: its clock starts anew from there; and from now where the tasks cannot be read.
+   */
+  async #lastRan(
+    ids: readonly string[],
+    since: Readonly<Record<string, number>>,
+    now: number,
+  ): Promise<Readonly<Record<string, number>>> {
+    const tasks = await ask("the tasks of stuck services", () => this.#reader.tasks(ids, []));
+    return Object.fromEntries(
+      ids.map((id) => {
+        if (!tasks.known) return [id, now];
+        const ran = tasks.value
+          .filter((task) => task.serviceId === id && hasRun(task))
+          .map(({ at }) => at ?? now);
+        return [id, Math.max(since[id] ?? now, ...ran)];
+      }),
+    );
+  }
+}
+
+/** A task whose image cannot be had is rejected; so is one that ran on a node that no longer meets a constraint. */
+const hasRun = ({ state, hadContainer }: Task) =>
+  state === "rejected" ? hadContainer : !NOT_YET.includes(state);
+
+const unclear = (reason: string): Verdict => ({ gate: "converging", verdict: "unknown", reason, facts: {} });
+
+export function firstNotOpen(verdicts: readonly Verdict[]): Verdict | null {
+  return verdicts.find(({ verdict }) => verdict !== "open") ?? null;
+}

@@ -1,0 +1,126 @@
+import { Exit } from "../exit.ts";
+import type { Fact } from "../facts.ts";
+import { diskPressure, markPercent } from "../gates/disk-pressure.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import { type Filesystem, readFilesystems } from "../host/disk.ts";
+import type { FilesystemReport, PassFinished } from "../log/events.ts";
+import type { Settings } from "../settings/settings.ts";
+import { NO_DEFERRALS, type PassRecord, type State } from "../state/state.ts";
+
+/** The cheap half of a pass: on most hosts, most of the time, all of it. Needs no engine. */
+export interface Pressure {
+  readonly filesystems: readonly Fact<Filesystem>[];
+  readonly verdict: Verdict;
+}
+
+/** @param engineRoot where the engine said it keeps its data, now or in an earlier pass; watched where it exists */
+export async function readPressure(settings: Settings["disk"], engineRoot: string | null): Promise<Pressure> {
+  const paths = engineRoot === null ? settings.paths : [...settings.paths, engineRoot];
+  const named = new Set(settings.pathsNamed ? settings.paths : []);
+  const filesystems = await readFilesystems(paths, (path) => named.has(path));
+  return { filesystems, verdict: diskPressure(settings, filesystems) };
+}
+
+/** This path is among those whose filesystem was looked at. Pure. */
+export function watches({ filesystems }: Pressure, path: string): boolean {
+  return readable(filesystems).some(({ paths }) => paths.includes(path));
+}
+
+export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
+  return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
+}
+
+/** The filesystems that could be read, for the report. Pure. @param before the look at the start, where that was another */
+export function reported(
+  pressure: Pressure,
+  settings: Settings["disk"],
+  before?: Pressure,
+): FilesystemReport[] {
+  const earlier = new Map(readable(before?.filesystems ?? []).map((was) => [was.device, was]));
+  return readable(pressure.filesystems).map((filesystem) => {
+    const was = earlier.get(filesystem.device);
+    const marks = {
+      highWatermarkPercent: markPercent(filesystem, settings.highWatermark),
+      ...(settings.lowWatermark === null
+        ? {}
+        : { lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark) }),
+    };
+    if (was === undefined) return { ...filesystem, ...marks };
+    const { usedPercent, availableBytes, inodesUsedPercent } = was;
+    return { ...filesystem, ...marks, before: { usedPercent, availableBytes, inodesUsedPercent } };
+  });
+}
+
+/** The whole report of a pass that found no pressure: one line. Pure. */
+export function belowWatermark(
+  pressure: Pressure,
+  settings: Settings["disk"],
+  durationSeconds: number,
+): PassFinished {
+  return {
+    outcome: "below-watermark",
+    exitCode: Exit.ok,
+    reason: pressure.verdict.reason,
+    freedBytes: 0,
+    claimedBytes: 0,
+    durationSeconds,
+    filesystems: reported(pressure, settings),
+    removed: { container: 0, image: 0, "build-cache": 0 },
+    removedBytes: { container: 0, image: 0, "build-cache": 0 },
+    kept: 0,
+    gone: 0,
+    failed: 0,
+    objects: [],
+    rules: [],
+    deferralsInARow: 0,
+    deferredForSeconds: null,
+    engineRequests: 0,
+    gate: "disk-pressure",
+  };
+}
+
+/** What the state keeps of a finished pass. Pure. */
+export function toRecord(pass: string, startedAt: number, finished: PassFinished): PassRecord {
+  return {
+    pass,
+    startedAt,
+    durationSeconds: finished.durationSeconds,
+    outcome: finished.outcome,
+    exitCode: finished.exitCode,
+    reason: finished.reason,
+    gate: finished.gate,
+    filesystems: finished.filesystems.map((filesystem) => ({
+      path: filesystem.paths[0] ?? "?",
+      usedPercent: filesystem.usedPercent,
+      availableBytes: filesystem.availableBytes,
+      totalBytes: filesystem.totalBytes,
+      inodesUsedPercent: filesystem.inodesUsedPercent,
+      highWatermarkPercent: filesystem.highWatermarkPercent,
+      ...(filesystem.lowWatermarkPercent === undefined
+        ? {}
+        : { lowWatermarkPercent: filesystem.lowWatermarkPercent }),
+      ...(filesystem.before === undefined ? {} : { before: filesystem.before }),
+    })),
+    freedBytes: finished.freedBytes,
+    claimedBytes: finished.claimedBytes,
+    removed: finished.removed,
+    removedBytes: finished.removedBytes,
+    kept: finished.kept,
+    failed: finished.failed,
+    objects: finished.objects,
+    rules: finished.rules,
+  };
+}
+
+/** How the deferrals in a row go on after this pass. Pure. */
+export function nextDeferrals(
+  state: State,
+  outcome: PassFinished["outcome"],
+  startedAt: number,
+): State["deferrals"] {
+  if (outcome === "deferred") {
+    return { count: state.deferrals.count + 1, since: state.deferrals.since ?? startedAt };
+  }
+  // A pass that could not look, or was stopped, says nothing about runs and services.
+  return ["failed", "incomplete", "dry-run"].includes(outcome) ? state.deferrals : NO_DEFERRALS;
+}

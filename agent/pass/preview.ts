@@ -1,0 +1,99 @@
+import type { EngineReader } from "../engine/reader.ts";
+import { type Fact, known, unknown } from "../facts.ts";
+import { lockGate } from "../gates/lock.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import { systemClock } from "../host/clock.ts";
+import { lockIsHeld } from "../host/lock.ts";
+import type { AuditEvent, RuleReport } from "../log/events.ts";
+import { type Engine, observeCandidates, observeEngine } from "../observe/candidates.ts";
+import { Gatekeeper } from "../observe/gatekeeper.ts";
+import { makePlan } from "../plan/index.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Settings } from "../settings/settings.ts";
+import { remember, sincesOf } from "../state/sightings.ts";
+import { loadState, type State } from "../state/state.ts";
+import { type Pressure, readPressure } from "./pressure.ts";
+import { idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
+
+export interface PreviewPorts {
+  readonly settings: Settings;
+  readonly reader: EngineReader;
+  readonly stateDir: string;
+  readonly lockFile: string;
+}
+
+/** What the gates say now: all four, in order, also those behind one that is not open. */
+export interface GatesPreview {
+  readonly state: State;
+  readonly pressure: Pressure;
+  readonly engine: Fact<Engine>;
+  readonly gates: readonly Verdict[];
+  /** `null` where the engine cannot be asked. */
+  readonly gatekeeper: Gatekeeper | null;
+}
+
+/** @param twice look at runs and services twice, as a pass does, instead of once */
+export async function previewGates(
+  { settings, stateDir, lockFile, reader }: PreviewPorts,
+  twice: boolean,
+): Promise<GatesPreview> {
+  const { state } = loadState(stateDir);
+  const engine = await observeEngine(reader);
+  const root = engine.known ? engine.value.info.rootDir : state.engineRoot;
+  const pressure = await readPressure(settings.disk, root);
+  const held = await lockIsHeld(lockFile);
+  const lock = lockGate(lockFile, held.known ? known(!held.value) : held);
+  const gates = [pressure.verdict, lock];
+  if (!engine.known) {
+    const blind = (gate: Verdict["gate"]): Verdict => ({
+      gate,
+      verdict: "unknown",
+      reason: engine.reason,
+      facts: {},
+    });
+    return {
+      state,
+      pressure,
+      engine,
+      gatekeeper: null,
+      gates: [...gates, blind("live-run"), blind("converging")],
+    };
+  }
+  const gatekeeper = new Gatekeeper(reader, engine.value, settings, systemClock, state.busy);
+  const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
+  return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
+}
+
+/** What a pass under pressure would remove now, whatever the gates say. */
+export interface PlanPreview {
+  readonly plan: Plan;
+  readonly rules: readonly RuleReport[];
+  /** Rules that name nothing, though they look as if they should; and size limits that cannot be judged. */
+  readonly idle: readonly AuditEvent[];
+}
+
+export async function previewPlan(
+  { settings, reader }: PreviewPorts,
+  { state, engine, gatekeeper }: GatesPreview,
+): Promise<Fact<PlanPreview>> {
+  if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
+  const now = systemClock.now();
+  const rules = rulesOf(settings, true);
+  const candidates = await observeCandidates(
+    reader,
+    engine.value,
+    settings,
+    { prune: true, rules, forecastCache: true },
+    gatekeeper.seen,
+    now,
+  );
+  if (!candidates.known) return candidates;
+  const { ruled } = candidates.value;
+  const remembered = remember(state, candidates.value, settings.prune, now);
+  const { plan } = makePlan(candidates.value, sincesOf(remembered), settings, now);
+  return known({
+    plan,
+    rules: reportRules(rules, ruled, null),
+    idle: [...idleRules(ruled), ...unmeasured(ruled)],
+  });
+}

@@ -1,0 +1,87 @@
+import type { Tally } from "../act/tally.ts";
+import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "../log/events.ts";
+import { inForce, type Rules } from "../observe/ruled.ts";
+import type { Ruled } from "../plan/index.ts";
+import { sizeOfFamily } from "../plan/retention.ts";
+import { matchingLabel } from "../settings/labels.ts";
+import { retentionRules } from "../settings/rules.ts";
+import type { Settings } from "../settings/settings.ts";
+
+/** The rules that a pass goes by. Pure. @param pressed without pressure, those that wait for it are not in force */
+export function rulesOf(settings: Settings, pressed: boolean): Rules {
+  return { retention: retentionRules(settings), orphans: settings.orphans, pressed };
+}
+
+export const anyInForce = (rules: Rules): boolean =>
+  [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));
+
+/** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
+export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): RuleReport[] {
+  const counted = (policy: string) => {
+    const { removed = 0, untagged = 0, failed = 0 } = tally?.ofPolicy(policy) ?? {};
+    return { removed: removed + untagged, failed };
+  };
+  const gone = new Set(tally?.removed.map(({ policy, id }) => `${policy} ${id}`));
+  return [
+    ...ruled.families.map(({ rule, members }) => {
+      const policy = `retention/${rule.name}`;
+      const left = members.filter(({ image }) => !gone.has(`${policy} ${image.id}`));
+      return {
+        list: "retention" as const,
+        name: rule.name,
+        matched: members.length,
+        ...counted(policy),
+        keptBytes: sizeOfFamily({ rule, members: left }, ruled.measured, members),
+      };
+    }),
+    ...rules.orphans
+      .filter((rule) => inForce(rules, rule))
+      .map(({ name }) => ({
+        list: "orphans" as const,
+        name,
+        matched: ruled.orphans.filter(({ rule }) => rule.name === name).length,
+        ...counted(`orphans/${name}`),
+        keptBytes: null,
+      })),
+  ];
+}
+
+/**
+ * A rule that asks for a label and names nothing, while what looks like its family piles up without it: images of its
+ * repositories, or the images of containers that carry the label (put on at run time, and on no image). Pure.
+ */
+export function idleRules({ families, users, lookalikes, named }: Ruled): AuditEvent[] {
+  return families.flatMap((family) => {
+    const { name, match } = family.rule;
+    if (match.labels.length === 0 || named.has(name)) return [];
+    const unlabelled = lookalikes.get(name) ?? [];
+    const containers = users.containers.filter(
+      ({ labels }) => matchingLabel(labels, match.labels) !== undefined,
+    );
+    if (unlabelled.length + containers.length === 0) return [];
+    return [
+      passIneffective({
+        cause: "rule-matches-nothing",
+        reason: `no image carries a label of the rule "${name}", while ${
+          unlabelled.length > 0 ? "images of its repositories" : "containers with it"
+        } are there: is the LABEL in the Dockerfile?`,
+        policy: `retention/${name}`,
+        labels: match.labels.map(({ text }) => text),
+        unlabelledImages: unlabelled.length,
+        unlabelledBytes: unlabelled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        labelledContainers: containers.length,
+      }),
+    ];
+  });
+}
+
+/** Size limits that nobody can judge, for want of one image: else they would be silent for as long as it lies there. */
+export function unmeasured({ measured }: Ruled): AuditEvent[] {
+  if (measured.unread === null) return [];
+  return [
+    factUnknown(
+      "the size of retention families",
+      `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`,
+    ),
+  ];
+}

@@ -1,0 +1,188 @@
+import type { ObjectKind } from "../plan/plan.ts";
+import { type Bytes, parseDuration } from "../units.ts";
+import type { PassRecord } from "./state.ts";
+
+/** One pass as the state keeps it. */
+export type PastPass = PassRecord;
+
+export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache"];
+
+/**
+ * Where history begins: `"7d"` before now, or a day or moment, `"2026-11-01"`, `"2026-11-01 03:00"` (in this machine's
+ * time zone) or `"2026-11-01T03:00:00Z"` -> milliseconds; `undefined` for anything else, or a moment to come.
+ */
+export function parseSince(text: string, now: number): number | undefined {
+  const seconds = parseDuration(text);
+  if (seconds !== undefined) return now - seconds * 1000;
+  const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const [, day, time = "00:00", zone = ""] = match;
+  const at = Date.parse(`${day}T${time}${zone}`);
+  // 02-31 is the 3rd of March to Date.parse, in some engines.
+  const real = new Date(Date.parse(`${day}T00:00Z`));
+  if (Number.isNaN(at) || Number.isNaN(real.getTime()) || !real.toISOString().startsWith(day ?? ""))
+    return undefined;
+  return at <= now ? at : undefined;
+}
+
+/** A clock or a file that is wrong beyond use: no chart has room for such a moment. */
+export function isPlausible(pass: PastPass): boolean {
+  return pass.startedAt > 0 && pass.durationSeconds >= 0 && endOf(pass) < LAST_MOMENT;
+}
+
+/** The year 3000. */
+const LAST_MOMENT = 32_503_680_000_000;
+
+/** Those that ended after this moment, oldest first. */
+export function passesSince(passes: readonly PastPass[], since: number | null): PastPass[] {
+  return passes
+    .filter((pass) => isPlausible(pass) && (since === null || endOf(pass) >= since))
+    .sort((a, b) => a.startedAt - b.startedAt);
+}
+
+export const endOf = ({ startedAt, durationSeconds }: PastPass): number => startedAt + durationSeconds * 1000;
+
+export interface Summary {
+  readonly passes: number;
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly outcomes: Readonly<Partial<Record<PastPass["outcome"], number>>>;
+  readonly removed: Readonly<Record<ObjectKind, number>>;
+  /** By the engine's own account; of the passes that told it by kind. */
+  readonly removedBytes: Readonly<Record<ObjectKind, Bytes>>;
+  /** Measured, over the passes that removed something. */
+  readonly freedBytes: Bytes;
+  readonly claimedBytes: Bytes;
+}
+
+export function summarize(passes: readonly PastPass[]): Summary {
+  const outcomes: Partial<Record<PastPass["outcome"], number>> = {};
+  for (const { outcome } of passes) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  const sum = (read: (pass: PastPass) => number | undefined) =>
+    passes.reduce((total, pass) => total + (read(pass) ?? 0), 0);
+  const byKind = (read: (pass: PastPass, kind: ObjectKind) => number | undefined) =>
+    Object.fromEntries(KINDS.map((kind) => [kind, sum((pass) => read(pass, kind))])) as Record<
+      ObjectKind,
+      number
+    >;
+  return {
+    passes: passes.length,
+    from: passes[0]?.startedAt ?? null,
+    to: passes.at(-1)?.startedAt ?? null,
+    outcomes,
+    removed: byKind(({ removed }, kind) => removed[kind]),
+    removedBytes: byKind(({ removedBytes }, kind) => removedBytes?.[kind]),
+    freedBytes: sum((pass) => (removedCount(pass) > 0 ? pass.freedBytes : 0)),
+    claimedBytes: sum(({ claimedBytes }) => claimedBytes),
+  };
+}
+
+export const removedCount = ({ removed }: Pick<PastPass, "removed">): number =>
+  Object.values(removed).reduce((sum, count) => sum + count, 0);
+
+/** What a pass came to, at a glance; the same five everywhere. */
+export type Mark = "removed" | "quiet" | "deferred" | "pressure" | "failed";
+
+export function markOf(pass: PastPass): Mark {
+  switch (pass.outcome) {
+    case "below-watermark":
+    case "dry-run":
+      return "quiet";
+    case "deferred":
+      return pass.exitCode === 0 ? "deferred" : "failed";
+    case "failed":
+      return "failed";
+    case "incomplete":
+      // Ended by a run that started is no failure.
+      return pass.exitCode === 0 ? (removedCount(pass) > 0 ? "removed" : "deferred") : "failed";
+    case "pressure-remains":
+      return "pressure";
+    default:
+      return pass.exitCode !== 0 ? "pressure" : removedCount(pass) > 0 ? "removed" : "quiet";
+  }
+}
+
+/** The reason tells what the outcome does not. */
+export const saysMore = ({ outcome }: PastPass): boolean =>
+  !["below-watermark", "pruned", "dry-run"].includes(outcome);
+
+/** A moment and how full the filesystem was. */
+export interface Point {
+  readonly at: number;
+  readonly percent: number;
+}
+
+/** One filesystem over time. */
+export interface Curve {
+  readonly path: string;
+  /** Unbroken stretches; between two of them passes are missing. */
+  readonly stretches: readonly (readonly Point[])[];
+  readonly marks: { readonly high: readonly Point[]; readonly low: readonly Point[] };
+  readonly inodes: readonly Point[];
+  readonly last: PastPass["filesystems"][number];
+}
+
+/** One curve a filesystem, the fullest now first. */
+export function curves(passes: readonly PastPass[]): Curve[] {
+  const paths = [...new Set(passes.flatMap(({ filesystems }) => filesystems.map(({ path }) => path)))];
+  return paths
+    .map((path) => curveOf(passes, path))
+    .sort((a, b) => b.last.usedPercent - a.last.usedPercent || (a.path < b.path ? -1 : 1));
+}
+
+function curveOf(passes: readonly PastPass[], path: string): Curve {
+  const looks = passes.flatMap((pass) => {
+    const filesystem = pass.filesystems.find((one) => one.path === path);
+    return filesystem === undefined ? [] : [{ pass, filesystem }];
+  });
+  const limit = gapLimit(looks.map(({ pass }) => pass.startedAt));
+  const stretches: Point[][] = [];
+  let before = 0;
+  for (const { pass, filesystem } of looks) {
+    if (stretches.length === 0 || pass.startedAt - before > limit) stretches.push([]);
+    before = pass.startedAt;
+    const { before: start } = filesystem;
+    const points = start === undefined ? [] : [{ at: pass.startedAt, percent: start.usedPercent }];
+    const end = start === undefined ? pass.startedAt : endOf(pass);
+    stretches.at(-1)?.push(...points, { at: end, percent: filesystem.usedPercent });
+  }
+  const steps = (read: (filesystem: PastPass["filesystems"][number]) => number | undefined) =>
+    looks.flatMap(({ pass, filesystem }) => {
+      const percent = read(filesystem);
+      return percent === undefined ? [] : [{ at: pass.startedAt, percent }];
+    });
+  return {
+    path,
+    stretches,
+    marks: {
+      high: steps(({ highWatermarkPercent }) => highWatermarkPercent),
+      low: steps(({ lowWatermarkPercent }) => lowWatermarkPercent),
+    },
+    inodes: steps(({ inodesUsedPercent }) => inodesUsedPercent ?? undefined),
+    // There is one: the path comes from a pass.
+    last: (looks.at(-1) as (typeof looks)[number]).filesystem,
+  };
+}
+
+/**
+ * Passes that lie farther apart than this have others missing between them: two and a half times what all but the
+ * widest tenth of the distances stay below (some passes are started by hand, minutes apart).
+ */
+export function gapLimit(times: readonly number[]): number {
+  const distances = times
+    .slice(1)
+    .map((time, index) => time - (times[index] ?? time))
+    .sort((a, b) => a - b);
+  const usual = distances[Math.floor(0.9 * (distances.length - 1))];
+  return usual === undefined || distances.length < 2 ? Number.POSITIVE_INFINITY : 2.5 * usual;
+}
+
+/** The value that held at this moment: that of the last step before it, or of the first. */
+export function stepAt(steps: readonly Point[], at: number): number | null {
+  let value = steps[0]?.percent ?? null;
+  for (const step of steps) {
+    if (step.at > at) break;
+    value = step.percent;
+  }
+  return value;
+}

@@ -1,0 +1,122 @@
+import type { ContainerSummary, ImageSummary } from "../engine/types.ts";
+import { isDangling } from "../plan/images.ts";
+import type { Candidates, Remembered, Ruled } from "../plan/index.ts";
+import { isUndated } from "../plan/retention.ts";
+import { userOf } from "../plan/usage.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Seconds } from "../units.ts";
+import type { State } from "./state.ts";
+
+/** Something seen in one listing after the other. Milliseconds. */
+export interface Sighting {
+  readonly since: number;
+  readonly lastSeen: number;
+}
+
+/** By id. */
+export type Sightings = Readonly<Record<string, Sighting>>;
+
+/**
+ * The sightings of what is there now. A gap that is too long, or a clock that went back, starts one anew. Pure.
+ * @param maxGap milliseconds between two listings that still count as one stretch
+ * @param now milliseconds
+ */
+export function stillSeen(before: Sightings, ids: readonly string[], maxGap: number, now: number): Sightings {
+  return Object.fromEntries(
+    ids.map((id) => {
+      const seen = Object.hasOwn(before, id) ? before[id] : undefined;
+      const goesOn =
+        seen !== undefined &&
+        seen.since <= seen.lastSeen &&
+        seen.lastSeen <= now &&
+        now - seen.lastSeen <= maxGap;
+      return [id, { since: goesOn ? seen.since : now, lastSeen: now }];
+    }),
+  );
+}
+
+/** Milliseconds by id: since when each has been seen. */
+export function sinceOf(sightings: Sightings): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(sightings).map(([id, { since }]) => [id, since]));
+}
+
+/** How much further apart than `prune.until` two listings of images may lie: for the jitter of a timer. */
+const LISTING_SLACK: Seconds = 3600;
+
+/** The sightings of the images that are dangling now. Pure. @param now milliseconds */
+export function danglingSeen(
+  before: Sightings,
+  images: readonly ImageSummary[],
+  until: Seconds,
+  now: number,
+): Sightings {
+  const ids = images.filter(isDangling).map(({ id }) => id);
+  return stillSeen(before, ids, 1000 * (until + LISTING_SLACK), now);
+}
+
+/** Deferred passes do not look at images; with a longer gap nobody knows whether one came anew meanwhile. */
+const FAMILY_GAP = 7 * 24 * 3_600_000;
+
+/** What the state is to remember after this look. */
+export interface Memories {
+  readonly dangling: Sightings;
+  readonly families: Pick<State, "undated" | "uses">;
+}
+
+/** Pure. @param now milliseconds */
+export function remember(
+  before: Pick<State, "dangling" | "undated" | "uses">,
+  { images, ruled }: Pick<Candidates, "images" | "ruled">,
+  { until }: Pick<Settings["prune"], "until">,
+  now: number,
+): Memories {
+  const summaries = images.map(({ summary }) => summary);
+  return {
+    dangling: danglingSeen(before.dangling, summaries, until, now),
+    families: rememberFamilies(before, ruled, now),
+  };
+}
+
+/** The same as a plan takes it: milliseconds by image id. Pure. */
+export function sincesOf({ dangling, families }: Memories): Remembered {
+  return {
+    dangling: sinceOf(dangling),
+    firstSeen: sinceOf(families.undated),
+    lastUsed: families.uses,
+  };
+}
+
+function rememberFamilies(
+  before: Pick<State, "undated" | "uses">,
+  { families, resting, users }: Pick<Ruled, "families" | "resting" | "users">,
+  now: number,
+): Pick<State, "undated" | "uses"> {
+  const images = [...families, ...resting].flatMap(({ members }) => members.map(({ image }) => image));
+  const undated = images.filter(isUndated).map(({ id }) => id);
+  const uses = images.flatMap((image) => {
+    const last = userOf(image, users) === null ? before.uses[image.id] : now;
+    // From a clock that was ahead.
+    return last === undefined || last > now ? [] : [[image.id, last] as const];
+  });
+  return { undated: stillSeen(before.undated, undated, FAMILY_GAP, now), uses: Object.fromEntries(uses) };
+}
+
+/** How many images of which no rule has said yet whether they are of a family are remembered as used. */
+const MOST_USES = 500;
+
+/**
+ * What a pass that was put off still learns: which images are in use while runs are live. The next one that looks at
+ * families forgets those that belong to none. Pure. @param now milliseconds
+ */
+export function rememberUses(
+  before: State["uses"],
+  live: readonly Pick<ContainerSummary, "imageId">[],
+  now: number,
+): State["uses"] {
+  const uses = { ...before, ...Object.fromEntries(live.map(({ imageId }) => [imageId, now])) };
+  return Object.fromEntries(
+    Object.entries(uses)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, MOST_USES),
+  );
+}

@@ -1,0 +1,170 @@
+import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
+import { SNAPSHOT_RULE } from "../settings/schema.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Bytes } from "../units.ts";
+
+/**
+ * What has come together over all passes: a pass is a process of its own and remembers nothing, so the state does, and
+ * the metrics count on across passes. A state that is lost starts them at 0, which Prometheus takes for a restart.
+ */
+export interface Totals {
+  /** Passes, by outcome. */
+  readonly passes: Readonly<Record<string, number>>;
+  /** Deferred passes, by gate. */
+  readonly deferred: Readonly<Record<string, number>>;
+  /** The deferrals in a row as they stand now, by the gate that made each. */
+  readonly deferralsInARow: Readonly<Record<string, number>>;
+  /** Removed and failed objects; no two entries of one kind, fate and reason. */
+  readonly objects: readonly ObjectCount[];
+  /** What was measured after passes that removed something; a pass after which there was less room adds nothing. */
+  readonly freedBytes: number;
+  readonly claimedBytes: number;
+  /** One of each rule of the settings. */
+  readonly rules: readonly RuleTotals[];
+  /** When a pass last came to its end with exit code 0, neither deferred nor cut short; milliseconds. */
+  readonly lastSuccessAt: number | null;
+}
+
+export interface RuleTotals {
+  readonly list: RuleReport["list"];
+  readonly name: string;
+  /** Images or containers that it named when a pass last went by it; `null`: none has yet. */
+  readonly matched: number | null;
+  /** Of those that stayed then; `null`: not measured. */
+  readonly keptBytes: Bytes | null;
+  /** Passes that went by it. */
+  readonly passes: number;
+  /** Of those, in which it named at least one. */
+  readonly matchedPasses: number;
+  readonly removed: number;
+  readonly failed: number;
+}
+
+export const NO_TOTALS: Totals = {
+  passes: {},
+  deferred: {},
+  deferralsInARow: {},
+  objects: [],
+  freedBytes: 0,
+  claimedBytes: 0,
+  rules: [],
+  lastSuccessAt: null,
+};
+
+type RuleName = Pick<RuleReport, "list" | "name">;
+
+function rulesOf({ retention, orphans }: Settings): readonly RuleName[] {
+  return [
+    ...retention.map(({ name }) => ({ list: "retention" as const, name })),
+    { list: "retention", name: SNAPSHOT_RULE },
+    ...orphans.map(({ name }) => ({ list: "orphans" as const, name })),
+  ];
+}
+
+/**
+ * Adds a pass. Pure.
+ * @param deferralsBefore how many passes in a row were deferred before this one
+ * @param endedAt milliseconds
+ */
+export function addToTotals(
+  totals: Totals,
+  finished: PassFinished,
+  settings: Settings,
+  deferralsBefore: number,
+  endedAt: number,
+): Totals {
+  const { outcome, exitCode, gate, objects, deferralsInARow } = finished;
+  const deferred = outcome === "deferred" && gate !== null;
+  const wentOn = deferred && deferralsInARow > deferralsBefore;
+  const cutShort = outcome === "incomplete" || outcome === "deferred";
+  const removedAny = Object.values(finished.removed).some((count) => count > 0);
+  return {
+    passes: increment(totals.passes, outcome),
+    deferred: deferred ? increment(totals.deferred, gate) : totals.deferred,
+    deferralsInARow:
+      deferralsInARow === 0 ? {} : wentOn ? increment(totals.deferralsInARow, gate) : totals.deferralsInARow,
+    objects: objects
+      .filter(({ fate }) => fate === "removed" || fate === "failed")
+      .reduce(addCount, totals.objects),
+    freedBytes: totals.freedBytes + (removedAny ? Math.max(0, finished.freedBytes) : 0),
+    claimedBytes: totals.claimedBytes + finished.claimedBytes,
+    rules: rulesOf(settings).map((rule) => {
+      const before = totals.rules.find((one) => same(one, rule)) ?? { ...UNSEEN, ...rule };
+      const now = finished.rules.find((one) => same(one, rule));
+      return now === undefined ? before : addReport(before, now);
+    }),
+    lastSuccessAt: exitCode === 0 && !cutShort ? endedAt : totals.lastSuccessAt,
+  };
+}
+
+function increment(counts: Readonly<Record<string, number>>, key: string): Record<string, number> {
+  return { ...counts, [key]: (counts[key] ?? 0) + 1 };
+}
+
+function addCount(counts: readonly ObjectCount[], one: ObjectCount): readonly ObjectCount[] {
+  const { kind, fate, reason } = one;
+  const at = counts.findIndex(
+    (other) => other.kind === kind && other.fate === fate && other.reason === reason,
+  );
+  const before = counts[at];
+  return before === undefined
+    ? [...counts, one]
+    : counts.with(at, { ...before, count: before.count + one.count });
+}
+
+const same = (a: RuleName, b: RuleName) => a.list === b.list && a.name === b.name;
+
+const UNSEEN = { matched: null, keptBytes: null, passes: 0, matchedPasses: 0, removed: 0, failed: 0 };
+
+function addReport(before: RuleTotals, { matched, keptBytes, removed, failed }: RuleReport): RuleTotals {
+  return {
+    ...before,
+    matched,
+    keptBytes,
+    passes: before.passes + 1,
+    matchedPasses: before.matchedPasses + (matched > 0 ? 1 : 0),
+    removed: before.removed + removed,
+    failed: before.failed + failed,
+  };
+}
+
+/** Whether this is what {@link addToTotals} once gave, as JSON. Pure. */
+export function isTotals(value: unknown): boolean {
+  const totals = Object(value) as Record<keyof Totals, unknown>;
+  return (
+    [totals.passes, totals.deferred, totals.deferralsInARow].every(
+      (counts) => typeof counts === "object" && counts !== null && Object.values(counts).every(isCount),
+    ) &&
+    isListOf(totals.objects, ["kind", "fate", "reason"], ["count"], []) &&
+    isListOf(
+      totals.rules,
+      ["list", "name"],
+      ["passes", "matchedPasses", "removed", "failed"],
+      ["matched", "keptBytes"],
+    ) &&
+    isCount(totals.freedBytes) &&
+    isCount(totals.claimedBytes) &&
+    (totals.lastSuccessAt === null || isCount(totals.lastSuccessAt))
+  );
+}
+
+const isCount = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0;
+
+function isListOf(
+  list: unknown,
+  texts: readonly string[],
+  counts: readonly string[],
+  countsOrNull: readonly string[],
+): boolean {
+  return (
+    Array.isArray(list) &&
+    list.every((item) => {
+      const entry = Object(item) as Record<string, unknown>;
+      return (
+        texts.every((key) => typeof entry[key] === "string") &&
+        counts.every((key) => isCount(entry[key])) &&
+        countsOrNull.every((key) => entry[key] === null || isCount(entry[key]))
+      );
+    })
+  );
+}

@@ -1,0 +1,124 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type AuditEvent, gateVerdict, passEndedEarly, passIneffective } from "../../../agent/log/events.ts";
+import { auditLine } from "../../../agent/log/line.ts";
+import { fromLine } from "../../support/audit-record.ts";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
+const EVENTS: readonly AuditEvent[] = [
+  gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
+  passEndedEarly(FORGED, 3, [], "warn"),
+  passIneffective({ cause: "pressure-remains", reason: "x" }),
+];
+const PROGRAM = `import { jsonJournal } from "./agent/audit/journal.ts";
+  const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });
+  for (const event of ${JSON.stringify(EVENTS)}) journal.emit(event);
+  // Out at once: nothing that is still pending would survive this.
+  process.kill(process.pid, "SIGKILL");`;
+
+let dir: string;
+let out: number;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "journal-"));
+  out = openSync(join(dir, "out"), "w");
+});
+
+afterEach(() => {
+  closeSync(out);
+  rmSync(dir, { recursive: true });
+});
+
+/** What a program that logs three events wrote to a file, when JOURNAL_STREAM says this. */
+function written(journalStream: string | undefined): string[] {
+  const { JOURNAL_STREAM: _, ...env } = process.env;
+  spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", PROGRAM], {
+    cwd: ROOT,
+    stdio: ["ignore", out, "inherit"],
+    env: journalStream === undefined ? env : { ...env, JOURNAL_STREAM: journalStream },
+  });
+  return readFileSync(join(dir, "out"), "utf8").trimEnd().split("\n");
+}
+
+/** The same where the journal listens at standard output. */
+function writtenToJournal(): string[] {
+  const { dev, ino } = fstatSync(out, { bigint: true });
+  return written(`${dev}:${ino}`);
+}
+
+describe("when the journal listens at standard output", () => {
+  it("each line has the priority of its level, and a sentence, in front of the object", () => {
+    const lines = writtenToJournal().map((line) => line.split("\t"));
+    expect(lines.map(([front]) => front)).toEqual([
+      "<6>Gate open, lock: nobody holds the lock",
+      expect.stringMatching(/^<4>The pass ends before its plan is done, 3 left: a/),
+      "<3>Not enough: the disk is still x",
+    ]);
+    expect(lines.map((line) => line.length)).toEqual([2, 2, 2]);
+    expect(JSON.parse(lines[2]![1]!)).toMatchObject({ event: "pass.ineffective", level: "error" });
+  });
+
+  it("no name forges a line, a priority or an object", () => {
+    const lines = writtenToJournal();
+    expect(lines).toHaveLength(3);
+    expect(fromLine(lines[1]!)).toMatchObject({
+      event: "pass.ended-early",
+      fields: { reason: 'a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}' },
+    });
+  });
+});
+
+describe("when it does not", () => {
+  it.each([
+    ["no journal", undefined],
+    ["the journal listens somewhere else, as in a pipe of a unit", "1:1"],
+    ["nonsense", "journal"],
+    ["nothing in it", ""],
+  ])("lines are plain JSON: %s", (_, stream) => {
+    const lines = written(stream);
+    expect(lines.map((line) => JSON.parse(line).level)).toEqual(["info", "warn", "error"]);
+  });
+});
+
+describe("a line", () => {
+  it("has event, pass, msg, time and level beside its facts", () => {
+    const [first] = written(undefined).map((line) => JSON.parse(line));
+    expect(first).toEqual({
+      event: "gate.verdict",
+      pass: "0123",
+      msg: "a gate was asked",
+      level: "info",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      gate: "lock",
+      verdict: "open",
+      reason: "nobody holds the lock",
+      n: 1,
+    });
+  });
+
+  it("cannot be forged by a name with a line end in it", () => {
+    const lines = written(undefined);
+    expect(lines).toHaveLength(3);
+    expect(JSON.parse(lines[1]!).reason).toBe('a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}');
+  });
+});
+
+describe("the line of a quiet pass, which is written without pino", () => {
+  const own = (lines: readonly string[], inJournal: boolean) =>
+    EVENTS.map((event, index) => auditLine(event, "0123", fromLine(lines[index]!)!.time, inJournal));
+
+  it("is the very line that pino writes", () => {
+    const lines = written(undefined);
+    expect(own(lines, false)).toEqual(lines.map((line) => `${line}\n`));
+  });
+
+  it("also in the journal", () => {
+    const lines = writtenToJournal();
+    expect(own(lines, true)).toEqual(lines.map((line) => `${line}\n`));
+  });
+});

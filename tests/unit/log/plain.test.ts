@@ -1,0 +1,502 @@
+import { PassThrough } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, it } from "vitest";
+import type { Checked } from "../../../agent/auth/check.ts";
+import {
+  type AuditEvent,
+  authApplied,
+  authChecked,
+  authFailed,
+  authShadowed,
+  authUnchanged,
+  containerStopped,
+  factUnknown,
+  gateVerdict,
+  MESSAGES,
+  metricsUnwritable,
+  objectFailed,
+  objectGone,
+  objectKept,
+  objectPlanned,
+  objectRemoved,
+  objectUntagged,
+  type PassFinished,
+  passEndedEarly,
+  passFinished,
+  passIneffective,
+  passStarted,
+  prunePlanned,
+  serviceIgnored,
+  stateDamaged,
+  stateUnwritable,
+  stepFinished,
+  stepSkipped,
+} from "../../../agent/log/events.ts";
+import { plainJournal, sentence } from "../../../agent/log/plain.ts";
+import { bar, journalSentence, shortId } from "../../../agent/log/sentence.ts";
+import type { Judged } from "../../../agent/plan/plan.ts";
+import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
+
+const OBJECT: Judged = {
+  kind: "image",
+  id: imageId("a"),
+  names: [],
+  sizeBytes: 1536,
+  ageSeconds: 2 * DAY,
+  ageBasis: "last-tagged",
+  action: "remove",
+  rule: "expired",
+  reason: "dangling and older than prune.until",
+};
+const ID = shortId(OBJECT.id);
+
+const FINISHED: PassFinished = {
+  outcome: "pruned",
+  exitCode: 0,
+  reason: "the plan is done",
+  freedBytes: 3 * GiB,
+  claimedBytes: 4 * GiB,
+  durationSeconds: 61,
+  filesystems: [{ ...filesystem({ usedPercent: 40 }), highWatermarkPercent: 80 }],
+  removed: { container: 1, image: 2, "build-cache": 0 },
+  removedBytes: { container: GiB, image: 3 * GiB, "build-cache": 0 },
+  kept: 3,
+  gone: 0,
+  objects: [],
+  rules: [],
+  failed: 0,
+  deferralsInARow: 0,
+  deferredForSeconds: null,
+  engineRequests: 9,
+  gate: null,
+};
+
+const DISK = "  ████████░░░░░░░░░░░░ 40% of /, 50.0 GiB left, 10% of inodes";
+
+/** One row an event: what a person reads. */
+const CHECKED: Checked = {
+  registry: "docker.io",
+  username: "alice",
+  result: "accepted",
+  reason: "the credentials work",
+  rateLimit: null,
+  rateLimitReason: null,
+};
+
+const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
+  [
+    passStarted({
+      version: "1",
+      dryRun: false,
+      withoutPressure: false,
+      scope: "prune-and-rules",
+      filesystems: [
+        {
+          ...filesystem({ usedPercent: 40, inodesUsedPercent: null }),
+          mount: { device: "/dev/sda1", type: "ext4", mountPoint: "/" },
+        },
+      ],
+    }),
+    "A pass starts\n  ████████░░░░░░░░░░░░ 40% of / (ext4 on /dev/sda1), 50.0 GiB left",
+  ],
+  [
+    passStarted({
+      version: "1",
+      dryRun: true,
+      withoutPressure: false,
+      scope: "prune-and-rules",
+      filesystems: [],
+    }),
+    "A dry run starts",
+  ],
+  [
+    passStarted({ version: "1", dryRun: false, withoutPressure: false, scope: "rules", filesystems: [] }),
+    "A pass starts for the rules that wait for no disk pressure",
+  ],
+  [
+    gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
+    "■ live runs: a CI run is live: service x",
+  ],
+  [
+    gateVerdict({ gate: "disk-pressure", verdict: "open", reason: "under pressure", facts: {} }),
+    "✓ disk pressure: under pressure",
+  ],
+  [
+    gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
+    "? services: timeout",
+  ],
+  [
+    factUnknown("gate converging", "no quorum"),
+    "? could not tell whether the gate for services is open: no quorum",
+  ],
+  [factUnknown("whether the pass helped", "EIO"), "? could not tell whether the pass helped: EIO"],
+  [factUnknown("the engine", "no socket"), "? could not read the engine: no socket"],
+  [
+    serviceIgnored({ service: "web", why: "0 of 1 tasks run", busySeconds: 3 * DAY }),
+    "! service web has been stuck for 3d (0 of 1 tasks run) and no longer blocks",
+  ],
+  [
+    prunePlanned({ remove: [OBJECT], keep: [] }, DAY, "forecast"),
+    "Plan: remove 1 image (1.5 KiB), keep nothing; age limit 1d",
+  ],
+  [
+    prunePlanned({ remove: [], keep: [OBJECT, OBJECT] }, HOUR, "engine-decides"),
+    "Plan: remove nothing, keep 2 images; age limit 1h; build cache by the engine, same age limit",
+  ],
+  [
+    objectPlanned(OBJECT),
+    `  − would remove image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved(OBJECT),
+    `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved({ ...OBJECT, kind: "container", names: ["job-1", "b"], sizeBytes: null, ageSeconds: null }),
+    `  − removed container job-1, b (${ID}), age not known: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved({
+      ...OBJECT,
+      kind: "build-cache",
+      names: ["1", "2", "3", "4", "5"],
+      ageBasis: "last-used",
+    }),
+    `  − removed cache record 1, 2, 3 and 2 more names (${ID}), 1.5 KiB, last used 2d ago: dangling and older than prune.until`,
+  ],
+  [
+    objectKept({ ...OBJECT, ageSeconds: -60, ageBasis: "created", reason: "younger than prune.until" }),
+    `  = kept image ${ID}, 1.5 KiB, created 1m in the future: younger than prune.until`,
+  ],
+  [
+    objectRemoved({
+      ...OBJECT,
+      rule: "over-count",
+      reason: "beyond the 5 of keepCount",
+      policy: "retention/w",
+      references: ["w:1"],
+    }),
+    `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: beyond the 5 of keepCount (retention/w)`,
+  ],
+  [
+    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], policy: "retention/w", references: ["w:1"] }),
+    `  − took w:1 off image w:1, w:2 (${ID}), 1.5 KiB, last tagged 2d ago: ${OBJECT.reason} (retention/w); the image stays, by other names or under one built on it`,
+  ],
+  [
+    containerStopped(
+      {
+        ...OBJECT,
+        kind: "container",
+        names: ["job-1"],
+        ageBasis: "started",
+        sizeBytes: null,
+        policy: "orphans/w",
+      },
+      10,
+    ),
+    `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
+  ],
+  [
+    objectKept({ ...OBJECT, rule: "young", reason: "younger than prune.until" }),
+    `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
+  ],
+  [objectGone(OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],
+  [
+    objectFailed(OBJECT, "500 disk error", 500, "no"),
+    `  ✗ could not remove image ${ID}, 1.5 KiB, last tagged 2d ago: 500 disk error`,
+  ],
+  [
+    objectFailed(OBJECT, "no answer", null, "unknown"),
+    `  ✗ not known whether it removed image ${ID}, 1.5 KiB, last tagged 2d ago: no answer`,
+  ],
+  [stepSkipped("build-cache", "no such thing here"), "  = build cache skipped: no such thing here"],
+  [
+    stepFinished({
+      by: "prune",
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 0,
+      claimedBytes: 1536,
+      durationSeconds: 1,
+    }),
+    "  images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
+  ],
+  [
+    stepFinished({
+      by: "prune",
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 4,
+      failed: 3,
+      claimedBytes: 1536,
+      durationSeconds: 1,
+    }),
+    "  images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
+  ],
+  [
+    stepFinished({
+      by: "retention",
+      kind: "image",
+      removed: 2,
+      kept: 1,
+      gone: 0,
+      failed: 0,
+      claimedBytes: 1536,
+      durationSeconds: 1,
+    }),
+    "  retention, images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
+  ],
+  [
+    passEndedEarly("told to stop", 4, [], "warn"),
+    "The pass ends before its plan is done, 4 left: told to stop",
+  ],
+  [
+    passEndedEarly("a run is live", 4, ["image", "build-cache"], "warn"),
+    "The pass ends before its plan is done, 4 left, images and build cache not come to: a run is live",
+  ],
+  [
+    passIneffective({
+      cause: "pressure-remains",
+      reason: "under pressure: / is 91% full",
+      holders: [
+        { what: "images", bytes: 5 * GiB, count: 20, note: "the cache" },
+        { what: "outside-docker", bytes: 0, count: null, note: "logs" },
+      ],
+    }),
+    "Not enough: the disk is still under pressure: / is 91% full\n    5.0 GiB  images (20): the cache\n        0 B  outside-docker: logs",
+  ],
+  [
+    passIneffective({ cause: "pressure-remains", reason: "/ is full", holders: "not known: timeout" }),
+    "Not enough: the disk is still / is full\n  what holds the space: not known: timeout",
+  ],
+  [
+    passIneffective({
+      cause: "labels-match-nothing",
+      reason: "no dangling image carries a label of prune.labels",
+      unselectedImages: 2,
+      unselectedBytes: 3 * GiB,
+    }),
+    "A rule without effect: no dangling image carries a label of prune.labels\n  2 images without, 3.0 GiB",
+  ],
+  [
+    passIneffective({
+      cause: "rule-matches-nothing",
+      reason: 'no image carries a label of the rule "w"',
+      unlabelledImages: 1,
+      unlabelledBytes: GiB,
+      labelledContainers: 1,
+    }),
+    'A rule without effect: no image carries a label of the rule "w"\n  1 image without, 1.0 GiB',
+  ],
+  [
+    passFinished(FINISHED, "info"),
+    `pruned: the plan is done\n  removed 1 container, 2 images in 1m 1s, kept 3\n  the disk gained 3.0 GiB (the engine says 4.0 GiB)\n${DISK}`,
+  ],
+  [
+    passFinished(
+      { ...FINISHED, outcome: "deferred", reason: "a run", deferralsInARow: 7, deferredForSeconds: 2 * DAY },
+      "warn",
+    ),
+    `deferred: a run\n  deferred 7 times in a row, for 2d\n${DISK}`,
+  ],
+  [
+    passFinished({ ...FINISHED, outcome: "below-watermark", reason: "below the high watermark" }, "info"),
+    `below-watermark: below the high watermark\n${DISK}`,
+  ],
+  [
+    stateDamaged("not JSON", "/x"),
+    "! the state file was damaged (not JSON); the pass starts from nothing; the old one: /x",
+  ],
+  [stateUnwritable("EROFS"), "! the state could not be written, the next pass will not know of this: EROFS"],
+  [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written, /a.prom: EROFS"],
+  [
+    authApplied({
+      target: "/c.json",
+      added: ["docker.io", "ghcr.io"],
+      changed: [],
+      removed: ["r.example"],
+      left: ["s.example"],
+      closedToOthers: true,
+    }),
+    "✓ registry credentials in /c.json: added docker.io, ghcr.io; removed r.example; left s.example; closed to other users",
+  ],
+  [
+    authUnchanged({ target: "/c.json", registries: 1, left: [] }),
+    "✓ registry credentials in /c.json: nothing to change",
+  ],
+  [
+    authUnchanged({ target: "/c.json", registries: 1, left: ["r.example"] }),
+    "✓ registry credentials in /c.json: nothing to change; left r.example",
+  ],
+  [
+    authShadowed({ target: "/c.json", registry: "docker.io", by: "credsStore", helper: "pass" }),
+    '! docker.io: credsStore in /c.json names the helper "pass", which the Docker client asks instead',
+  ],
+  [
+    authFailed({ target: "/c.json", reason: "the file is empty" }),
+    "✗ registry credentials: the file is empty",
+  ],
+  [
+    authChecked({
+      ...CHECKED,
+      rateLimit: { limit: 200, remaining: 193, windowSeconds: 21_600, source: null },
+    }),
+    "✓ docker.io as alice: the credentials work; 193 of 200 pulls in 6h left",
+  ],
+  [
+    authChecked({ ...CHECKED, rateLimitReason: "no answer within 15 s" }),
+    "✓ docker.io as alice: the credentials work; pull allowance: no answer within 15 s",
+  ],
+  [
+    authChecked({ ...CHECKED, username: null, result: "no-credentials", reason: "none" }),
+    "✗ docker.io: none",
+  ],
+];
+
+const read = (event: AuditEvent) => stripVTControlCharacters(sentence(event));
+
+describe("an event as a sentence", () => {
+  it.each(SENTENCES)("$event", (event, text) => {
+    expect(read(event)).toBe(text);
+  });
+
+  it("is there for every event that the log can say", () => {
+    expect([...new Set(SENTENCES.map(([{ event }]) => event))].sort()).toEqual(Object.keys(MESSAGES).sort());
+  });
+
+  it("of its own: no other says something in its place", () => {
+    expect(sentence({ event: "no.such", level: "info", msg: "", fields: {} } as never)).toBeUndefined();
+  });
+
+  it("and as a message that never holds variable text", () => {
+    for (const [{ event, msg }] of SENTENCES) expect(msg).toBe(MESSAGES[event]);
+  });
+});
+
+describe("an event as a sentence of the journal", () => {
+  it.each(SENTENCES)("is one line, without signs, colours and bars: $event", (event, text) => {
+    const said = journalSentence(event);
+    expect(said).toMatch(/^[A-Za-z]/);
+    expect(said).toMatch(/^[^\p{Cc}✓■✗−█░]+$/u);
+    // It says no less: each name, id, size and reason of the terminal's sentence is there.
+    const words = text.split(/[^\p{L}\p{N}./]+/u).filter((word) => word.length > 3);
+    expect(words.filter((word) => !said.includes(word.replace(/[.,]$/, "")))).toEqual([]);
+  });
+
+  it.each([
+    [
+      passStarted({
+        version: "1",
+        dryRun: false,
+        withoutPressure: true,
+        scope: "prune-and-rules",
+        filesystems: [filesystem({ usedPercent: 40 })],
+      }),
+      "A pass starts, whatever the disk says; / 40% full, 50.0 GiB left, 10% of inodes",
+    ],
+    [
+      gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
+      "Gate closed, live runs: a CI run is live: service x",
+    ],
+    [
+      gateVerdict({ gate: "disk-pressure", verdict: "open", reason: "under pressure", facts: {} }),
+      "Gate open, disk pressure: under pressure",
+    ],
+    [
+      gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
+      "Gate not known, services: timeout",
+    ],
+    [
+      objectRemoved(OBJECT),
+      `removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
+    ],
+    [
+      passIneffective({
+        cause: "pressure-remains",
+        reason: "under pressure: / is 91% full",
+        holders: [{ what: "images", bytes: 5 * GiB, count: 20, note: "the cache" }],
+      }),
+      "Not enough: the disk is still under pressure: / is 91% full; 5.0 GiB  images (20): the cache",
+    ],
+    [
+      passFinished(FINISHED, "info"),
+      "pruned: the plan is done; removed 1 container, 2 images in 1m 1s, kept 3; the disk gained 3.0 GiB (the engine says 4.0 GiB); / 40% full, 50.0 GiB left, 10% of inodes",
+    ],
+  ])("$event", (event, text) => {
+    expect(journalSentence(event)).toBe(text);
+  });
+});
+
+describe("the levels of events", () => {
+  it.each([
+    [gateVerdict({ gate: "lock", verdict: "unknown", reason: "", facts: {} }), "warn"],
+    [gateVerdict({ gate: "lock", verdict: "closed", reason: "", facts: {} }), "info"],
+    [factUnknown("a", "b"), "error"],
+    [passIneffective({ cause: "labels-match-nothing", reason: "" }), "error"],
+    [objectFailed(OBJECT, "x", null, "no"), "error"],
+    [stateDamaged("a", "b"), "warn"],
+    [serviceIgnored({ service: "a", why: "b", busySeconds: 1 }), "warn"],
+    [objectRemoved(OBJECT), "info"],
+  ] as const)("$event: %s", ({ level }, expected) => {
+    expect(level).toBe(expected);
+  });
+});
+
+describe("a terminal", () => {
+  const screen = (isTTY: boolean) => {
+    const out = new PassThrough() as PassThrough & NodeJS.WriteStream;
+    out.isTTY = isTTY;
+    const read = () => String(out.read() ?? "");
+    return { out, read };
+  };
+
+  it("shows no escape that a name brought along", () => {
+    const { out, read } = screen(true);
+    plainJournal(out, () => {}).emit(
+      objectRemoved({ ...OBJECT, names: ["\u001b]0;x\u0007\u001b[2J\nforged"] }),
+    );
+    const shown = stripVTControlCharacters(read());
+    expect(shown).toContain("\\u001b]0;x\\u0007\\u001b[2J\\u000aforged");
+    expect(shown.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  it("shows a progress line, and wipes it before the next sentence", () => {
+    const { out, read } = screen(true);
+    const journal = plainJournal(out, () => {});
+    journal.progress(1, 4);
+    expect(stripVTControlCharacters(read())).toBe("  █████░░░░░░░░░░░░░░░ 1 of 4");
+    journal.emit(passEndedEarly("told to stop", 3, ["build-cache"], "warn"));
+    expect(read()).toMatch(/^\r\u001b\[K/);
+  });
+
+  it("is left without one when all is done, and so is what is no terminal", () => {
+    const end = screen(true);
+    plainJournal(end.out, () => {}).progress(4, 4);
+    const file = screen(false);
+    plainJournal(file.out, () => {}).progress(1, 4);
+    expect([end.read(), file.read()]).toEqual(["", ""]);
+  });
+
+  it("that goes away is told", () => {
+    const { out } = screen(true);
+    const broken: string[] = [];
+    plainJournal(out, ({ message }) => broken.push(message));
+    out.emit("error", new Error("EPIPE"));
+    expect(broken).toEqual(["EPIPE"]);
+  });
+});
+
+describe("a bar", () => {
+  it.each([
+    [0, "░░░░░░░░░░"],
+    [50, "█████░░░░░"],
+    [100, "██████████"],
+    [250, "██████████"],
+    [-5, "░░░░░░░░░░"],
+  ])("of %i %%", (percent, text) => {
+    expect(bar(percent, 10)).toBe(text);
+  });
+});

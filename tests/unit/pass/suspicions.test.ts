@@ -1,0 +1,162 @@
+import { describe, expect, it } from "vitest";
+import { type Seen, suspicions } from "../../../agent/pass/suspicions.ts";
+import type { Judged, Rule } from "../../../agent/plan/plan.ts";
+import type { PassRecord } from "../../../agent/state/state.ts";
+import { pass } from "../past-passes.ts";
+import { filesystem, GiB, settingsOf } from "../support.ts";
+
+const SEEN: Seen = { filesystems: [filesystem()], swarm: true, passes: [], plan: null, metricsFolder: null };
+const PRESSED = [filesystem({ usedPercent: 90 })];
+const FAMILY = { name: "ci", match: { repositories: ["ci/*"] }, keepCount: 3 };
+
+/** The settings that are suspected. */
+const suspected = (raw: object, seen: Partial<Seen> = {}) =>
+  suspicions(settingsOf(raw), { ...SEEN, ...seen }).map(({ setting }) => setting);
+
+const records = (...changes: readonly object[]) =>
+  changes.map((change) => pass(1, change)) as unknown as PassRecord[];
+const rules = (...matched: readonly number[]) =>
+  records(
+    ...matched.map((count) => ({
+      rules: [{ list: "retention", name: "ci", matched: count, removed: 0, failed: 0, keptBytes: 0 }],
+    })),
+  );
+const plan = (...ofRules: readonly Rule[]) => {
+  const objects = ofRules.map(
+    (rule) => ({ kind: "image", action: rule === "expired" ? "remove" : "keep", rule }) as unknown as Judged,
+  );
+  const remove = objects.filter(({ action }) => action === "remove");
+  return {
+    plan: { remove, keep: objects.filter((object) => !remove.includes(object)) },
+    rules: [],
+    idle: [],
+  };
+};
+const remains = { outcome: "pressure-remains", exitCode: 10 };
+const vain = { outcome: "nothing-eligible", exitCode: 10 };
+
+it("the defaults on a swarm are not suspected, under pressure or not", () => {
+  expect(suspected({})).toEqual([]);
+  expect(suspected({}, { filesystems: PRESSED })).toEqual([]);
+});
+
+describe("suspected", () => {
+  it.each<readonly [string, object, Partial<Seen>, string[]]>([
+    ["a mark that comes late", { disk: { highWatermark: "95%" } }, {}, ["disk.highWatermark"]],
+    [
+      "one in bytes, where that is little",
+      { disk: { highWatermark: "1GiB free" } },
+      {},
+      ["disk.highWatermark"],
+    ],
+    [
+      "passes that never get below it",
+      {},
+      { passes: records(remains, vain, remains) },
+      ["disk.highWatermark"],
+    ],
+    ["no rule for runs", { liveRuns: { services: [] } }, {}, ["liveRuns"]],
+    ["rules for services alone, without a swarm", {}, { swarm: false }, ["liveRuns"]],
+    [
+      "a deploy taken for stuck at once",
+      { convergence: { ignoreStuckAfter: "5m" } },
+      {},
+      ["convergence.ignoreStuckAfter"],
+    ],
+    ["everything off", { prune: { containers: false, images: false, buildCache: false } }, {}, ["prune"]],
+    ["images off, under pressure", { prune: { images: false } }, { filesystems: PRESSED }, ["prune.images"]],
+    [
+      "two off, under pressure",
+      { prune: { images: false, buildCache: false } },
+      { filesystems: PRESSED },
+      ["prune.images, prune.buildCache"],
+    ],
+    ["a limit within a pipeline's length", { prune: { until: "59m" } }, {}, ["prune.until"]],
+    ["no label that protects", { prune: { keepLabels: [] } }, {}, ["prune.keepLabels"]],
+    [
+      "labels that nothing carries",
+      { prune: { labels: ["a=b"] } },
+      { plan: plan("not-selected", "not-selected", "young") },
+      ["prune.labels"],
+    ],
+    [
+      "a rule that names nothing, three passes long",
+      { retention: [FAMILY] },
+      { passes: rules(4, 0, 0, 0) },
+      ["retention/ci"],
+    ],
+    [
+      "no folder for metrics",
+      { metrics: { textfile: "/x/y.prom" } },
+      { metricsFolder: false },
+      ["metrics.textfile"],
+    ],
+  ])("%s", (_, raw, seen, expected) => {
+    expect(suspected(raw, seen)).toEqual(expected);
+    for (const { why } of suspicions(settingsOf(raw), { ...SEEN, ...seen }))
+      expect(why).toMatch(/^\S.*[^.]$/);
+  });
+
+  it("a rule that the plan finds idle, once, in the plan's words", () => {
+    const idle = [
+      {
+        event: "pass.ineffective",
+        level: "error",
+        msg: "x",
+        fields: { policy: "retention/ci", reason: "no image carries it" },
+      },
+    ] as const;
+    const seen = { ...SEEN, plan: { ...plan(), idle }, passes: rules(0, 0, 0) };
+    expect(suspicions(settingsOf({ retention: [FAMILY] }), seen)).toEqual([
+      { setting: "retention/ci", why: "no image carries it" },
+    ]);
+  });
+});
+
+describe("not suspected", () => {
+  it.each<readonly [string, object, Partial<Seen>]>([
+    ["a mark just below", { disk: { highWatermark: "94%" } }, {}],
+    [
+      "bytes enough",
+      { disk: { highWatermark: "20GiB free" } },
+      { filesystems: [filesystem({ availableBytes: 50 * GiB })] },
+    ],
+    ["two passes that did not get below it", {}, { passes: records(remains, remains) }],
+    [
+      "three, and then one that did",
+      {},
+      { passes: records(remains, remains, remains, { outcome: "pruned" }) },
+    ],
+    [
+      "deferrals and quiet passes between them do not count",
+      {},
+      { passes: records(remains, { outcome: "deferred" }, { outcome: "below-watermark" }, remains) },
+    ],
+    [
+      "a lock that launchers hold instead of rules",
+      { lockFile: "/run/lock/x", liveRuns: { services: [] } },
+      { swarm: false },
+    ],
+    ["a preset without a swarm", { liveRuns: { presets: ["drone"] } }, { swarm: false }],
+    ["an engine that was not reached", {}, { swarm: null }],
+    ["images off, without pressure", { prune: { images: false } }, {}],
+    [
+      "everything off but a rule",
+      { prune: { containers: false, images: false, buildCache: false }, retention: [FAMILY] },
+      {},
+    ],
+    ["an hour", { prune: { until: "1h" } }, {}],
+    ["ten minutes", { convergence: { ignoreStuckAfter: "10m" } }, {}],
+    [
+      "labels that one object carries",
+      { prune: { labels: ["a=b"] } },
+      { plan: plan("not-selected", "expired") },
+    ],
+    ["labels, and nothing old to judge", { prune: { labels: ["a=b"] } }, { plan: plan("young", "in-use") }],
+    ["a rule that named something lately", { retention: [FAMILY] }, { passes: rules(0, 0, 1, 0, 0) }],
+    ["a rule that is new", { retention: [FAMILY] }, { passes: rules(0, 0) }],
+    ["a folder for metrics", { metrics: { textfile: "/x/y.prom" } }, { metricsFolder: true }],
+  ])("%s", (_, raw, seen) => {
+    expect(suspected(raw, seen)).toEqual([]);
+  });
+});
