@@ -15,7 +15,7 @@ const EVENTS: readonly AuditEvent[] = [
   passEndedEarly(FORGED, 3, [], "warn"),
   passIneffective({ cause: "pressure-remains", reason: "x" }),
 ];
-const PROGRAM = `import { jsonJournal } from "./agent/audit/journal.ts";
+const PROGRAM = `import { jsonJournal } from "./agent/log/journal.ts";
   const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });
   for (const event of ${JSON.stringify(EVENTS)}) journal.emit(event);
   // Out at once: nothing that is still pending would survive this.
