@@ -3,6 +3,7 @@ import { fstatSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
+import { readFilesystems } from "./host/disk.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, passFinished } from "./log/events.ts";
 import { auditLine, journalListens } from "./log/line.ts";
@@ -67,7 +68,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   const { state, damage } = loadState(stateDir);
   if (damage !== null) return false;
   if (waitsForNothing(settings)) return false;
-  const pressure = await readPressure(settings.disk, state.engineRoot);
+  const pressure = await readPressure({ readFilesystems }, settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
   const endedAt = systemClock.now();

@@ -4,7 +4,9 @@ import type { Limits } from "../engine/envelope.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
+import { type Clock, systemClock } from "../host/clock.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
+import { type HostPorts, hostPorts } from "../pass/host.ts";
 import { namesTag } from "../settings/globs.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
@@ -48,6 +50,8 @@ export interface Context {
   /** The setting, or a folder: those can be locked as well as files, and need no room on a full disk. */
   readonly lockFile: string;
   readonly client: DockerodeClient;
+  readonly clock: Clock;
+  readonly host: HostPorts;
   readonly reader: Reader;
   readonly writer: Writer;
 }
@@ -81,10 +85,13 @@ export function openContext(
     },
     ...(giveUp === undefined ? {} : { giveUp }),
   });
+  const lockFile = settings.lockFile ?? nearestFolder(resolve(stateDir));
   return {
     settings,
     stateDir,
-    lockFile: settings.lockFile ?? nearestFolder(resolve(stateDir)),
+    lockFile,
+    clock: systemClock,
+    host: hostPorts(stateDir, lockFile),
     client,
     reader: new Reader(client),
     writer: new Writer(client, settings.engine.deleteTimeout),

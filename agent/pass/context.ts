@@ -10,6 +10,7 @@ import type { Gatekeeper } from "../observe/gatekeeper.ts";
 import type { Rules } from "../observe/ruled.ts";
 import type { Sightings } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
+import type { HostPorts } from "./host.ts";
 import type { Pressure } from "./pressure.ts";
 
 /** What a pass needs from outside. */
@@ -22,8 +23,7 @@ export interface PassPorts {
   readonly writer: EngineWriter;
   /** Requests sent to the engine so far. */
   requests(): number;
-  readonly stateDir: string;
-  readonly lockFile: string;
+  readonly host: HostPorts;
   /** Told to stop: the pass ends before its next deletion. */
   readonly stop: AbortSignal;
   progress(done: number, total: number): void;

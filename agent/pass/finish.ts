@@ -13,7 +13,7 @@ import {
 import { exportMetrics } from "../metrics/textfile.ts";
 import { holders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
-import { loadState, type State, saveState, setAside } from "../state/state.ts";
+import type { State } from "../state/state.ts";
 import { addToTotals } from "../state/totals.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./context.ts";
 import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
@@ -29,7 +29,7 @@ export async function report(
   const { clock, journal } = ports;
   const { tally } = course;
   const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
-  const after = await readPressure(settings.disk, engineRoot);
+  const after = await readPressure(ports.host, settings.disk, engineRoot);
   let { outcome, exitCode, reason } = ended;
   if (after.verdict.verdict === "unknown" && course.before.verdict.verdict !== "unknown") {
     journal.emit(factUnknown("whether the pass helped", after.verdict.reason));
@@ -131,10 +131,10 @@ async function readHolders(reader: EngineReader, after: Pressure, engineRoot: st
  * The state that earlier passes left. A file that was read and not understood is set aside.
  * @param dryRun leave it where it is
  */
-export function readState({ stateDir, journal, clock }: PassPorts, dryRun: boolean): State {
-  const { state, damage } = loadState(stateDir);
+export function readState({ host, journal, clock }: PassPorts, dryRun: boolean): State {
+  const { state, damage } = host.loadState();
   if (damage !== null) {
-    const aside = damage.kind === "not-understood" && !dryRun ? setAside(stateDir, clock.now()) : null;
+    const aside = damage.kind === "not-understood" && !dryRun ? host.setAside(clock.now()) : null;
     journal.emit(stateDamaged(damage.reason, aside ?? "left where it is"));
   }
   return state;
@@ -145,13 +145,13 @@ export function readState({ stateDir, journal, clock }: PassPorts, dryRun: boole
  * file that cannot be read is not replaced. Then the metrics, where they are wanted; also without a state.
  */
 export async function record(
-  { stateDir, journal, pass, version }: PassPorts,
+  { host, journal, pass, version }: PassPorts,
   settings: Settings,
   startedAt: number,
   finished: PassFinished,
   learnt: Partial<State>,
 ): Promise<void> {
-  const { state, damage } = loadState(stateDir);
+  const { state, damage } = host.loadState();
   const endedAt = startedAt + finished.durationSeconds * 1000;
   const next: State = {
     ...state,
@@ -161,7 +161,7 @@ export async function record(
   };
   try {
     if (damage !== null) throw new Error(damage.reason);
-    saveState(stateDir, next);
+    host.saveState(next);
   } catch (error) {
     journal.emit(stateUnwritable((error as Error).message));
   }

@@ -6,8 +6,7 @@ import { known } from "../facts.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import { type Lock, takeLock } from "../host/lock.ts";
-import { nameMounts } from "../host/mounts.ts";
+import type { Lock } from "../host/lock.ts";
 import {
   factUnknown,
   gateVerdict,
@@ -43,7 +42,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const { clock, journal } = ports;
   const startedAt = clock.now();
   const state = readState(ports, options.dryRun);
-  const before = await readPressure(settings.disk, state.engineRoot);
+  const before = await readPressure(ports.host, settings.disk, state.engineRoot);
   const pressed = before.verdict.verdict !== "closed" || options.withoutPressure;
   const rules = rulesOf(settings, pressed);
   if (!pressed && !anyInForce(rules)) {
@@ -52,7 +51,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
     if (!options.dryRun) await record(ports, settings, startedAt, finished, { deferrals: NO_DEFERRALS });
     return Exit.ok;
   }
-  const mounts = await nameMounts(readable(before.filesystems).flatMap(({ paths }) => paths));
+  const mounts = await ports.host.nameMounts(readable(before.filesystems).flatMap(({ paths }) => paths));
   journal.emit(
     passStarted({
       version: ports.version,
@@ -91,8 +90,8 @@ async function underLock(
     say(ports, course.before.verdict);
     if (course.before.verdict.verdict === "unknown") return end(failed(course.before.verdict));
   }
-  const lock = await takeLock(ports.lockFile);
-  const verdict = lockGate(ports.lockFile, lock.known ? known(lock.value !== null) : lock);
+  const lock = await ports.host.takeLock();
+  const verdict = lockGate(ports.host.lockFile, lock.known ? known(lock.value !== null) : lock);
   say(ports, verdict);
   if (verdict.verdict !== "open") return end(deferred(verdict));
   try {
@@ -127,7 +126,7 @@ async function observeAndAct(
   course.engine = engine.value;
   const { rootDir } = engine.value.info;
   if (!watches(course.before, rootDir)) {
-    course.before = await readPressure(settings.disk, rootDir);
+    course.before = await readPressure(ports.host, settings.disk, rootDir);
     if (course.before.verdict.verdict !== "closed") course.rules = rulesOf(settings, true);
   }
 
@@ -201,7 +200,7 @@ async function observeAndAct(
       roomEnough: async () => {
         const { lowWatermark, inodes } = settings.disk;
         if (lowWatermark === null || options.withoutPressure) return false;
-        const { filesystems, verdict } = await readPressure(settings.disk, rootDir);
+        const { filesystems, verdict } = await readPressure(ports.host, settings.disk, rootDir);
         // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
         return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
       },

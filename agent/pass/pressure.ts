@@ -2,10 +2,11 @@ import { Exit } from "../exit.ts";
 import type { Fact } from "../facts.ts";
 import { diskPressure, markPercent } from "../gates/disk-pressure.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import { type Filesystem, readFilesystems } from "../host/disk.ts";
+import type { Filesystem } from "../host/disk.ts";
 import type { FilesystemReport, PassFinished } from "../log/events.ts";
 import type { Settings } from "../settings/settings.ts";
 import { NO_DEFERRALS, type PassRecord, type State } from "../state/state.ts";
+import type { HostPorts } from "./host.ts";
 
 /** The cheap half of a pass: on most hosts, most of the time, all of it. Needs no engine. */
 export interface Pressure {
@@ -14,7 +15,11 @@ export interface Pressure {
 }
 
 /** @param engineRoot where the engine said it keeps its data, now or in an earlier pass; watched where it exists */
-export async function readPressure(settings: Settings["disk"], engineRoot: string | null): Promise<Pressure> {
+export async function readPressure(
+  { readFilesystems }: Pick<HostPorts, "readFilesystems">,
+  settings: Settings["disk"],
+  engineRoot: string | null,
+): Promise<Pressure> {
   const paths = engineRoot === null ? settings.paths : [...settings.paths, engineRoot];
   const named = new Set(settings.pathsNamed ? settings.paths : []);
   const filesystems = await readFilesystems(paths, (path) => named.has(path));

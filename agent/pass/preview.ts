@@ -2,8 +2,7 @@ import type { EngineReader } from "../engine/reader.ts";
 import { type Fact, known, unknown } from "../facts.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import { systemClock } from "../host/clock.ts";
-import { lockIsHeld } from "../host/lock.ts";
+import type { Clock } from "../host/clock.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
 import { type Engine, observeCandidates, observeEngine } from "../observe/candidates.ts";
 import { Gatekeeper } from "../observe/gatekeeper.ts";
@@ -11,15 +10,16 @@ import { makePlan } from "../plan/index.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { remember, sincesOf } from "../state/sightings.ts";
-import { loadState, type State } from "../state/state.ts";
+import type { State } from "../state/state.ts";
+import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
 import { idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
   readonly reader: EngineReader;
-  readonly stateDir: string;
-  readonly lockFile: string;
+  readonly clock: Clock;
+  readonly host: HostPorts;
 }
 
 /** What the gates say now: all four, in order, also those behind one that is not open. */
@@ -34,15 +34,15 @@ export interface GatesPreview {
 
 /** @param twice look at runs and services twice, as a pass does, instead of once */
 export async function previewGates(
-  { settings, stateDir, lockFile, reader }: PreviewPorts,
+  { settings, clock, host, reader }: PreviewPorts,
   twice: boolean,
 ): Promise<GatesPreview> {
-  const { state } = loadState(stateDir);
+  const { state } = host.loadState();
   const engine = await observeEngine(reader);
   const root = engine.known ? engine.value.info.rootDir : state.engineRoot;
-  const pressure = await readPressure(settings.disk, root);
-  const held = await lockIsHeld(lockFile);
-  const lock = lockGate(lockFile, held.known ? known(!held.value) : held);
+  const pressure = await readPressure(host, settings.disk, root);
+  const held = await host.lockIsHeld();
+  const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
   const gates = [pressure.verdict, lock];
   if (!engine.known) {
     const blind = (gate: Verdict["gate"]): Verdict => ({
@@ -59,7 +59,7 @@ export async function previewGates(
       gates: [...gates, blind("live-run"), blind("converging")],
     };
   }
-  const gatekeeper = new Gatekeeper(reader, engine.value, settings, systemClock, state.busy);
+  const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
   return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
 }
@@ -73,11 +73,11 @@ export interface PlanPreview {
 }
 
 export async function previewPlan(
-  { settings, reader }: PreviewPorts,
+  { settings, clock, reader }: PreviewPorts,
   { state, engine, gatekeeper }: GatesPreview,
 ): Promise<Fact<PlanPreview>> {
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
-  const now = systemClock.now();
+  const now = clock.now();
   const rules = rulesOf(settings, true);
   const candidates = await observeCandidates(
     reader,

@@ -1,0 +1,35 @@
+import type { Fact } from "../facts.ts";
+import { type Filesystem, readFilesystems } from "../host/disk.ts";
+import { type Lock, lockIsHeld, takeLock } from "../host/lock.ts";
+import { type MountName, nameMounts } from "../host/mounts.ts";
+import { type LoadedState, loadState, type State, saveState, setAside } from "../state/state.ts";
+
+/** What a pass and a preview of one touch of this host, besides the engine. */
+export interface HostPorts {
+  readFilesystems(paths: readonly string[], required: (path: string) => boolean): Promise<Fact<Filesystem>[]>;
+  nameMounts(paths: readonly string[]): Promise<ReadonlyMap<string, MountName>>;
+  readonly lockFile: string;
+  /** Without waiting; `null`: somebody else holds it. */
+  takeLock(): Promise<Fact<Lock | null>>;
+  /** Without taking it. */
+  lockIsHeld(): Promise<Fact<boolean>>;
+  loadState(): LoadedState;
+  /** Throws what the filesystem says. */
+  saveState(state: State): void;
+  /** The new path of a state file that was not understood; `null` where it could not be moved. */
+  setAside(now: number): string | null;
+}
+
+/** The real ones. */
+export function hostPorts(stateDir: string, lockFile: string): HostPorts {
+  return {
+    readFilesystems,
+    nameMounts,
+    lockFile,
+    takeLock: () => takeLock(lockFile),
+    lockIsHeld: () => lockIsHeld(lockFile),
+    loadState: () => loadState(stateDir),
+    saveState: (state) => saveState(stateDir, state),
+    setAside: (now) => setAside(stateDir, now),
+  };
+}

@@ -1,0 +1,445 @@
+import { describe, expect, it } from "vitest";
+import { GiB, imageId } from "../support.ts";
+import { all, at, play, relief } from "./play.ts";
+import {
+  BUSY,
+  check,
+  deployStarts,
+  diskOf,
+  failing,
+  manyImages,
+  PLAN,
+  type Row,
+  RUN,
+  RUN_LABELS,
+  removing,
+  runStarts,
+  toldToStop,
+} from "./rows.ts";
+import { exited, ROOT } from "./world.ts";
+
+describe("a pass on the usual host", () => {
+  it("removes what fulfils the rules, in order, and is remembered", async () => {
+    const fake = await check({ hook: relief, writes: PLAN, outcome: "pruned", exit: 0 });
+    expect(fake.finished.freedBytes).toBe(30 * GiB);
+    expect(fake.finished.claimedBytes).toBe(3 * GiB + 2000);
+    expect(fake.saved.at(-1)?.passes.at(-1)).toMatchObject({ outcome: "pruned", exitCode: 0 });
+    expect(fake.log.indexOf("save the state")).toBeLessThan(fake.log.indexOf("unlock"));
+  });
+
+  it("says loudly that the disk is still full", async () => {
+    const fake = await check({ writes: PLAN, outcome: "pressure-remains", exit: 10 });
+    expect(fake.said("pass.ineffective")).toMatchObject([{ cause: "pressure-remains", removed: 5 }]);
+    expect(fake.events.find(({ event }) => event === "pass.ineffective")?.level).toBe("error");
+    expect(fake.events.at(-1)?.level).toBe("error");
+  });
+
+  it("says the same where nothing may go", async () => {
+    const nothing = { containers: [], images: [], cache: [] };
+    await check({
+      world: nothing,
+      settings: { prune: { buildCache: false } },
+      writes: [],
+      outcome: "nothing-eligible",
+      exit: 10,
+    });
+  });
+});
+
+describe("before the first deletion", () => {
+  it.each<[string, Row]>([
+    [
+      "the disk gate is closed",
+      {
+        world: { disk: { "/": 50, [ROOT]: 50 } },
+        writes: [],
+        outcome: "below-watermark",
+        exit: 0,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "the disk cannot be read",
+      {
+        world: { disk: { "/": "EIO", [ROOT]: 90 } },
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "another pass or a launcher holds the lock",
+      { world: { lock: "held" }, writes: [], outcome: "deferred", exit: 0, gate: "lock" },
+    ],
+    [
+      "the lock cannot be told",
+      { world: { lock: { broken: "EACCES" } }, writes: [], outcome: "deferred", exit: 69, gate: "lock" },
+    ],
+    [
+      "a run is live",
+      {
+        world: { containers: [exited("c1"), RUN] },
+        settings: RUN_LABELS,
+        writes: [],
+        outcome: "deferred",
+        exit: 0,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the containers cannot be read",
+      { hook: at("live", failing("refused")), writes: [], outcome: "deferred", exit: 69, gate: "live-run" },
+    ],
+    [
+      "a service converges",
+      { world: { services: [BUSY] }, writes: [], outcome: "deferred", exit: 0, gate: "converging" },
+    ],
+    [
+      "a service converges at the second look alone",
+      { hook: at("services", deployStarts, 2), writes: [], outcome: "deferred", exit: 0, gate: "converging" },
+    ],
+    [
+      "the services cannot be read",
+      {
+        hook: at("services", failing("refused")),
+        writes: [],
+        outcome: "deferred",
+        exit: 69,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the services cannot be read at the second look",
+      {
+        hook: at("services", failing("unavailable"), 2),
+        writes: [],
+        outcome: "deferred",
+        exit: 69,
+        gate: "live-run",
+      },
+    ],
+    [
+      "this node is a swarm worker",
+      {
+        world: { info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } } },
+        writes: [],
+        outcome: "deferred",
+        exit: 69,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the engine does not answer",
+      { hook: at("version", failing("unreachable")), writes: [], outcome: "failed", exit: 69 },
+    ],
+    [
+      "the engine does not say what it is",
+      { hook: at("info", failing("timeout")), writes: [], outcome: "failed", exit: 69 },
+    ],
+    [
+      "the stopped containers cannot be read",
+      { hook: at("stopped", failing("cut-off")), writes: [], outcome: "failed", exit: 69 },
+    ],
+    ["it is told to stop", { hook: at("info", toldToStop), writes: [], outcome: "incomplete", exit: 75 }],
+    [
+      "it is told to stop between the two looks",
+      { hook: at("services", toldToStop), writes: [], outcome: "incomplete", exit: 75 },
+    ],
+    [
+      "it is told to stop while it lists",
+      { hook: at("dangling", toldToStop), writes: [], outcome: "incomplete", exit: 75 },
+    ],
+    ["it is a dry run", { options: { dryRun: true }, writes: [], outcome: "dry-run", exit: 0 }],
+  ])("nothing is sent where %s", async (_, row) => {
+    await check(row);
+  });
+
+  it("looks at nothing but the disk and the lock where those do not let it go on", async () => {
+    const closed = await play({ world: { disk: { "/": 50, [ROOT]: 50 } } });
+    const held = await play({ world: { lock: "held" } });
+    expect([closed.fake.requests, held.fake.requests]).toEqual([0, 0]);
+  });
+
+  it("skips the disk gate where a person asks for it, and no other", async () => {
+    const disk = { "/": 50, [ROOT]: 50 };
+    const options = { withoutPressure: true };
+    await check({ world: { disk }, options, writes: PLAN, outcome: "pruned", exit: 0 });
+    await check({
+      world: { disk, lock: "held" },
+      options,
+      writes: [],
+      outcome: "deferred",
+      exit: 0,
+      gate: "lock",
+    });
+    await check({
+      world: { disk, containers: [RUN] },
+      settings: RUN_LABELS,
+      options,
+      writes: [],
+      outcome: "deferred",
+      exit: 0,
+      gate: "live-run",
+    });
+    await check({
+      world: { disk, services: [BUSY] },
+      options,
+      writes: [],
+      outcome: "deferred",
+      exit: 0,
+      gate: "converging",
+    });
+  });
+
+  it("writes neither to the engine nor to the state in a dry run, and says the plan of the pass", async () => {
+    const { fake } = await play({ options: { dryRun: true } });
+    expect(fake.saved).toEqual([]);
+    const planned = fake.said("object.planned").map(({ kind, names, id }) => [kind, names, id]);
+    const pass = await play({});
+    const removed = pass.fake.said("object.removed").map(({ kind, names, id }) => [kind, names, id]);
+    expect(planned).toEqual(
+      removed.map(([kind, names, id]) => [kind, kind === "build-cache" ? ["RUN make"] : names, id]),
+    );
+    expect(fake.said("prune.planned")[0]).toMatchObject({ remove: { container: 2, image: 2 } });
+  });
+});
+
+describe("between deletions", () => {
+  it.each<[string, Row]>([
+    [
+      "a run starts during the containers",
+      {
+        hook: all(relief, at("remove c1", runStarts)),
+        settings: RUN_LABELS,
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 0,
+        gate: "live-run",
+      },
+    ],
+    [
+      "a service starts to converge during the images",
+      {
+        hook: all(relief, at("remove i1", deployStarts)),
+        writes: ["remove c1", "remove c2", "remove i1", "remove i2"],
+        outcome: "incomplete",
+        exit: 0,
+        gate: "converging",
+      },
+    ],
+    [
+      "a run starts among many images: within ten deletions",
+      {
+        world: { containers: [], images: manyImages(25) },
+        hook: all(relief, at("remove i3", runStarts)),
+        settings: RUN_LABELS,
+        writes: removing(10),
+        outcome: "incomplete",
+        exit: 0,
+        gate: "live-run",
+      },
+    ],
+    [
+      "a run starts while a deletion takes long: within two seconds",
+      {
+        world: { containers: [], images: manyImages(5) },
+        hook: all(
+          relief,
+          at("remove i2", (_request, _nth, _world, fake) => fake.pass(2001)),
+          at("remove i2", runStarts),
+        ),
+        settings: RUN_LABELS,
+        writes: removing(2),
+        outcome: "incomplete",
+        exit: 0,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the containers cannot be read any more",
+      {
+        hook: all(relief, at("live", failing("refused"), 3)),
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 69,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the services cannot be read any more",
+      {
+        hook: all(relief, at("services", failing("unavailable"), 3)),
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 69,
+        gate: "live-run",
+      },
+    ],
+    [
+      "the engine does not say any more what it is",
+      {
+        hook: all(relief, at("info", failing("refused"), 2)),
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 69,
+        gate: "converging",
+      },
+    ],
+    [
+      "the engine is no manager any more",
+      {
+        hook: all(
+          relief,
+          at("remove c2", (_request, _nth, host) => {
+            host.info = { ...host.info, swarm: { role: "none" } };
+          }),
+        ),
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 69,
+        gate: "converging",
+      },
+    ],
+    [
+      "it is told to stop",
+      {
+        hook: all(relief, at("remove c1", toldToStop)),
+        writes: ["remove c1"],
+        outcome: "incomplete",
+        exit: 75,
+      },
+    ],
+    [
+      "it is told to stop during the last look at an object",
+      {
+        hook: all(relief, at("inspect c2", toldToStop, 2)),
+        writes: ["remove c1"],
+        outcome: "incomplete",
+        exit: 75,
+      },
+    ],
+    [
+      "it is told to stop while the build cache is listed",
+      {
+        hook: all(relief, at("list cache", toldToStop)),
+        writes: PLAN.slice(0, 4),
+        outcome: "incomplete",
+        exit: 75,
+      },
+    ],
+    [
+      "the engine dies in a deletion",
+      {
+        hook: all(relief, at("remove c2", failing("cut-off")), at("inspect c2", failing("unreachable"), 3)),
+        writes: ["remove c1", "remove c2"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the engine does not answer a deletion in time",
+      {
+        hook: all(relief, at("remove i1", failing("timeout"))),
+        writes: ["remove c1", "remove c2", "remove i1"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the engine refuses one deletion",
+      {
+        hook: all(relief, at("remove c1", failing("refused"))),
+        writes: PLAN,
+        outcome: "incomplete",
+        exit: 75,
+      },
+    ],
+    [
+      "the engine refuses all of them because they are in use",
+      {
+        world: { containers: [], cache: [] },
+        settings: { prune: { buildCache: false } },
+        hook: all(relief, at("remove i1", failing("in-use")), at("remove i2", failing("in-use"))),
+        writes: ["remove i1", "remove i2"],
+        outcome: "nothing-eligible",
+        exit: 0,
+      },
+    ],
+    [
+      "the engine fails, and it is told to stop: the engine wins",
+      {
+        hook: all(
+          relief,
+          at("remove c1", toldToStop),
+          at("remove c1", failing("timeout")),
+          at("inspect c1", failing("timeout"), 3),
+        ),
+        writes: ["remove c1"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "a deletion failed and a run starts: what failed wins",
+      {
+        hook: all(relief, at("remove c1", failing("refused")), at("remove c2", runStarts)),
+        settings: RUN_LABELS,
+        writes: ["remove c1", "remove c2"],
+        outcome: "incomplete",
+        exit: 75,
+      },
+    ],
+    [
+      "the disk is below the low watermark",
+      {
+        settings: { disk: { lowWatermark: "70%" } },
+        hook: relief,
+        writes: ["remove c1"],
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "the disk cannot be read any more: that is not room enough",
+      {
+        settings: { disk: { lowWatermark: "70%" } },
+        hook: at("remove c1", diskOf("EIO")),
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 69,
+      },
+    ],
+  ])("it ends as it must where %s", async (_, row) => {
+    const fake = await check(row);
+    const refusals = fake.said("object.failed").length + fake.said("object.kept").length;
+    if (row.writes.length < PLAN.length)
+      expect(fake.said("pass.ended-early").length + refusals).toBeGreaterThan(0);
+  });
+
+  it("says why it ended, and of each object that it did not come to", async () => {
+    const { fake } = await play({ hook: all(relief, at("remove c1", runStarts)), settings: RUN_LABELS });
+    expect(fake.said("pass.ended-early")).toMatchObject([
+      { left: 2, stepsLeft: ["image", "build-cache"], reason: expect.stringContaining("a CI run is live") },
+    ]);
+    expect(fake.said("object.kept").filter(({ rule }) => rule === "not-reached")).toHaveLength(2);
+  });
+
+  it("says of a removal only what the engine confirmed", async () => {
+    const { fake } = await play({
+      hook: all(relief, at("remove c1", failing("refused")), at("remove i1", failing("in-use"))),
+    });
+    const removed = fake.said("object.removed").map(({ names, id }) => [names, id]);
+    expect(fake.said("object.failed")).toMatchObject([{ names: ["c1"], removed: "no", status: 500 }]);
+    expect(JSON.stringify(removed)).not.toContain("c1");
+    expect(JSON.stringify(removed)).not.toContain(imageId("i1"));
+    expect(fake.log.indexOf("log object.removed c2")).toBeGreaterThan(fake.log.indexOf("remove c2"));
+  });
+
+  it("says that nobody knows, where the answer to a deletion was lost", async () => {
+    const { fake } = await play({
+      hook: at("remove c1", failing("timeout")),
+    });
+    expect(fake.said("object.failed")).toMatchObject([{ names: ["c1"], removed: "unknown" }]);
+  });
+});

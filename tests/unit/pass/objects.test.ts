@@ -1,0 +1,283 @@
+import { describe, expect, it } from "vitest";
+import { ago, DAY, HOUR, image, imageId, NOW } from "../support.ts";
+import { all, at, play, relief, type Story } from "./play.ts";
+import { check, diskOf, failing, PLAN, type Row, toldToStop } from "./rows.ts";
+import { cacheRecord, dangling, exited, type Hook, ROOT, running, world } from "./world.ts";
+
+describe("what no pass removes", () => {
+  const nothing = { containers: [], images: [], cache: [] };
+  const off = { prune: { buildCache: false } };
+
+  it.each<[string, Row["world"], Story["settings"]?]>([
+    ["a running container", { containers: [running("c1")] }],
+    ["a paused container", { containers: [running("c1", { state: "paused" })] }],
+    ["a restarting container", { containers: [running("c1", { state: "restarting" })] }],
+    [
+      "a container that finished more recently than prune.until",
+      { containers: [exited("c1", { finishedAt: ago(23 * HOUR) })] },
+    ],
+    [
+      "a container that was created more recently",
+      { containers: [exited("c1", { createdAt: ago(HOUR), finishedAt: ago(HOUR) })] },
+    ],
+    [
+      "a container with a label of prune.keepLabels",
+      { containers: [exited("c1", { labels: { "ci-docker-prune.keep": "" } })] },
+    ],
+    ["a tagged image", { images: [dangling("i1", { tags: ["app:1"] })] }],
+    ["an image that a digest names", { images: [dangling("i1", { digests: ["app@sha256:1"] })] }],
+    ["an image that is younger than prune.until", { images: [dangling("i1", { createdAt: ago(HOUR) })] }],
+    ["an image that lost its name more recently", { images: [dangling("i1", { lastTaggedAt: ago(HOUR) })] }],
+    ["an image whose Created says nothing", { images: [dangling("i1", { createdAt: 0 })] }],
+    [
+      "the image of a running container",
+      { containers: [running("c1", { imageId: imageId("i1") })], images: [dangling("i1")] },
+    ],
+    [
+      "the image of a container that stays",
+      {
+        containers: [exited("c1", { imageId: imageId("i1"), finishedAt: ago(HOUR) })],
+        images: [dangling("i1")],
+      },
+    ],
+    [
+      "a parent on the containerd store",
+      {
+        info: { rootDir: ROOT, imageStore: "containerd", swarm: { role: "none" } },
+        images: [dangling("i1"), dangling("i2", { tags: ["app:1"], parentId: imageId("i1") })],
+      },
+    ],
+    [
+      "anything, where all of prune is off",
+      {},
+      { prune: { containers: false, images: false, buildCache: false } },
+    ],
+  ])("%s", async (_, changes, settings = off) => {
+    const full = settings === off ? { ...nothing, ...changes } : {};
+    await check({ world: full, settings, writes: [], outcome: "nothing-eligible", exit: 10 });
+  });
+
+  it.each<[string, Hook, readonly string[]]>([
+    [
+      "an image that got a name since the list",
+      at("inspect i1", (_request, _nth, host) => rename(host, "i1", { tags: ["app:1"] }), 2),
+      ["remove i2"],
+    ],
+    [
+      "an image that was pulled by digest since",
+      at("inspect i2", (_request, _nth, host) => rename(host, "i2", { digests: ["app@sha256:1"] }), 2),
+      ["remove i1"],
+    ],
+    [
+      "a container that was started since",
+      at(
+        "inspect c1",
+        (_request, _nth, host) => {
+          host.containers = [exited("c1", { state: "running" }), exited("c2")];
+        },
+        2,
+      ),
+      ["remove c2"],
+    ],
+    [
+      "a container that ran once more since",
+      at(
+        "inspect c1",
+        (_request, _nth, host) => {
+          host.containers = [exited("c1", { finishedAt: NOW }), exited("c2")];
+        },
+        2,
+      ),
+      ["remove c2"],
+    ],
+    ["one that cannot be read any more", at("inspect i1", failing("refused"), 2), ["remove i2"]],
+    ["one that is gone", at("inspect i1", failing("gone"), 2), ["remove i2"]],
+  ])("%s", async (_, hook, writes) => {
+    const kind = writes[0]?.includes("i") ? { containers: [] } : { images: [] };
+    const { fake } = await play({ world: { ...kind, cache: [] }, settings: off, hook: all(relief, hook) });
+    expect(fake.writes).toEqual(writes);
+    expect(fake.locksReleased).toBe(1);
+  });
+
+  const rename = (host: ReturnType<typeof world>, name: string, changes: object) => {
+    host.images = host.images.map((one) => (one.id === imageId(name) ? { ...one, ...changes } : one));
+  };
+});
+
+describe("a rule of the settings", () => {
+  const rule = { name: "apps", match: { repositories: ["app"] }, olderThan: "24h" };
+  const apps = [1, 2].map((nth) =>
+    image({ id: imageId(`i${nth}`), tags: [`app:${nth}`], lastTaggedAt: ago(2 * DAY) }),
+  );
+  const other = image({ id: imageId("i3"), tags: ["other:1"] });
+  const below = { "/": 50, [ROOT]: 50 };
+
+  it("removes the tags it names and no others, also without pressure", async () => {
+    const fake = await check({
+      world: { disk: below, images: [...apps, other, dangling("i4")] },
+      settings: { retention: [rule] },
+      writes: ["untag app:2", "untag app:1"],
+      outcome: "pruned",
+      exit: 0,
+    });
+    expect(fake.said("pass.started")).toMatchObject([{ scope: "rules" }]);
+    expect(fake.finished.rules).toMatchObject([{ list: "retention", name: "apps", matched: 2, removed: 2 }]);
+  });
+
+  it("that waits for pressure is not in force without it", async () => {
+    await check({
+      world: { disk: below, images: apps },
+      settings: { retention: [{ ...rule, when: "pressure" }] },
+      writes: [],
+      outcome: "below-watermark",
+      exit: 0,
+      gate: "disk-pressure",
+    });
+  });
+
+  it("lets go of what a container uses", async () => {
+    await check({
+      world: { disk: below, images: apps, containers: [running("c1", { imageId: imageId("i1") })] },
+      settings: { retention: [rule] },
+      writes: ["untag app:2"],
+      outcome: "pruned",
+      exit: 0,
+    });
+  });
+
+  it("stops and removes only containers of an orphans rule past its limit", async () => {
+    const labels = { "ci.worker": "1" };
+    await check({
+      world: {
+        disk: below,
+        containers: [
+          running("c1", { labels }),
+          running("c2", { labels, startedAt: ago(HOUR) }),
+          running("c3"),
+        ],
+      },
+      settings: { orphans: [{ name: "workers", label: "ci.worker", runningLongerThan: "6h" }] },
+      writes: ["stop c1", "remove c1"],
+      outcome: "pruned",
+      exit: 0,
+    });
+  });
+});
+
+describe("the disk of a pass", () => {
+  it("that cannot be read at its end is not a green one", async () => {
+    const fake = await check({
+      hook: at("remove c1", diskOf("EIO")),
+      writes: PLAN,
+      outcome: "pruned",
+      exit: 69,
+    });
+    expect(fake.said("fact.unknown")).toMatchObject([{ what: "whether the pass helped" }]);
+  });
+
+  it("also counts where the engine keeps its data, learnt in this very pass", async () => {
+    const fake = await check({
+      world: { state: { ...world().state, engineRoot: null }, disk: { "/": 90, [ROOT]: 95 } },
+      writes: PLAN,
+      outcome: "pressure-remains",
+      exit: 10,
+    });
+    expect(fake.saved.at(-1)?.engineRoot).toBe(ROOT);
+  });
+});
+
+describe("the state of a pass", () => {
+  it("that cannot be written is said, and changes no outcome", async () => {
+    const fake = await check({
+      world: { stateUnwritable: "EROFS" },
+      hook: relief,
+      writes: PLAN,
+      outcome: "pruned",
+      exit: 0,
+    });
+    expect(fake.said("state.unwritable")).toMatchObject([{ reason: "EROFS" }]);
+    expect(fake.log.at(-1)).toBe("unlock");
+  });
+
+  it("that cannot be read is not replaced", async () => {
+    const fake = await check({
+      world: { damage: { kind: "unreadable", reason: "EIO" } },
+      hook: relief,
+      writes: PLAN,
+      outcome: "pruned",
+      exit: 0,
+    });
+    expect(fake.saved).toEqual([]);
+    expect(fake.said("state.damaged")).toHaveLength(1);
+  });
+
+  it("that is not understood is set aside, but by a dry run", async () => {
+    const damage = { kind: "not-understood", reason: "not JSON" } as const;
+    const { fake } = await play({ world: { damage } });
+    const dry = await play({ world: { damage }, options: { dryRun: true } });
+    expect([fake, dry.fake].map(({ log }) => log.includes("set the state aside"))).toEqual([true, false]);
+  });
+
+  it("counts deferrals in a row, and a pass that went through ends them", async () => {
+    const deferrals = { count: 2, since: ago(2 * DAY) };
+    const state = { ...world().state, deferrals };
+    const held = await play({ world: { lock: "held", state } });
+    expect(held.fake.finished).toMatchObject({ deferralsInARow: 3, deferredForSeconds: 2 * DAY });
+    expect(held.fake.saved.at(-1)?.deferrals).toEqual({ count: 3, since: ago(2 * DAY) });
+    const done = await play({ world: { state }, hook: relief });
+    expect(done.fake.saved.at(-1)?.deferrals).toEqual({ count: 0, since: null });
+    const stopped = await play({ world: { state }, hook: at("info", toldToStop) });
+    expect(stopped.fake.saved.at(-1)?.deferrals).toEqual(deferrals);
+  });
+
+  it("remembers what is dangling, and an image that nothing dates goes after prune.until in it", async () => {
+    const undated = dangling("i1", { createdAt: 0 });
+    const first = await play({ world: { containers: [], images: [undated], cache: [] } });
+    const state = first.fake.saved.at(-1) ?? world().state;
+    expect(state.dangling[undated.id]?.since).toBeGreaterThanOrEqual(NOW);
+    const since = { [undated.id]: { since: ago(2 * DAY), lastSeen: ago(HOUR) } };
+    const later = await play({
+      world: { containers: [], images: [undated], cache: [], state: { ...state, dangling: since } },
+    });
+    expect([first, later].map(({ fake }) => fake.writes.includes("remove i1"))).toEqual([false, true]);
+  });
+});
+
+describe("a bug", () => {
+  const bug: Hook = () => {
+    throw new TypeError("x is not a function");
+  };
+
+  it.each([
+    ["in mid-act", "remove c2", ["remove c1", "remove c2"]],
+    ["while it looks at the gates", "live", []],
+    ["while it lists", "dangling", []],
+  ])("%s: what was done is told, the lock is let go, exit 70", async (_, request, writes) => {
+    const { fake, exit } = await play({ hook: all(relief, at(request, bug)) });
+    expect(exit).toBe("x is not a function");
+    expect(fake.writes).toEqual(writes);
+    expect(fake.finished).toMatchObject({
+      outcome: "failed",
+      exitCode: 70,
+      reason: "a bug: x is not a function",
+      removed: { container: writes.length === 0 ? 0 : 1 },
+    });
+    expect(fake.locksReleased).toBe(1);
+    expect(fake.saved).toHaveLength(1);
+  });
+});
+
+it("a lock that cannot be told is said as a fact that is unknown", async () => {
+  const { fake } = await play({ world: { lock: { broken: "EACCES" } } });
+  expect(fake.said("fact.unknown")).toMatchObject([
+    { what: "gate lock", reason: expect.stringContaining("EACCES") },
+  ]);
+});
+
+it("the build cache is pruned with prune.until and no less", async () => {
+  const { fake } = await play({
+    world: { containers: [], images: [], cache: [cacheRecord()] },
+    settings: { prune: { until: "48h" } },
+  });
+  expect(fake.writes).toEqual(["prune cache 172800"]);
+});
