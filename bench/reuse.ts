@@ -20,7 +20,7 @@ import {
   pullAs,
   type Traffic,
 } from "../tests/support/docker-registry.ts";
-import { type EngineName, engineAvailable } from "../tests/support/engines.ts";
+import { engineAvailable, MACHINE_ENGINE } from "../tests/support/engines.ts";
 
 const RUNS = 30;
 /** Milliseconds. */
@@ -97,7 +97,7 @@ function schedule(): number[] {
   });
 }
 
-async function replay(engine: EngineName, policy: string, prune: Policy): Promise<Day> {
+async function replay(engine: string, policy: string, prune: Policy): Promise<Day> {
   await using host = await CiHost.start({ engine, name: "reuse", swarm: false, diskMiB: 768 });
   await using registry = await DockerRegistry.start(host, { users: { ci: LOGIN.password } });
   const refs: string[] = [];
@@ -169,7 +169,7 @@ function table(days: readonly Day[]): string {
 }
 
 async function main(): Promise<number> {
-  const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
+  const engine = process.env.CDP_ENGINE || MACHINE_ENGINE;
   for (const available of [engineAvailable(engine), dockerRegistryAvailable()]) {
     if (!available.ok) {
       console.log(`skipped: ${available.reason}`);

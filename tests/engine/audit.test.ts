@@ -25,16 +25,13 @@ import {
   scratchDir,
 } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
-const containerd = engine === "28.5-containerd";
 const OLD = "2020-01-01T00:00:00Z";
 const MIB = 1024 * 1024;
 const POLL = { timeout: 30_000, interval: 50 };
 
-describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
+onEngine("audit", () => {
   let host: CiHost;
   let base: string;
 
@@ -45,15 +42,7 @@ describe.skipIf(!available.ok)(`audit on engine ${engine}`, () => {
   afterAll(async () => {
     await host?.stop();
   });
-  afterEach(async () => {
-    for (const { Id } of await host.docker.listContainers({ all: true })) {
-      await host.docker.getContainer(Id).remove({ force: true });
-    }
-    for (const id of (await host.images()).filter((image) => image !== base)) {
-      await host.docker.getImage(id).remove({ force: true });
-    }
-    await host.docker.pruneBuilder();
-  });
+  afterEach(() => host.clear([base]));
 
   const settings = (rest: object = {}) => ({
     engine: { socketPath: host.socketPath },

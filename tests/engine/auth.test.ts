@@ -8,16 +8,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type AgentResult, BUNDLE, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { DockerRegistry, dockerRegistryAvailable, pullAs } from "../support/docker-registry.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = [engineAvailable(engine), dockerRegistryAvailable()].find(({ ok }) => !ok) ?? { ok: true };
 const ALICE = { username: "alice", password: "dckr_pat_Q2xvc2U+bm93/=" };
 const HUB = "https://index.docker.io/v1/";
 /** For documentation only (RFC 5737), so that nobody answers but a registry of ours; engines want TLS of it. */
 const ELSEWHERE = "192.0.2.10";
 
-describe.skipIf(!available.ok)(`registry credentials on engine ${engine}`, () => {
+onEngine("registry credentials", dockerRegistryAvailable(), () => {
   let host: CiHost;
   let registry: DockerRegistry;
   let untrusted: DockerRegistry;

@@ -3,12 +3,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
-
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
+import { containerd, engine, onEngine } from "../support/engine-under-test.ts";
+import { versionOf } from "../support/engines.ts";
 
 /** Pids whose command line names the directory. */
 function processesOf(dir: string): string[] {
@@ -27,7 +25,7 @@ function mountsOf(dir: string): string[] {
   return lines.filter((line) => line.includes(dir));
 }
 
-describe.skipIf(!available.ok)(`CI host on engine ${engine}`, () => {
+onEngine("CI host", () => {
   let host: CiHost;
   beforeAll(async () => {
     host = await CiHost.start({ name: "smoke" });
@@ -40,8 +38,8 @@ describe.skipIf(!available.ok)(`CI host on engine ${engine}`, () => {
     const info = await host.docker.info();
     expect(info.Swarm.LocalNodeState).toBe("active");
     expect(info.DockerRootDir).toBe(join(host.dataRoot, "docker"));
-    if (engine !== "20.10") expect(info.ServerVersion).toMatch(engine.slice(0, 4));
-    expect(info.Driver).toBe(engine === "28.5-containerd" ? "overlayfs" : "overlay2");
+    if (engine !== "20.10") expect(info.ServerVersion).toMatch(new RegExp(`^${versionOf(engine)}[.]`));
+    expect(info.Driver).toBe(containerd ? "overlayfs" : "overlay2");
     expect(mountsOf(host.dataRoot)).toHaveLength(1);
   });
 

@@ -11,10 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUNDLE, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { DOCKERFILES, type DockerfileCase } from "../support/dockerfiles.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { engine, onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 /** A label that no image here has. */
 const ABSENT = "absent.from=all";
 
@@ -46,7 +44,7 @@ beforeAll(() => {
   cwd = scratchDir();
 });
 
-describe.skipIf(!available.ok)(`dockerfiles check against the images of engine ${engine}`, () => {
+onEngine("dockerfiles check against the images", () => {
   let host: CiHost;
 
   beforeAll(async () => {
@@ -97,7 +95,7 @@ describe.skipIf(!available.ok)(`dockerfiles check against the images of engine $
   }
 
   // None of them is a file with ARGs and nothing else: dockerd 20.10 and 26.1 crash when BuildKit gets one.
-  const rows = DOCKERFILES.filter(({ by }) => by !== "recent" || engine.startsWith("28"));
+  const rows = DOCKERFILES.filter(({ by }) => by !== "recent" || Number.parseInt(engine, 10) >= 28);
 
   it.each(rows)("$name", async (row) => {
     for (const buildkit of row.by === undefined ? [true, false] : [true]) {

@@ -10,11 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type AgentEvent, type AgentResult, BUNDLE, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, engine, onEngine } from "../support/engine-under-test.ts";
 import { type Fault, FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
-
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 
 /** What one test may lose, and nothing else. */
 interface Lot {
@@ -206,7 +203,7 @@ async function bystanders(...lots: readonly Lot[]): Promise<string[]> {
 const unknownReasons = ({ events }: AgentResult): string[] =>
   events.filter(({ event }) => event === "fact.unknown").map((line) => String(line.reason));
 
-describe.skipIf(!available.ok)(`faults in front of engine ${engine}`, () => {
+onEngine("faults", () => {
   beforeAll(async () => {
     host = await CiHost.start({ name: "faults" });
     await host.loadImage({ ref: "base:1" });
@@ -280,7 +277,7 @@ describe.skipIf(!available.ok)(`faults in front of engine ${engine}`, () => {
         shape: "object",
         args: ["run", "--without-pressure", "--dry-run"],
       },
-      ...(engine === "28.5-containerd"
+      ...(containerd
         ? [{ place: "all images", match: /^GET \/images\/json\?all=true/, shape: "list" as const }]
         : []),
     ];

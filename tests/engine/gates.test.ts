@@ -10,10 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost, type ServiceSpec } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 const OLD = "2020-01-01T00:00:00Z";
 /** Loaded again it is the same image again. */
 const BAIT = { created: OLD, sizeMiB: 0, labels: { for: "bait" } };
@@ -29,7 +27,7 @@ interface ServiceView {
   readonly UpdateStatus?: { State?: string };
 }
 
-describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
+onEngine("gates", () => {
   let host: CiHost;
   let base: string;
   let bait: string;
@@ -149,20 +147,8 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
     for (const { Id } of tasks) await host.docker.getContainer(Id).kill({ signal: "SIGTERM" });
   }
 
-  /** Ends all services and containers. */
-  async function clear(): Promise<void> {
-    for (const { ID } of await host.docker.listServices()) await host.docker.getService(ID).remove();
-    for (const { Id } of await host.docker.listContainers({ all: true })) {
-      await host.docker
-        .getContainer(Id)
-        .remove({ force: true })
-        .catch(() => {}); // a task's may go by itself
-    }
-    await vi.waitUntil(async () => (await host.docker.listContainers({ all: true })).length === 0, POLL);
-  }
-
   describe("live runs", () => {
-    afterEach(clear);
+    afterEach(() => host.removeContainers());
 
     it("defers for a service named like a run by default, and not for names that come close", async () => {
       for (const name of [
@@ -248,7 +234,7 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
   });
 
   describe("converging services", () => {
-    afterEach(clear);
+    afterEach(() => host.removeContainers());
 
     it("passes beside services that are settled, at 2 of 2 or scaled to 0, and defers while one is at 0 of 1", async () => {
       await serviceWith({ name: "web", image: "base:1", replicas: 2 }, [2, 2, 0]);
@@ -547,7 +533,7 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
   }
 
   describe("a run that starts in mid-pass", () => {
-    afterEach(clear);
+    afterEach(() => host.removeContainers());
 
     async function expectEndedAtOnce(
       { result, startedAt }: { result: AgentResult; startedAt: number },
@@ -661,7 +647,7 @@ describe.skipIf(!available.ok)(`gates on engine ${engine}`, () => {
       expect(left.sort()).toEqual(containers.filter((id) => !removed.includes(id)).sort());
       expect(left.length).toBeGreaterThan(0);
       expect(await host.hasImage(bait)).toBe(true);
-      await clear();
+      await host.removeContainers();
       await host.docker.swarmLeave({ force: true });
     });
 

@@ -1,14 +1,11 @@
 /** What rules take for the name of an image, against the engine's own `reference` filter, on the names it shows. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { namesTag, parseNameGlob } from "../../agent/settings/globs.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
-
-describe.skipIf(!available.ok)(`names of images on engine ${engine}`, () => {
+onEngine("names of images", () => {
   const TAGGED = [
     ["docker.io/acme/hub", "1", "acme/hub:1"],
     ["index.docker.io/acme/index", "1", "acme/index:1"],

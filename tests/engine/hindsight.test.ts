@@ -6,16 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type AgentResult, BUNDLE, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 const OLD = "2020-01-01T00:00:00Z";
 const RUN = "ab12-1f2e3d_ci_commoninternet_net";
 const UTF8 = { LANG: "C.UTF-8", COLUMNS: "80" };
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => [...line].length));
 
-describe.skipIf(!available.ok)(`looking at a host on engine ${engine}`, () => {
+onEngine("looking at a host", () => {
   let host: CiHost;
   let stateDir: string;
 

@@ -4,19 +4,17 @@
  * engine's own prune requests the same work fails; docs/engine-notes.md.)
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type AgentResult, idsOf, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 import { type Published, pull, Registry } from "../support/registry.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 const REPETITIONS = 3;
 /** The layer that what is in flight shares with the dangling images. */
 const SHARED = { seed: "shared", sizeMiB: 4 };
 
-describe.skipIf(!available.ok)(`work in flight during passes on engine ${engine}`, () => {
+onEngine("work in flight during passes", () => {
   let host: CiHost;
   let registry: Registry;
   const passes: { startedAt: number; endedAt: number; result: AgentResult }[] = [];

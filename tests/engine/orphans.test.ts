@@ -10,11 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
 const OLD = "2020-01-01T00:00:00Z";
 const HOUR = 3600;
 const POLL = { timeout: 30_000, interval: 50 };
@@ -57,7 +55,7 @@ const ahead = (seconds: number) => clock(`real() + ${seconds * 1000}`);
 /** The agent starts at this moment; its clock goes on from there. */
 const startingAt = (milliseconds: number) => clock(`${milliseconds} + real() - start`);
 
-describe.skipIf(!available.ok)(`orphans on engine ${engine}`, () => {
+onEngine("orphans", () => {
   let host: CiHost;
 
   beforeAll(async () => {
@@ -67,18 +65,7 @@ describe.skipIf(!available.ok)(`orphans on engine ${engine}`, () => {
   afterAll(async () => {
     await host?.stop();
   });
-  afterEach(async () => {
-    for (const { ID } of await host.docker.listServices()) await host.docker.getService(ID).remove();
-    for (let left = [""]; left.length > 0; ) {
-      left = (await host.docker.listContainers({ all: true })).map(({ Id }) => Id);
-      for (const id of left) {
-        await host.docker
-          .getContainer(id)
-          .remove({ force: true, v: true })
-          .catch(() => {});
-      }
-    }
-  });
+  afterEach(() => host.removeContainers());
 
   /** Runs a pass behind a proxy, and judges every request that could change something. */
   async function pass(options: PassOptions = {}): Promise<Ran> {

@@ -15,12 +15,9 @@ import {
   scratchDir,
 } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { pull, Registry } from "../support/registry.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
-const containerd = engine === "28.5-containerd";
 const OLD = "2020-01-01T00:00:00Z";
 const MIB = 1024 * 1024;
 
@@ -29,7 +26,7 @@ interface CacheRecord {
   readonly Shared: boolean;
 }
 
-describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
+onEngine("prune", () => {
   let host: CiHost;
   let base: string;
 
@@ -78,27 +75,6 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
     const before = new Set(await cacheIds());
     await make();
     return (await cacheIds()).filter((id) => !before.has(id));
-  }
-
-  async function removeAllContainers(): Promise<void> {
-    for (const { Id } of await host.docker.listContainers({ all: true })) {
-      await host.docker.getContainer(Id).remove({ force: true, v: true });
-    }
-  }
-
-  /** Back to the base image alone. */
-  async function clear(): Promise<void> {
-    await removeAllContainers();
-    for (let left = [""]; left.length > 0; ) {
-      left = (await host.images()).filter((id) => id !== base);
-      // A parent can only go after its children: those that cannot yet are tried again in the next round.
-      for (const id of left)
-        await host.docker
-          .getImage(id)
-          .remove({ force: true })
-          .catch(() => {});
-    }
-    await host.docker.pruneBuilder();
   }
 
   /** Resolves when what was made then is older than the limit. Ages count whole seconds, as the engine's own do. */
@@ -224,7 +200,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
     });
     afterAll(async () => {
       await registry?.stop();
-      await clear();
+      await host.clear([base]);
     });
 
     /** What the log says of an object: "removed", or the rule that keeps it, and the basis of its age. */
@@ -375,7 +351,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
   });
 
   describe("images whose Created says nothing", () => {
-    afterEach(clear);
+    afterEach(() => host.clear([base]));
 
     it("go when the state has seen them dangling for the whole limit, without a break", async () => {
       const stateDir = scratchDir();
@@ -466,7 +442,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
   });
 
   describe("images of the classic builder", () => {
-    afterEach(clear);
+    afterEach(() => host.clear([base]));
 
     it("go one level a pass, and a tagged child keeps its parents", async () => {
       const build = (name: string, tag?: string) =>
@@ -504,7 +480,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
   });
 
   describe("what settings allow", () => {
-    afterEach(clear);
+    afterEach(() => host.clear([base]));
 
     it("only takes what carries a label of prune.labels, and keepLabels win", async () => {
       const ours = { managed: "yes" };
@@ -588,7 +564,7 @@ describe.skipIf(!available.ok)(`prune on engine ${engine}`, () => {
   });
 
   describe("watermarks", () => {
-    afterEach(clear);
+    afterEach(() => host.clear([base]));
 
     /** Six dangling images of 10 MiB; on the containerd store each takes that twice, as blob and as snapshot. */
     async function sixImages(): Promise<string[]> {

@@ -12,13 +12,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost, type ImageSpec } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 import { pull, Registry } from "../support/registry.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
-const containerd = engine === "28.5-containerd";
 const OLD = "2020-01-01T00:00:00Z";
 const MIB = 1024 * 1024;
 const HOUR = 3600;
@@ -64,7 +61,7 @@ const family = (
   ...limits,
 });
 
-describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
+onEngine("retention", () => {
   let host: CiHost;
   let base: string;
 
@@ -75,26 +72,7 @@ describe.skipIf(!available.ok)(`retention on engine ${engine}`, () => {
   afterAll(async () => {
     await host?.stop();
   });
-  afterEach(async () => {
-    for (const { ID } of await host.docker.listServices()) await host.docker.getService(ID).remove();
-    for (const { Id } of await host.docker.listContainers({ all: true })) {
-      await host.docker
-        .getContainer(Id)
-        .remove({ force: true })
-        .catch(() => {});
-    }
-    for (let left = [""]; left.length > 0; ) {
-      left = (await host.images()).filter((id) => id !== base);
-      // A parent can only go after its children: what cannot yet is tried again in the next round.
-      for (const id of left) {
-        await host.docker
-          .getImage(id)
-          .remove({ force: true })
-          .catch(() => {});
-      }
-    }
-    await host.docker.pruneBuilder();
-  });
+  afterEach(() => host.clear([base]));
 
   const settings = (retention: readonly Rule[], rest: object, socketPath: string) => ({
     engine: { socketPath },

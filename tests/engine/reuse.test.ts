@@ -3,7 +3,7 @@
  * access log of a real registry, beside the same day with what virtualisation.docker.autoPrune runs.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { idsOf, only, runAgent } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import {
@@ -13,11 +13,8 @@ import {
   pullAs,
   type Traffic,
 } from "../support/docker-registry.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = [engineAvailable(engine), dockerRegistryAvailable()].find(({ ok }) => !ok) ?? { ok: true };
-const containerd = engine === "28.5-containerd";
 const LOGIN = { username: "ci", password: "dckr_pat_reuse" };
 /** As images are when they come from a registry: built weeks ago. */
 const OLD = "2026-06-01T00:00:00Z";
@@ -25,7 +22,7 @@ const MIB = 1024 * 1024;
 /** Seconds; hours in real life. */
 const UNTIL = 3;
 
-describe.skipIf(!available.ok)(`reuse of layers on engine ${engine}`, () => {
+onEngine("reuse of layers", dockerRegistryAvailable(), () => {
   let host: CiHost;
   let registry: DockerRegistry;
   const base = { seed: "shared-base", sizeMiB: 6 };

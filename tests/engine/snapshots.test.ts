@@ -6,17 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type AgentResult, BUNDLE, idsOf, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { type EngineName, engineAvailable } from "../support/engines.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 
-const engine = (process.env.CDP_ENGINE || "20.10") as EngineName;
-const available = engineAvailable(engine);
-const containerd = engine === "28.5-containerd";
 /** Bytes that a job leaves behind. */
 const WORK = 2_000_000;
 const SLEEP = ["/bin/busybox", "sleep", "3600"];
 
-describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
+onEngine("snapshots", () => {
   let host: CiHost;
   let base: string;
   const stateDir = scratchDir();
@@ -30,26 +27,7 @@ describe.skipIf(!available.ok)(`snapshots on engine ${engine}`, () => {
   afterAll(async () => {
     await host?.stop();
   });
-  afterEach(async () => {
-    for (const { ID } of await host.docker.listServices()) await host.removeService(ID);
-    for (let left = 1; left > 0; ) {
-      const all = await host.docker.listContainers({ all: true });
-      left = all.length;
-      for (const { Id } of all)
-        await host.docker
-          .getContainer(Id)
-          .remove({ force: true, v: true })
-          .catch(() => {});
-    }
-    for (let left = [""]; left.length > 0; ) {
-      left = (await host.images()).filter((id) => id !== base);
-      for (const id of left)
-        await host.docker
-          .getImage(id)
-          .remove({ force: true })
-          .catch(() => {});
-    }
-  });
+  afterEach(() => host.clear([base]));
 
   interface Call {
     readonly snapshots?: object;

@@ -29,21 +29,12 @@ import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
-import {
-  type EngineName,
-  engineAvailable,
-  findTool,
-  isEngineName,
-  rootfsDir,
-  rootfsName,
-} from "./engines.ts";
-
-export type { EngineName } from "./engines.ts";
+import { engineAvailable, findTool, MACHINE_ENGINE, rootfsOf, usesContainerdStore } from "./engines.ts";
 
 /** How to start a {@link CiHost}. */
 export interface CiHostOptions {
-  /** Engine to run; default CDP_ENGINE, else "20.10" (the machine's own dockerd). */
-  engine?: EngineName;
+  /** Engine to run (see engines.ts); default CDP_ENGINE, else the machine's own dockerd. */
+  engine?: string;
   /** Size of the data disk in MiB (sparse file); default 512. Swarm's own logs take 130 MiB of it. */
   diskMiB?: number;
   /** Number of inodes of the data disk; default: what mkfs.ext4 chooses. */
@@ -211,7 +202,7 @@ exec chroot "\${root:-/}" /bin/sh -c 'echo ready; while :; do sleep 3600 & wait 
 /** A private CI host. See the module comment for how it is kept apart and cleaned up. */
 export class CiHost implements AsyncDisposable {
   /** The engine asked for. */
-  readonly engine: EngineName;
+  readonly engine: string;
   /** Private directory of this host. */
   readonly dir: string;
   /** Mount point of the data disk; the daemon's DockerRootDir is `docker` in it, on the same path. */
@@ -266,9 +257,11 @@ export class CiHost implements AsyncDisposable {
     if (options.inodes !== undefined) mkfs.push("-N", String(options.inodes));
     const made = spawnSync(tool("mkfs.ext4"), [...mkfs, image], { encoding: "utf8" });
     if (made.status !== 0) throw new Error(`mkfs.ext4 failed: ${made.stderr}`);
+    const containerd = usesContainerdStore(this.engine);
     const config = {
-      "storage-driver": this.engine === "28.5-containerd" ? undefined : "overlay2",
-      features: this.engine === "28.5-containerd" ? { "containerd-snapshotter": true } : undefined,
+      ...(containerd ? {} : { "storage-driver": "overlay2" }),
+      // As of 29 a fresh data root takes containerd's store unless it is told not to.
+      features: { "containerd-snapshotter": containerd },
       "cgroup-parent": `/${this.#cgroup}`,
       "exec-opts": ["native.cgroupdriver=cgroupfs"],
       "shutdown-timeout": 2,
@@ -283,17 +276,19 @@ export class CiHost implements AsyncDisposable {
   }
 
   async #startSupervisor(): Promise<void> {
-    const rootfs = rootfsName(this.engine);
-    const root = rootfs === undefined ? "" : rootfsDir(rootfs);
-    const child = spawn("sh", ["-c", SUPERVISOR, "sh", this.dir, root, this.#cgroup, FIRST], {
-      cwd: "/",
-      detached: true, // its own session: Ctrl-C in a terminal must not end it before its work is done
-      stdio: ["pipe", "pipe", "pipe"],
-      env: {
-        ...process.env,
-        PATH: `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`,
+    const child = spawn(
+      "sh",
+      ["-c", SUPERVISOR, "sh", this.dir, rootfsOf(this.engine) ?? "", this.#cgroup, FIRST],
+      {
+        cwd: "/",
+        detached: true, // its own session: Ctrl-C in a terminal must not end it before its work is done
+        stdio: ["pipe", "pipe", "pipe"],
+        env: {
+          ...process.env,
+          PATH: `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`,
+        },
       },
-    });
+    );
     this.#supervisor = child;
     this.#supervisorGone = new Promise((resolve) => child.once("exit", () => resolve()));
     child.stdin.on("error", () => {});
@@ -610,7 +605,7 @@ export class CiHost implements AsyncDisposable {
    * moment while this runs: the exporter "cacheonly" works on 20.10 only (26.1 and 28.5: 500 after 6 s).
    */
   async buildCache(sizeMiB: number): Promise<void> {
-    const copies = this.engine === "28.5-containerd" ? 4 : 3;
+    const copies = usesContainerdStore(this.engine) ? 4 : 3;
     const name = `blob-${randomBytes(4).toString("hex")}`;
     const id = await this.buildImage({
       dockerfile: `FROM scratch\nCOPY ${name} /${name}\n`,
@@ -680,6 +675,38 @@ export class CiHost implements AsyncDisposable {
     return await exists(this.docker.getContainer(container).inspect());
   }
 
+  /** Removes all services and containers, with the volumes of these, and waits until none is left. */
+  async removeContainers(): Promise<void> {
+    const services = this.#swarm ? await this.docker.listServices() : [];
+    for (const { ID } of services) await this.removeService(ID);
+    for (let left = [""]; left.length > 0; ) {
+      left = (await this.docker.listContainers({ all: true })).map(({ Id }) => Id);
+      for (const id of left) {
+        // A task's container may go by itself meanwhile.
+        await this.docker
+          .getContainer(id)
+          .remove({ force: true, v: true })
+          .catch(() => {});
+      }
+    }
+  }
+
+  /** Removes everything from the engine but these images. */
+  async clear(keep: readonly string[] = []): Promise<void> {
+    await this.removeContainers();
+    for (let left = [""]; left.length > 0; ) {
+      left = (await this.images()).filter((id) => !keep.includes(id));
+      for (const id of left) {
+        // A parent can only go after its children: what cannot yet is tried again in the next round.
+        await this.docker
+          .getImage(id)
+          .remove({ force: true })
+          .catch(() => {});
+      }
+    }
+    await this.docker.pruneBuilder();
+  }
+
   /** Kills everything on the host, unmounts its disk and removes its directory. May be called again. Takes < 1 s. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
@@ -727,11 +754,8 @@ function cmdline(pid: string): string {
   }
 }
 
-function defaultEngine(): EngineName {
-  const wanted = process.env.CDP_ENGINE ?? "";
-  if (wanted === "") return "20.10";
-  if (!isEngineName(wanted)) throw new Error(`CDP_ENGINE=${wanted} names no known engine`);
-  return wanted;
+function defaultEngine(): string {
+  return process.env.CDP_ENGINE || MACHINE_ENGINE;
 }
 
 function tool(name: string): string {

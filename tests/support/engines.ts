@@ -1,6 +1,7 @@
 /**
  * The Docker engines the tests run against: the machine's own dockerd, and newer ones that live in small
- * Debian root file systems built once with mmdebstrap and kept in a cache outside the checkout.
+ * Debian root file systems, in a cache outside the checkout. Those that a Debian suite has are built once with
+ * mmdebstrap; any other is used when `<cache>/<version>/rootfs` is there.
  *
  * Self-contained on purpose (node stdlib only): scripts/setup.mjs bundles this file with esbuild.
  */
@@ -10,6 +11,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,31 +20,28 @@ import {
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
-/** Engines by version line; "20.10" stands for the machine's own dockerd, whichever version that is. */
-export type EngineName = "20.10" | "26.1" | "28.5" | "28.5-containerd";
-
-/** All engine names, oldest first. */
-export const ENGINE_NAMES: readonly EngineName[] = ["20.10", "26.1", "28.5", "28.5-containerd"];
+/** The machine's own dockerd, whichever version that is. */
+export const MACHINE_ENGINE = "20.10";
 
 /** Debian suite whose docker.io package holds the engine. */
 const SUITES = { "26.1": "trixie", "28.5": "sid" } as const;
 
-/** Name of a cached root file system. */
+/** A root file system that {@link ensureRootfs} can build. */
 export type RootfsName = keyof typeof SUITES;
 
-/** All cached root file systems, oldest engine first. */
+/** All root file systems that can be built, oldest engine first. */
 export const ROOTFS_NAMES: readonly RootfsName[] = ["26.1", "28.5"];
+
+/** Engines with a root file system: those built here, and one that no Debian suite has. */
+const KNOWN: readonly string[] = [...ROOTFS_NAMES, "29"];
+
+const CONTAINERD = "-containerd";
 
 /** Programs without which no CI host can be started. */
 export const HOST_TOOLS: readonly string[] = ["dockerd", "mkfs.ext4", "mount", "unshare", "nsenter", "ip"];
 
 /** Answer of {@link engineAvailable}; `reason` is one English sentence. */
 export type Availability = { ok: true } | { ok: false; reason: string };
-
-/** True when `value` names an engine. */
-export function isEngineName(value: string): value is EngineName {
-  return (ENGINE_NAMES as readonly string[]).includes(value);
-}
 
 /** Full path of a program, looked up in PATH and the sbin directories; undefined when it is missing. */
 export function findTool(tool: string): string | undefined {
@@ -68,45 +67,66 @@ export function engineCacheDir(): string {
   return join(base, "ci-docker-prune", "engines");
 }
 
-/** The cached root file system an engine runs in; undefined for the machine's own dockerd. */
-export function rootfsName(engine: EngineName): RootfsName | undefined {
-  if (engine === "20.10") return undefined;
-  return engine === "28.5-containerd" ? "28.5" : engine;
+/**
+ * All engine names, oldest first: {@link MACHINE_ENGINE}, the known ones, and whatever `<version>/rootfs` the cache
+ * holds; from 28 on each also with "-containerd", its containerd image store (an experiment in earlier versions).
+ */
+export function engineNames(): string[] {
+  const cached = existsSync(engineCacheDir()) ? readdirSync(engineCacheDir()) : [];
+  const made = cached.filter((name) => /^\d+(\.\d+)*$/.test(name) && existsSync(rootfsDir(name)));
+  const versions = [...new Set([...KNOWN, ...made])].sort(
+    (a, b) => Number.parseFloat(a) - Number.parseFloat(b),
+  );
+  const both = (version: string) =>
+    Number.parseInt(version, 10) < 28 ? [version] : [version, version + CONTAINERD];
+  return [MACHINE_ENGINE, ...versions.flatMap(both)];
 }
 
-/** Path of a root file system (whether or not it has been built). */
-export function rootfsDir(name: RootfsName): string {
-  return join(engineCacheDir(), name, "rootfs");
+/** True for an engine that keeps its images in containerd's store. */
+export function usesContainerdStore(engine: string): boolean {
+  return engine.endsWith(CONTAINERD);
+}
+
+/** Path of the root file system that an engine runs in (whether or not it is there); undefined for the machine's own dockerd. */
+export function rootfsOf(engine: string): string | undefined {
+  return engine === MACHINE_ENGINE ? undefined : rootfsDir(versionOf(engine));
+}
+
+/** The engine's name without its image store. */
+export function versionOf(engine: string): string {
+  return usesContainerdStore(engine) ? engine.slice(0, -CONTAINERD.length) : engine;
+}
+
+function rootfsDir(version: string): string {
+  return join(engineCacheDir(), version, "rootfs");
 }
 
 /** Says whether an engine can be started here and now; touches nothing. */
-export function engineAvailable(engine: EngineName): Availability {
-  if (process.platform !== "linux") return { ok: false, reason: "a CI host needs Linux" };
-  if (process.getuid?.() !== 0) return { ok: false, reason: "a CI host needs root (mounts and namespaces)" };
-  const rootfs = rootfsName(engine);
+export function engineAvailable(engine: string): Availability {
+  const no = (reason: string): Availability => ({ ok: false, reason });
+  if (process.platform !== "linux") return no("a CI host needs Linux");
+  if (process.getuid?.() !== 0) return no("a CI host needs root (mounts and namespaces)");
+  const rootfs = rootfsOf(engine);
   const missing = HOST_TOOLS.filter((t) => (t === "dockerd" ? rootfs === undefined : true) && !findTool(t));
   if (missing.length > 0) {
-    return {
-      ok: false,
-      reason: `missing programs: ${missing.join(", ")} (node scripts/setup.mjs installs them)`,
-    };
+    return no(`missing programs: ${missing.join(", ")} (node scripts/setup.mjs installs them)`);
   }
   if (rootfs === undefined) return { ok: true };
-  if (!existsSync(join(rootfsDir(rootfs), "usr/sbin/dockerd"))) {
-    return {
-      ok: false,
-      reason: `no root file system for engine ${rootfs} in ${engineCacheDir()} (node scripts/setup.mjs --engines builds it)`,
-    };
+  const version = versionOf(engine);
+  const suite = SUITES[version as RootfsName];
+  if (!existsSync(join(rootfs, "usr/bin/dockerd")) && !existsSync(join(rootfs, "usr/sbin/dockerd"))) {
+    const how = suite === undefined ? "to be made by hand" : "node scripts/setup.mjs --engines builds it";
+    return no(`no root file system for engine ${version} in ${engineCacheDir()} (${how})`);
   }
-  const version = rootfsVersion(rootfs);
-  if (version !== undefined && !version.startsWith(`${rootfs}.`)) {
-    return { ok: false, reason: `Debian ${SUITES[rootfs]} now has Docker ${version}, not ${rootfs}` };
+  const found = rootfsVersion(version);
+  if (found !== undefined && !found.startsWith(`${version}.`)) {
+    return no(`${suite === undefined ? rootfs : `Debian ${suite}`} now has Docker ${found}, not ${version}`);
   }
   return { ok: true };
 }
 
 /** Docker version found in a built root file system, from its own note; undefined when there is none. */
-function rootfsVersion(name: RootfsName): string | undefined {
+function rootfsVersion(name: string): string | undefined {
   try {
     return readFileSync(join(engineCacheDir(), name, "version"), "utf8").trim();
   } catch {
