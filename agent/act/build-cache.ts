@@ -3,16 +3,16 @@ import type { EngineReader } from "../engine/reader.ts";
 import type { CacheRecord } from "../engine/types.ts";
 import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../log/events.ts";
 import { judgeCacheRecord } from "../plan/build-cache.ts";
-import type { Judged, Rule } from "../plan/plan.ts";
+import type { Judged, ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ActPorts, type Ending, endingOf } from "./ports.ts";
 
 /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
 export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"]): Promise<Ending | null> {
   const { reader, writer, journal, clock, stop, tally } = ports;
-  const keep = (object: Judged, rule: Rule, reason: string) => {
-    journal.emit(objectKept({ ...object, action: "keep", rule, reason }));
-    tally.add(object, "kept", rule);
+  const keep = (object: Judged, because: ReasonCode, reason: string) => {
+    journal.emit(objectKept({ ...object, action: "keep", because, reason }));
+    tally.add(object, "kept", because);
   };
   try {
     const listed = (await listBuildCache(reader)).map((record) =>
@@ -29,7 +29,7 @@ export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"])
     }
     tally.claim("build-cache", pruned.claimedBytes);
     for (const object of forecast.values()) {
-      if (object.action === "keep") keep(object, object.rule, object.reason);
+      if (object.action === "keep") keep(object, object.because, object.reason);
       else keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
     }
     return null;
@@ -74,7 +74,7 @@ function cacheRecordByEngine(id: string): Judged {
     ageSeconds: null,
     ageBasis: "last-used",
     action: "remove",
-    rule: "expired",
+    because: "expired",
     reason: "not used for longer than prune.until, by the engine's own account",
   };
 }

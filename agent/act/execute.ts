@@ -1,5 +1,5 @@
 import { objectKept, passEndedEarly, type StepReport, stepFinished } from "../log/events.ts";
-import type { Candidates, PlanContext } from "../plan/index.ts";
+import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { pruneBuildCache } from "./build-cache.ts";
@@ -26,7 +26,7 @@ const STEPS: readonly Pick<StepReport, "by" | "kind">[] = [
 type Step = (typeof STEPS)[number];
 
 /** Which step removes it. */
-const stepOf = ({ policy }: Judged): string => policy?.split("/")[0] ?? "prune";
+const stepOf = ({ rule }: Judged): string => rule?.split("/")[0] ?? "prune";
 
 /**
  * Goes through this very plan, object by object; what was planned is looked at once more immediately before it is
@@ -42,7 +42,7 @@ export async function execute(
   pressed: boolean,
 ): Promise<Acted> {
   const { journal, clock, stop, tally } = ports;
-  for (const object of plan.keep) tally.add(object, "kept", object.rule);
+  for (const object of plan.keep) tally.add(object, "kept", object.because);
   const removals = new Removals(ports, candidates, context, settings, tally);
   let ending: Ending | null = null;
   let sinceCheck = 0;
@@ -126,7 +126,7 @@ export async function execute(
   function leave(objects: readonly Judged[]): void {
     const reason = "the pass ended before it came to this";
     for (const object of objects) {
-      journal.emit(objectKept({ ...object, action: "keep", rule: "not-reached", reason }));
+      journal.emit(objectKept({ ...object, action: "keep", because: "not-reached", reason }));
       tally.add(object, "kept", "not-reached");
     }
     left += objects.length;

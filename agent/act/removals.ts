@@ -11,10 +11,10 @@ import {
   objectUntagged,
 } from "../log/events.ts";
 import { judgeContainer } from "../plan/containers.ts";
+import type { Candidates, PlanContext } from "../plan/decide.ts";
 import { judgeImage } from "../plan/images.ts";
-import type { Candidates, PlanContext } from "../plan/index.ts";
 import { judgeOrphan, type OrphanFacts } from "../plan/orphans.ts";
-import type { Judged, Rule } from "../plan/plan.ts";
+import type { Judged, ReasonCode } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
 import type { RetentionRule, Settings } from "../settings/settings.ts";
 import { type ActPorts, type Ending, endingOf } from "./ports.ts";
@@ -68,11 +68,11 @@ export class Removals {
   }
 
   #removalOf(object: Judged): Removal {
-    const { policy } = object;
+    const { rule } = object;
     if (object.kind === "container") {
-      return policy === undefined ? this.#leftover(object) : this.#orphan(object);
+      return rule === undefined ? this.#leftover(object) : this.#orphan(object);
     }
-    return policy === undefined ? this.#dangling(object) : this.#member(object);
+    return rule === undefined ? this.#dangling(object) : this.#member(object);
   }
 
   #leftover({ id }: Judged): Removal {
@@ -164,19 +164,19 @@ export class Removals {
    */
   #member(object: Judged): Removal {
     const { reader, writer, clock } = this.#ports;
-    const { id, policy = "", references = [] } = object;
-    const rule = this.#ruleOf(policy);
-    const standing = this.#context.standings.get(policy)?.get(id);
+    const { id, rule: named = "", references = [] } = object;
+    const rule = this.#ruleOf(named);
+    const rank = this.#context.ranks.get(named)?.get(id);
     return {
       judgeAgain: async () => {
-        if (rule === undefined || standing === undefined) return null;
-        const image = await this.#lookAt(id, policy);
+        if (rule === undefined || rank === undefined) return null;
+        const image = await this.#lookAt(id, named);
         const still = references.filter((reference) => image.tags.includes(reference));
         if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
           return {
             ...object,
             action: "keep",
-            rule: "tagged",
+            because: "tagged",
             reason: "its names changed since it was planned",
           };
         const users = {
@@ -189,7 +189,7 @@ export class Removals {
           services: await this.#services(),
         };
         const context = { ...this.#context.retention, users };
-        return judgeMember(rule, { image, references }, standing, context, clock.now());
+        return judgeMember(rule, { image, references }, rank, context, clock.now());
       },
       remove: async () => {
         if (references.length === 0) await writer.removeImage(id);
@@ -222,14 +222,14 @@ export class Removals {
     if (taken.length === 0 && gone !== null) throw gone;
   }
 
-  #ruleOf(policy: string): RetentionRule | undefined {
-    return this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === policy)?.rule;
+  #ruleOf(named: string): RetentionRule | undefined {
+    return this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === named)?.rule;
   }
 
   /** As it is now; labels that only the list told (an inspection may be without a config) count on. */
-  async #lookAt(id: string, policy: string): Promise<ImageDetail> {
+  async #lookAt(id: string, named: string): Promise<ImageDetail> {
     const image = await this.#ports.reader.image(id);
-    const family = this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === policy);
+    const family = this.#candidates.ruled.families.find(({ rule }) => `retention/${rule.name}` === named);
     const planned = family?.members.find((member) => member.image.id === id)?.image;
     return { ...image, labels: { ...planned?.labels, ...image.labels } };
   }
@@ -266,7 +266,7 @@ export class Removals {
       if (judged === null || judged.action === "keep") {
         this.#keep(
           { ...object, ...judged },
-          judged?.rule ?? "unreadable",
+          judged?.because ?? "unreadable",
           judged?.reason ?? "it could not be read",
         );
         return GO_ON;
@@ -278,14 +278,14 @@ export class Removals {
       sent = true;
       if ((await remove(judged)) === "only-names") {
         journal.emit(objectUntagged(object));
-        this.#tally.add(object, "untagged", object.rule);
+        this.#tally.add(object, "untagged", object.because);
       } else this.#removed(object);
       return GO_ON;
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       if (error.kind === "gone") {
         journal.emit(objectGone(object));
-        this.#tally.add(object, "gone", object.rule);
+        this.#tally.add(object, "gone", object.because);
         return GO_ON;
       }
       if (error.kind === "in-use") {
@@ -310,9 +310,9 @@ export class Removals {
     this.#tally.addRemoved(object, claimed(object));
   }
 
-  #keep(object: Judged, rule: Rule, reason: string): void {
-    this.#ports.journal.emit(objectKept({ ...object, action: "keep", rule, reason }));
-    this.#tally.add(object, "kept", rule);
+  #keep(object: Judged, because: ReasonCode, reason: string): void {
+    this.#ports.journal.emit(objectKept({ ...object, action: "keep", because, reason }));
+    this.#tally.add(object, "kept", because);
   }
 }
 

@@ -11,25 +11,25 @@ export class Tally {
   readonly removed: Judged[] = [];
   readonly claimedByKind: Record<ObjectKind, Bytes> = { container: 0, image: 0, "build-cache": 0 };
   readonly #counts = new Map<string, ObjectCount>();
-  readonly #byPolicy = new Map<string, Record<Fate, number>>();
+  readonly #byRule = new Map<string, Record<Fate, number>>();
   readonly #byFate = none();
 
-  add(object: Pick<Judged, "kind" | "policy">, fate: Fate, reason: ObjectCount["reason"]): void {
-    const { kind, policy } = object;
+  add(object: Pick<Judged, "kind" | "rule">, fate: Fate, reason: ObjectCount["reason"]): void {
+    const { kind, rule } = object;
     const key = `${kind} ${fate} ${reason}`;
     this.#counts.set(key, { kind, fate, reason, count: (this.#counts.get(key)?.count ?? 0) + 1 });
     this.#byFate[fate]++;
-    if (policy === undefined) return;
-    const counts = this.#byPolicy.get(policy) ?? none();
+    if (rule === undefined) return;
+    const counts = this.#byRule.get(rule) ?? none();
     counts[fate]++;
-    this.#byPolicy.set(policy, counts);
+    this.#byRule.set(rule, counts);
   }
 
   /** @param claimedBytes what the engine is said to have given back */
   addRemoved(object: Judged, claimedBytes: Bytes): void {
     this.removed.push(object);
     this.claim(object.kind, claimedBytes);
-    this.add(object, "removed", object.rule);
+    this.add(object, "removed", object.because);
   }
 
   /** The engine says that so much came back, without saying of which object. */
@@ -50,7 +50,7 @@ export class Tally {
   }
 
   /** `"retention/ci-snapshots"` -> its counts. */
-  ofPolicy(policy: string): Readonly<Record<Fate, number>> {
-    return this.#byPolicy.get(policy) ?? none();
+  ofRule(rule: string): Readonly<Record<Fate, number>> {
+    return this.#byRule.get(rule) ?? none();
   }
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { DockerodeClient } from "../engine/client.ts";
-import type { Limits } from "../engine/envelope.ts";
+import type { Permissions } from "../engine/envelope.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
@@ -66,7 +66,7 @@ export function openContext(
   options: CommonOptions,
   writes: boolean,
   giveUp?: AbortSignal,
-  more?: Partial<Pick<Limits, "mayCommit">>,
+  more?: Partial<Pick<Permissions, "mayCommit">>,
 ): Context {
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) throw new SettingsError(options.settings ?? "settings", loaded.problems);
@@ -77,7 +77,7 @@ export function openContext(
   const client = new DockerodeClient({
     socketPath: settings.engine.socketPath,
     timeout: settings.engine.timeout,
-    limits: {
+    permissions: {
       ageLimit: settings.prune.until,
       mayUntag: (repository, tag) => rules.some((rule) => namesTag(rule, repository, tag)),
       mayStop: settings.orphans.length > 0,

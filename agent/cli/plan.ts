@@ -78,7 +78,7 @@ function ruleLines({ rules, idle }: PlanPreview, { remove }: Plan): string[] {
       shown.map(({ list, name, matched, keptBytes }) => [
         `${list}/${name}`,
         String(matched),
-        String(remove.filter(({ policy }) => policy === `${list}/${name}`).length),
+        String(remove.filter(({ rule }) => rule === `${list}/${name}`).length),
         keptBytes === null ? "" : formatBytes(keptBytes),
       ]),
     ),
@@ -98,6 +98,6 @@ function row(action: string, object: Judged): string[] {
     object.ageSeconds === null ? "?" : formatDuration(object.ageSeconds),
     object.ageBasis,
     object.sizeBytes === null ? "?" : formatBytes(claimed(object)),
-    object.policy === undefined ? object.reason : `${object.reason} (${object.policy})`,
+    object.rule === undefined ? object.reason : `${object.reason} (${object.rule})`,
   ];
 }

@@ -263,7 +263,7 @@ function rules({ plan }: StatusFacts, pen: Pen): string[] {
   const column = names.length === 0 ? 0 : width(names);
   return shown.flatMap(({ list, name, matched, keptBytes }) => {
     const policy = `${list}/${name}`;
-    const go = settled.remove.filter((object) => object.policy === policy).length;
+    const go = settled.remove.filter((object) => object.rule === policy).length;
     const [one, many] = list === "orphans" ? WORDS.container : WORDS.image;
     const size = keptBytes === null || matched === 0 ? "" : `, ${formatBytes(keptBytes)} of its own`;
     const text =

@@ -140,7 +140,7 @@ function planDocument({ plan, rules }: PlanPreview): {
     ),
     rules: rules.map((rule) => ({
       ...rule,
-      wouldRemove: plan.remove.filter(({ policy }) => policy === `${rule.list}/${rule.name}`).length,
+      wouldRemove: plan.remove.filter((object) => object.rule === `${rule.list}/${rule.name}`).length,
     })),
   };
 }

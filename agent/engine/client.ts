@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import Docker from "dockerode";
-import { assertAllowed, ForbiddenRequest, type Limits } from "./envelope.ts";
+import { assertAllowed, ForbiddenRequest, type Permissions } from "./envelope.ts";
 import { EngineError, kindOfStatus } from "./errors.ts";
 
 /**
@@ -34,7 +34,7 @@ export interface ClientOptions {
   readonly socketPath: string;
   /** Seconds. */
   readonly timeout: number;
-  readonly limits: Limits;
+  readonly permissions: Permissions;
   /** Aborts what is in flight: we have waited long enough after being told to stop. */
   readonly giveUp?: AbortSignal;
 }
@@ -77,7 +77,7 @@ export class DockerodeClient implements EngineClient {
       callback,
     ) => {
       try {
-        assertAllowed(outgoing.method, outgoing.path, options.limits, data);
+        assertAllowed(outgoing.method, outgoing.path, options.permissions, data);
         if (outgoing.socketPath !== options.socketPath || outgoing.hostname !== undefined)
           throw new ForbiddenRequest("refused before sending: not to the engine's socket");
       } catch (error) {

@@ -4,7 +4,7 @@ import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
  * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
  *
- * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Limits` say so. Two
+ * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Permissions` say so. Two
  * requests carry a body, each only of the one shape it has: the check of registry credentials, and a commit's labels.
  *
  * Not here, and never to be: volumes, /system/prune, /images/prune, /containers/prune, force, v, image deletes
@@ -12,7 +12,7 @@ import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
  */
 
 /** What the settings and the command in hand allow beyond the requests that every pass may send. */
-export interface Limits {
+export interface Permissions {
   /** Seconds: `prune.until`, which no prune request may undercut. */
   readonly ageLimit: number;
   /** Whether a rule names images of this name and tag: `"ghcr.io/acme/worker:sha-1"`. */
@@ -24,7 +24,7 @@ export interface Limits {
 }
 
 /** What a pass without rules may do. */
-export const NO_MORE: Omit<Limits, "ageLimit"> = {
+export const BASE_PERMISSIONS: Omit<Permissions, "ageLimit"> = {
   mayUntag: () => false,
   mayStop: false,
   mayCommit: false,
@@ -37,9 +37,9 @@ interface Allowed {
   /** Of the path after the API version. */
   readonly path: RegExp;
   /** What the settings must say besides; gets what the path's groups caught. */
-  readonly permitted?: (limits: Limits, ...groups: string[]) => boolean;
+  readonly permitted?: (permissions: Permissions, ...groups: string[]) => boolean;
   /** Query keys that may be present, each with what its value may be. */
-  readonly query?: Readonly<Record<string, (value: string, limits: Limits) => boolean>>;
+  readonly query?: Readonly<Record<string, (value: string, permissions: Permissions) => boolean>>;
   /** Query keys that must be present. */
   readonly required?: readonly string[];
   /** What the body must be; absent: there is none. */
@@ -65,7 +65,7 @@ const filters =
   };
 
 /** `{"until":["86400s"]}` and nothing else: whole seconds, no fewer than the age limit in force. */
-function untilOnly(value: string, { ageLimit }: Limits): boolean {
+function untilOnly(value: string, { ageLimit }: Permissions): boolean {
   const match = /^\{"until":\["([1-9]\d{0,10})s"\]\}$/.exec(value);
   return match !== null && Number(match[1]) >= ageLimit;
 }
@@ -165,7 +165,12 @@ export class ForbiddenRequest extends Error {
  * @param target path and query, as sent
  * @param body as sent; `undefined`: none. It may hold a secret, and is never part of the error.
  */
-export function assertAllowed(method: string, target: string, limits: Limits, body?: unknown): void {
+export function assertAllowed(
+  method: string,
+  target: string,
+  permissions: Permissions,
+  body?: unknown,
+): void {
   const refuse = (why: string): never => {
     throw new ForbiddenRequest(`refused before sending: ${method} ${JSON.stringify(target)}: ${why}`);
   };
@@ -177,7 +182,7 @@ export function assertAllowed(method: string, target: string, limits: Limits, bo
   const path = rawPath.replace(/^\/v\d+\.\d+(?=\/)/, "");
   const rules = ALLOWED.filter((rule) => {
     const match = rule.method === method ? rule.path.exec(path) : null;
-    return match !== null && (rule.permitted?.(limits, ...match.slice(1)) ?? true);
+    return match !== null && (rule.permitted?.(permissions, ...match.slice(1)) ?? true);
   });
   if (rules.length === 0) refuse("no such request is allowed");
   const query = [...new URLSearchParams(rawQuery ?? "")];
@@ -186,7 +191,8 @@ export function assertAllowed(method: string, target: string, limits: Limits, bo
   const fits = rules.some(
     (rule) =>
       query.every(
-        ([key, value]) => Object.hasOwn(rule.query ?? {}, key) && rule.query?.[key]?.(value, limits) === true,
+        ([key, value]) =>
+          Object.hasOwn(rule.query ?? {}, key) && rule.query?.[key]?.(value, permissions) === true,
       ) && (rule.required ?? []).every((key) => keys.includes(key)),
   );
   if (!fits) refuse("this query is not allowed");

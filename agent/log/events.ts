@@ -3,7 +3,7 @@ import type { Shadow } from "../auth/config.ts";
 import type { EngineErrorKind } from "../engine/errors.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { Judged, ObjectKind, Plan, Rule } from "../plan/plan.ts";
+import type { Judged, ObjectKind, Plan, ReasonCode } from "../plan/plan.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -91,10 +91,21 @@ export const prunePlanned = (plan: Plan, until: Seconds, buildCache: "forecast" 
     removeBytes: sumSizes(plan.remove),
   });
 
-/** What every `object.*` line says of its object. */
-export function objectFields({ action: _, ...object }: Judged) {
-  const { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule } = object;
-  return { kind, id, names, sizeBytes, ageSeconds, ageBasis, rule, reason, ...byRule };
+/** What every `object.*` line says of its object: `rule` is the reason's code, `policy` the rule of the settings. */
+export function objectFields(object: Judged) {
+  const { kind, id, names, sizeBytes, ageSeconds, ageBasis, because, reason, rule, references } = object;
+  return {
+    kind,
+    id,
+    names,
+    sizeBytes,
+    ageSeconds,
+    ageBasis,
+    rule: because,
+    reason,
+    ...(rule === undefined ? {} : { policy: rule }),
+    ...(references === undefined ? {} : { references }),
+  };
 }
 
 /** Dry runs only: what a pass would remove. */
@@ -225,7 +236,7 @@ export interface ObjectCount {
   /** `untagged`: it lost the names that a rule took, and is kept by others. */
   readonly fate: "removed" | "untagged" | "kept" | "gone" | "failed";
   /** The rule that decided (plan/plan.ts); of a failure, what came in between (engine/errors.ts). */
-  readonly reason: Rule | EngineErrorKind;
+  readonly reason: ReasonCode | EngineErrorKind;
   readonly count: number;
 }
 

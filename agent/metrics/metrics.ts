@@ -6,7 +6,7 @@ import type { GateName } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { PassFinished } from "../log/events.ts";
 import type { Outcome } from "../log/outcome.ts";
-import type { ObjectKind, Rule } from "../plan/plan.ts";
+import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import type { RuleTotals } from "../state/totals.ts";
@@ -65,7 +65,7 @@ const GATES = Object.keys({
   converging: 0,
 } satisfies Record<GateName, 0>);
 /** What may go, and by which rule. */
-const REMOVALS: readonly (readonly [ObjectKind, Rule])[] = [
+const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["container", "expired"],
   ["container", "orphaned"],
   ["image", "expired"],

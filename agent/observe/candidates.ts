@@ -12,8 +12,8 @@ import type {
 import { type Fact, known, unknown } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
 import { worthInspecting } from "../plan/containers.ts";
-import { type ImageFacts, keptUnseen } from "../plan/images.ts";
-import type { Candidates } from "../plan/index.ts";
+import type { Candidates } from "../plan/decide.ts";
+import { type ImageFacts, keptByListing } from "../plan/images.ts";
 import type { Settings } from "../settings/settings.ts";
 import { inForce, NOTHING_RULED, observeOverdue, observeRuled, type Rules } from "./ruled.ts";
 
@@ -157,7 +157,7 @@ export function observeCandidates(
       dangling,
       async (summary) => ({
         summary,
-        detail: keptUnseen(summary, prune.until, now) ? null : await orUnread(reader.image(summary.id)),
+        detail: keptByListing(summary, prune.until, now) ? null : await orUnread(reader.image(summary.id)),
       }),
       { concurrency: CONCURRENCY },
     );

@@ -2,10 +2,11 @@ import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { ContainerSummary, ImageSummary, Service, Step } from "../engine/types.ts";
+import type { Ruled } from "../plan/decide.ts";
+import { claim, type Family, fits, unlabelled } from "../plan/family.ts";
 import { type Measured, NOT_MEASURED } from "../plan/footprint.ts";
-import type { Ruled } from "../plan/index.ts";
 import { judgeOrphan, type OrphanFacts, orphanRule, worthAsking } from "../plan/orphans.ts";
-import { claim, type Family, fits, needsMeasuring, unlabelled } from "../plan/retention.ts";
+import { needsMeasuring } from "../plan/retention.ts";
 import type { LabelRule, OrphanRule, RetentionRule, When } from "../settings/settings.ts";
 import type { Engine } from "./candidates.ts";
 
@@ -33,7 +34,7 @@ export interface Seen {
 export const NOTHING_RULED: Ruled = {
   orphans: [],
   families: [],
-  resting: [],
+  waiting: [],
   measured: NOT_MEASURED,
   lookalikes: new Map(),
   named: new Set(),
@@ -64,7 +65,7 @@ export async function observeRuled(
   return {
     orphans: orphans.filter(({ rule }) => inForce(rules, rule)),
     families,
-    resting: claimed.filter(({ rule }) => !inForce(rules, rule)),
+    waiting: claimed.filter(({ rule }) => !inForce(rules, rule)),
     unread,
     named: new Set(
       rules.retention.filter((rule) => images.some((image) => fits(rule, image))).map(({ name }) => name),

@@ -23,7 +23,7 @@ import type { Journal } from "../log/journal.ts";
 import { observeCandidates, observeEngine } from "../observe/candidates.ts";
 import { firstNotOpen, Gatekeeper } from "../observe/gatekeeper.ts";
 import { inForce } from "../observe/ruled.ts";
-import { makePlan } from "../plan/index.ts";
+import { decide } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { removeBelow } from "../snapshots/below.ts";
@@ -165,7 +165,7 @@ async function observeAndAct(
   const remembered = remember(state, candidates.value, prune, now);
   if (pressed && prune.images) course.dangling = remembered.dangling;
   if (rules.retention.some((rule) => inForce(rules, rule))) course.families = remembered.families;
-  const { plan, context } = makePlan(candidates.value, sincesOf(remembered), settings, now);
+  const { plan, context } = decide(candidates.value, sincesOf(remembered), settings, now);
   const cache = !pressed || !prune.buildCache ? "off" : options.dryRun ? "forecast" : "engine-decides";
   journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) journal.emit(objectKept(object));
@@ -216,7 +216,7 @@ async function observeAndAct(
     for (const object of await removeBelow(ports, ruled.families, course.tally.removed)) {
       journal.emit(objectRemoved(object));
       // Not the rule's own count: it names the snapshots, not what lay below them.
-      const { policy: _, ...nameless } = object;
+      const { rule: _, ...nameless } = object;
       course.tally.addRemoved(nameless, 0);
     }
   }
@@ -295,10 +295,10 @@ function say({ journal }: PassPorts, verdict: Verdict): void {
 function warnOfIdleLabels(journal: Journal, plan: Plan, { prune }: Settings): void {
   if (prune.labels.length === 0 || !prune.images) return;
   const images = [...plan.remove, ...plan.keep].filter(
-    ({ kind, policy }) => kind === "image" && policy === undefined,
+    ({ kind, rule }) => kind === "image" && rule === undefined,
   );
-  const unselected = images.filter(({ rule }) => rule === "not-selected");
-  const judgedByAge = images.filter(({ rule }) => ["expired", "young", "undatable"].includes(rule));
+  const unselected = images.filter(({ because }) => because === "not-selected");
+  const judgedByAge = images.filter(({ because }) => ["expired", "young", "undatable"].includes(because));
   const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);
   if (judgedByAge.length > 0 || old.length === 0) return;
   journal.emit(

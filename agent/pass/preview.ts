@@ -6,7 +6,7 @@ import type { Clock } from "../host/clock.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
 import { type Engine, observeCandidates, observeEngine } from "../observe/candidates.ts";
 import { Gatekeeper } from "../observe/gatekeeper.ts";
-import { makePlan } from "../plan/index.ts";
+import { decide } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { remember, sincesOf } from "../state/sightings.ts";
@@ -90,7 +90,7 @@ export async function previewPlan(
   if (!candidates.known) return candidates;
   const { ruled } = candidates.value;
   const remembered = remember(state, candidates.value, settings.prune, now);
-  const { plan } = makePlan(candidates.value, sincesOf(remembered), settings, now);
+  const { plan } = decide(candidates.value, sincesOf(remembered), settings, now);
   return known({
     plan,
     rules: reportRules(rules, ruled, null),

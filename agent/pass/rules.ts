@@ -1,7 +1,7 @@
 import type { Tally } from "../act/tally.ts";
 import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "../log/events.ts";
 import { inForce, type Rules } from "../observe/ruled.ts";
-import type { Ruled } from "../plan/index.ts";
+import type { Ruled } from "../plan/decide.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import { retentionRules } from "../settings/rules.ts";
@@ -18,10 +18,10 @@ export const anyInForce = (rules: Rules): boolean =>
 /** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
 export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): RuleReport[] {
   const counted = (policy: string) => {
-    const { removed = 0, untagged = 0, failed = 0 } = tally?.ofPolicy(policy) ?? {};
+    const { removed = 0, untagged = 0, failed = 0 } = tally?.ofRule(policy) ?? {};
     return { removed: removed + untagged, failed };
   };
-  const gone = new Set(tally?.removed.map(({ policy, id }) => `${policy} ${id}`));
+  const gone = new Set(tally?.removed.map(({ rule, id }) => `${rule} ${id}`));
   return [
     ...ruled.families.map(({ rule, members }) => {
       const policy = `retention/${rule.name}`;

@@ -126,10 +126,14 @@ function ofPrune({ prune, disk, retention, orphans }: Settings, { filesystems, p
   if (prune.keepLabels.length === 0)
     found.push({ setting: "prune.keepLabels", why: "empty, so no label protects anything" });
   const judged = [...(plan?.plan.remove ?? []), ...(plan?.plan.keep ?? [])].filter(
-    ({ kind, policy, rule }) =>
-      kind !== "build-cache" && policy === undefined && rule !== "in-use" && rule !== "young",
+    ({ kind, rule, because }) =>
+      kind !== "build-cache" && rule === undefined && because !== "in-use" && because !== "young",
   );
-  if (prune.labels.length > 0 && judged.length > 0 && judged.every(({ rule }) => rule === "not-selected"))
+  if (
+    prune.labels.length > 0 &&
+    judged.length > 0 &&
+    judged.every(({ because }) => because === "not-selected")
+  )
     found.push({
       setting: "prune.labels",
       why: `none of ${judged.length} old containers and images carries ${prune.labels.map(({ text }) => text).join(" or ")}`,

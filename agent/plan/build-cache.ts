@@ -1,7 +1,7 @@
 import type { CacheRecord } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { isPast, youngest } from "./age.ts";
-import type { Judged, Rule } from "./plan.ts";
+import { type Judged, verdictsOn } from "./plan.ts";
 
 /** Kept by a prune without `all` (BuildKit's own records). */
 const INTERNAL = ["internal", "frontend"];
@@ -13,23 +13,19 @@ const INTERNAL = ["internal", "frontend"];
  */
 export function judgeCacheRecord(record: CacheRecord, prune: Settings["prune"], now: number): Judged {
   const age = youngest([{ at: record.lastUsedAt, basis: "last-used" }], now);
-  const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
+  const { keep, remove } = verdictsOn({
     kind: "build-cache",
     id: record.id,
     names: record.description === "" ? [] : [record.description],
     sizeBytes: record.sizeBytes,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    action,
-    rule,
-    reason,
   });
-  if (record.inUse) return judge("keep", "in-use", "a build uses it");
-  if (record.shared) return judge("keep", "shared", "an image shares it");
-  if (INTERNAL.includes(record.type)) return judge("keep", "shared", "BuildKit keeps it for itself");
-  if (age.seconds === null)
-    return judge("keep", "undatable", "the engine does not say when it was last used");
+  if (record.inUse) return keep("in-use", "a build uses it");
+  if (record.shared) return keep("shared", "an image shares it");
+  if (INTERNAL.includes(record.type)) return keep("shared", "BuildKit keeps it for itself");
+  if (age.seconds === null) return keep("undatable", "the engine does not say when it was last used");
   return isPast(age, prune.until)
-    ? judge("remove", "expired", "not used for longer than prune.until")
-    : judge("keep", "young", "used more recently than prune.until");
+    ? remove("expired", "not used for longer than prune.until")
+    : keep("young", "used more recently than prune.until");
 }

@@ -1,7 +1,7 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { isPast, youngest } from "./age.ts";
-import type { Judged, Rule } from "./plan.ts";
+import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
 /** A container that the engine lists as stopped, and its detail where it was worth asking. */
@@ -35,25 +35,22 @@ export function judgeContainer(
   const started = { at: detail?.startedAt ?? null, basis: "started" as const };
   // Finished is the youngest of the three, unless the clock was set in between.
   const age = youngest([finished, started, created], now);
-  const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
+  const { keep, remove } = verdictsOn({
     kind: "container",
     id: summary.id,
     names: summary.names,
     sizeBytes: detail?.sizeBytes ?? null,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    action,
-    rule,
-    reason,
   });
-  if (!STOPPED.includes(state) && state !== "created") return judge("keep", "in-use", `it is ${state}`);
+  if (!STOPPED.includes(state) && state !== "created") return keep("in-use", `it is ${state}`);
   const byLabel = keptByLabels(summary.labels, prune);
-  if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
+  if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
   if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
-    return judge("keep", "undatable", "the engine does not say when it finished");
-  if (!isPast(age, prune.until)) return judge("keep", "young", "younger than prune.until");
-  if (detail === null) return judge("keep", "unreadable", "it could not be inspected");
+    return keep("undatable", "the engine does not say when it finished");
+  if (!isPast(age, prune.until)) return keep("young", "younger than prune.until");
+  if (detail === null) return keep("unreadable", "it could not be inspected");
   return neverStarted
-    ? judge("remove", "expired", "created longer ago than prune.until and never started")
-    : judge("remove", "expired", `${state} for longer than prune.until`);
+    ? remove("expired", "created longer ago than prune.until and never started")
+    : remove("expired", `${state} for longer than prune.until`);
 }

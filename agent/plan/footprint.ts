@@ -1,6 +1,6 @@
 import type { ImageDetail, Step } from "../engine/types.ts";
 import type { Bytes } from "../units.ts";
-import type { Member } from "./retention.ts";
+import { losesAllTags, type Member } from "./family.ts";
 
 /** What the size of a family is measured by. Empty where no family needs it, or where it could not be read whole. */
 export interface Measured {
@@ -20,9 +20,6 @@ export interface Footprint {
   remove(member: Member): void;
 }
 
-/** An image with other names keeps all of its layers: taking ours away gives nothing back. */
-export const goesWhole = ({ image, references }: Member): boolean => image.tags.length <= references.length;
-
 /**
  * Each layer once, and none that an image outside the group holds: what the disk gets back when all of it goes.
  * @param there the layers of the images that hold some; of the group's own none counts as outside
@@ -34,7 +31,7 @@ export function footprint(
 ): Footprint {
   const { chainsOf, holders } = chainsIn(there);
   const own = new Map(
-    group.filter(goesWhole).map(({ image }) => [image.id, { image, chains: chainsOf(image.layers) }]),
+    group.filter(losesAllTags).map(({ image }) => [image.id, { image, chains: chainsOf(image.layers) }]),
   );
   // How many of the group hold each, and its bytes; what others hold as well is none of the group's.
   const inGroup = new Map<number, number>();
@@ -113,7 +110,7 @@ export function sizesOf(
   const { layers, sizeBytes } = image;
   const steps = measured.histories.get(image.id);
   if (steps === undefined || layers.length === 0) return [];
-  const told = partings(image, steps, measured).flatMap((end, index, all) => {
+  const told = sharedPrefixes(image, steps, measured).flatMap((end, index, all) => {
     const start = all[index - 1] ?? { layers: 0, steps: 0 };
     return layerSizes(
       { layers: layers.slice(start.layers, end.layers) },
@@ -135,7 +132,7 @@ interface Part {
  * Where other images part from this one, and its end. Up to there two images have the layers in common, and the steps
  * that made them: this alone tells which steps made the shared layers where layers of 0 bytes are among them.
  */
-function partings(
+function sharedPrefixes(
   { id, layers }: Pick<ImageDetail, "id" | "layers">,
   steps: readonly Step[],
   measured: Measured,

@@ -1,13 +1,13 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Age, isPast, youngest } from "./age.ts";
-import type { Judged, Rule } from "./plan.ts";
+import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
 /** An image the engine lists as dangling, and its detail where that was needed and could be had. */
 export interface ImageFacts {
   readonly summary: ImageSummary;
-  /** `null`: not asked, because the summary alone keeps it (`keptUnseen`); or it went before it could be asked. */
+  /** `null`: not asked, because the summary alone keeps it (`keptByListing`); or it went before it could be asked. */
   readonly detail: ImageDetail | null;
 }
 
@@ -29,7 +29,7 @@ const MEANINGFUL_SINCE = 946_684_800_000;
  * @param until seconds
  * @param now milliseconds
  */
-export function keptUnseen(summary: ImageSummary, until: number, now: number): boolean {
+export function keptByListing(summary: ImageSummary, until: number, now: number): boolean {
   return !isDangling(summary) || isYoung(summary, until, now);
 }
 
@@ -57,34 +57,27 @@ export function judgeImage(
   const { id } = summary;
   const image = detail ?? summary;
   const age = imageAge(image, context.firstSeen[id] ?? null, now);
-  const judge = (action: Judged["action"], rule: Rule, reason: string): Judged => ({
+  const { keep, remove } = verdictsOn({
     kind: "image",
     id,
     names: image.tags.length > 0 ? image.tags : image.digests,
     sizeBytes: image.sizeBytes,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    action,
-    rule,
-    reason,
   });
-  if (image.tags.length > 0) return judge("keep", "tagged", "it has a tag: tagged images are the cache");
+  if (image.tags.length > 0) return keep("tagged", "it has a tag: tagged images are the cache");
   if (image.digests.length > 0)
-    return judge("keep", "has-digest", "it was pulled by digest: such images are the cache of services");
+    return keep("has-digest", "it was pulled by digest: such images are the cache of services");
   if (detail === null && !isYoung(summary, prune.until, now))
-    return judge("keep", "unreadable", "it could not be inspected");
-  if (context.used.has(id)) return judge("keep", "in-use", "a container uses it");
-  if (context.parents.has(id)) return judge("keep", "parent", "another image was built on it");
+    return keep("unreadable", "it could not be inspected");
+  if (context.used.has(id)) return keep("in-use", "a container uses it");
+  if (context.parents.has(id)) return keep("parent", "another image was built on it");
   const byLabel = keptByLabels({ ...summary.labels, ...detail?.labels }, prune);
-  if (byLabel !== null) return judge("keep", byLabel.rule, byLabel.reason);
-  if (isPast(age, prune.until)) return judge("remove", "expired", "dangling and older than prune.until");
+  if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
+  if (isPast(age, prune.until)) return remove("expired", "dangling and older than prune.until");
   return isDated(image)
-    ? judge("keep", "young", "younger than prune.until")
-    : judge(
-        "keep",
-        "undatable",
-        "its Created says nothing: it stays until it was seen dangling for prune.until",
-      );
+    ? keep("young", "younger than prune.until")
+    : keep("undatable", "its Created says nothing: it stays until it was seen dangling for prune.until");
 }
 
 const UNASKED: Age = { seconds: null, basis: "none" };

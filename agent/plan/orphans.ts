@@ -4,7 +4,7 @@ import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, OrphanRule } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
-import type { Judged, Rule } from "./plan.ts";
+import { type Judged, verdictsOn } from "./plan.ts";
 
 /** A container that a rule of `orphans` names. */
 export interface OrphanFacts {
@@ -50,34 +50,31 @@ export function judgeOrphan(
   const limit = limitOf(rule, state);
   const runs = !STOPPED.includes(state);
   const age = runs ? ranFor(summary, detail, now) : stoodFor(summary, detail, now);
-  const judge = (action: Judged["action"], because: Rule, reason: string): Judged => ({
+  const { keep, remove } = verdictsOn({
     kind: "container",
     id: summary.id,
     names: summary.names,
     sizeBytes: detail?.sizeBytes ?? null,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    action,
-    rule: because,
-    reason,
-    policy: `orphans/${rule.name}`,
+    rule: `orphans/${rule.name}`,
   });
   const task = summary.labels[SERVICE_NAME_LABEL];
-  if (task !== undefined) return judge("keep", "in-use", `it is a task of service ${task}`);
+  if (task !== undefined) return keep("in-use", `it is a task of service ${task}`);
   if (matchingLabel(summary.labels, keepLabels) !== undefined)
-    return judge("keep", "keep-label", "it carries a label of prune.keepLabels");
-  if (runs && !LIVE.includes(state)) return judge("keep", "in-use", `it is ${state}`);
-  if (limit === null) return judge("keep", "in-use", `it is ${state}, for which its rule has no limit`);
+    return keep("keep-label", "it carries a label of prune.keepLabels");
+  if (runs && !LIVE.includes(state)) return keep("in-use", `it is ${state}`);
+  if (limit === null) return keep("in-use", `it is ${state}, for which its rule has no limit`);
   const what = runs ? "runningLongerThan" : "stoppedLongerThan";
   if (detail === null)
     return worthAsking(rule, summary, now)
-      ? judge("keep", "unreadable", "it could not be inspected")
-      : judge("keep", "young", `created more recently than ${what}`);
+      ? keep("unreadable", "it could not be inspected")
+      : keep("young", `created more recently than ${what}`);
   if (age.seconds === null)
-    return judge("keep", "undatable", `the engine does not say when it ${runs ? "started" : "finished"}`);
+    return keep("undatable", `the engine does not say when it ${runs ? "started" : "finished"}`);
   return isPast(age, limit)
-    ? judge("remove", "orphaned", `${state} for longer than the ${formatDuration(limit)} of ${what}`)
-    : judge("keep", "young", `${state} for less than the ${formatDuration(limit)} of ${what}`);
+    ? remove("orphaned", `${state} for longer than the ${formatDuration(limit)} of ${what}`)
+    : keep("young", `${state} for less than the ${formatDuration(limit)} of ${what}`);
 }
 
 /** Started before it was made: one of the two was taken from a clock that was wrong, and nobody knows which. */

@@ -14,8 +14,8 @@ export type AgeBasis =
   | "last-used"
   | "none";
 
-/** Which rule decided; never changes meaning, so that metrics and queries can rely on it. */
-export type Rule =
+/** Why a verdict came out as it did; a code never changes its meaning: metrics and queries rely on it. */
+export type ReasonCode =
   /** Past its age limit, and nothing speaks for it. */
   | "expired"
   /** Younger than its age limit. */
@@ -62,11 +62,11 @@ export interface Judged {
   readonly ageSeconds: Seconds | null;
   readonly ageBasis: AgeBasis;
   readonly action: "remove" | "keep";
-  readonly rule: Rule;
-  /** The rule as a sentence for people. */
+  readonly because: ReasonCode;
+  /** The same as a sentence for people. */
   readonly reason: string;
   /** The rule of the settings that names it: `"retention/ci-snapshots"`, `"orphans/workers"`; absent: the prune. */
-  readonly policy?: string;
+  readonly rule?: string;
   /** Retention only: the exact names that go; none: a digest alone names it, and it goes by its id. */
   readonly references?: readonly string[];
 }
@@ -81,5 +81,21 @@ export function toPlan(judged: readonly Judged[]): Plan {
   return {
     remove: judged.filter(({ action }) => action === "remove"),
     keep: judged.filter(({ action }) => action === "keep"),
+  };
+}
+
+/** What a verdict says of its object, whatever the verdict is. */
+export type Subject = Omit<Judged, "action" | "because" | "reason">;
+
+/** The two verdicts on one object. */
+export function verdictsOn(subject: Subject) {
+  return {
+    keep: (because: ReasonCode, reason: string): Judged => ({ ...subject, action: "keep", because, reason }),
+    remove: (because: ReasonCode, reason: string): Judged => ({
+      ...subject,
+      action: "remove",
+      because,
+      reason,
+    }),
   };
 }

@@ -1,37 +1,15 @@
 import type { ImageDetail } from "../engine/types.ts";
-import { isPlainReference, namesTag } from "../settings/globs.ts";
+import { isPlainReference } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
-import { type Footprint, footprint, goesWhole, type Measured } from "./footprint.ts";
+import { type Family, groupsOf, losesAllTags, type Member } from "./family.ts";
+import { type Footprint, footprint, type Measured } from "./footprint.ts";
 import { isDated } from "./images.ts";
-import type { Judged, Rule } from "./plan.ts";
-import { parseReference, type Users, userOf } from "./usage.ts";
-
-/** One image of a family. */
-export interface Member {
-  readonly image: ImageDetail;
-  /** Its exact names that the rule names; none: only a digest names it. */
-  readonly references: readonly string[];
-}
-
-/** The images that one rule names. */
-export interface Family {
-  readonly rule: RetentionRule;
-  readonly members: readonly Member[];
-}
-
-/** Images that the rule's repositories name, and that carry none of its labels. Pure. */
-export function unlabelled({ match }: RetentionRule, images: readonly ImageDetail[]): ImageDetail[] {
-  if (match.repositories.length === 0 || match.labels.length === 0) return [];
-  const named = { match: { repositories: match.repositories, labels: [] } };
-  return images.filter(
-    (image) =>
-      matchingLabel(image.labels, match.labels) === undefined &&
-      image.tags.some((tag) => namesReference(named, tag)),
-  );
-}
+import { type Judged, verdictsOn } from "./plan.ts";
+import type { Kept } from "./selection.ts";
+import { type Users, userOf } from "./usage.ts";
 
 /** What dates an image beside the engine. Milliseconds by image id, from our own state. */
 export interface Memory {
@@ -42,7 +20,7 @@ export interface Memory {
 }
 
 /** What the verdict on one image depends on beside itself: how it stands among the others. */
-export interface Standing {
+export interface Rank {
   readonly newest: boolean;
   readonly overCount: boolean;
   readonly overSize: boolean;
@@ -58,55 +36,6 @@ export interface RetentionContext {
 }
 
 /**
- * Which rule names which images. A name belongs to the first rule that names it, so an image with several names may be
- * in several families, and each takes only its own names. An image that only a digest names belongs to a family whose
- * rule names its repository with any tag; one without any name is not for retention but for the prune.
- */
-export function claim(rules: readonly RetentionRule[], images: readonly ImageDetail[]): Family[] {
-  const free = new Map(images.map((image) => [image, new Set(image.tags)]));
-  const taken = new Set<ImageDetail>();
-  return rules.map((rule) => ({
-    rule,
-    members: images.flatMap((image) => {
-      if (!hasLabel(rule, image)) return [];
-      if (image.tags.length === 0) {
-        if (taken.has(image) || !namedByDigest(rule, image)) return [];
-        taken.add(image);
-        return [{ image, references: [] }];
-      }
-      const references = [...(free.get(image) ?? [])].filter((reference) => namesReference(rule, reference));
-      for (const reference of references) free.get(image)?.delete(reference);
-      return references.length === 0 ? [] : [{ image, references }];
-    }),
-  }));
-}
-
-/** Whether the rule's labels and names fit the image, whoever owns them. */
-export function fits(rule: RetentionRule, image: ImageDetail): boolean {
-  const named = image.tags.some((tag) => namesReference(rule, tag)) || namedByDigest(rule, image);
-  return hasLabel(rule, image) && (named || rule.match.repositories.length === 0);
-}
-
-function hasLabel({ match }: RetentionRule, { labels }: ImageDetail): boolean {
-  return match.labels.length === 0 || matchingLabel(labels, match.labels) !== undefined;
-}
-
-function namesReference(rule: Pick<RetentionRule, "match">, reference: string): boolean {
-  const { name, tag } = parseReference(reference);
-  return namesTag(rule, name, tag ?? "latest");
-}
-
-/** Of one repository: the engine takes an image with digests of two only by force. */
-function namedByDigest({ match }: RetentionRule, { digests }: ImageDetail): boolean {
-  const [name, ...more] = new Set(digests.map((digest) => parseReference(digest).name));
-  return (
-    name !== undefined &&
-    more.length === 0 &&
-    match.repositories.some(({ repository, tag }) => tag === null && repository.test(name))
-  );
-}
-
-/**
  * Every image of the family with its verdict. One goes when it is past its time to live, or beyond the count, or
  * beyond the size; each limit is judged by itself over the whole group, so that a stricter limit never brings one
  * back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
@@ -118,58 +47,53 @@ export function judgeFamily(
   context: RetentionContext,
   measured: Measured,
   now: number,
-): { readonly judged: readonly Judged[]; readonly standings: ReadonlyMap<string, Standing> } {
-  const standings = new Map<string, Standing>();
+): { readonly judged: readonly Judged[]; readonly ranks: ReadonlyMap<string, Rank> } {
+  const ranks = new Map<string, Rank>();
   for (const group of groupsOf(family)) {
-    for (const [id, standing] of standingsOf(family, group, context, measured, now))
-      standings.set(id, standing);
+    for (const [id, rank] of ranksOf(family, group, context, measured, now)) ranks.set(id, rank);
   }
   // The least recently used first: whatever ends the pass early, what is left is what was used last.
   const members = mostRecentFirst(family.members, context.memory, now).reverse();
   return {
-    standings,
+    ranks,
     judged: members.map((member) =>
-      judgeMember(family.rule, member, standings.get(member.image.id) ?? NOTHING, context, now),
+      judgeMember(family.rule, member, ranks.get(member.image.id) ?? NOTHING, context, now),
     ),
   };
 }
 
-const NOTHING: Standing = { newest: false, overCount: false, overSize: false };
+const NOTHING: Rank = { newest: false, overCount: false, overSize: false };
 
 /** The verdict on one image, also for the look before its deletion: then with what is there now. Pure. */
 export function judgeMember(
   rule: RetentionRule,
   { image, references }: Member,
-  standing: Standing,
+  rank: Rank,
   context: RetentionContext,
   now: number,
 ): Judged {
   const { age, ttl, protectedBy } = factsOf(rule, image, context, now);
   const odd = references.find((reference) => !isPlainReference(reference));
-  const judge = (action: Judged["action"], because: Rule, reason: string): Judged => ({
+  const { keep, remove } = verdictsOn({
     kind: "image",
     id: image.id,
     names: image.tags.length > 0 ? image.tags : image.digests,
     sizeBytes: image.sizeBytes,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    action,
-    rule: because,
-    reason,
-    policy: `retention/${rule.name}`,
+    rule: `retention/${rule.name}`,
     references,
   });
-  if (protectedBy !== null) return judge("keep", protectedBy.rule, protectedBy.reason);
-  if (odd !== undefined)
-    return judge("keep", "unreadable", "the engine cannot be asked for a name like this");
-  if (standing.newest) return judge("keep", "newest", `among the ${rule.keepNewest} of keepNewest`);
+  if (protectedBy !== null) return keep(protectedBy.because, protectedBy.reason);
+  if (odd !== undefined) return keep("unreadable", "the engine cannot be asked for a name like this");
+  if (rank.newest) return keep("newest", `among the ${rule.keepNewest} of keepNewest`);
   const { limit, by } = ttl as TimeToLive;
   if (limit !== null && isPast(age, limit))
-    return judge("remove", "expired", `past its time to live of ${formatDuration(limit)} (${by})`);
-  if (standing.overCount) return judge("remove", "over-count", `beyond the ${rule.keepCount} of keepCount`);
-  if (standing.overSize)
-    return judge("remove", "over-size", `beyond the ${formatBytes(rule.maxTotalSize ?? 0)} of maxTotalSize`);
-  return judge("keep", "within-limits", "within all limits of its rule");
+    return remove("expired", `past its time to live of ${formatDuration(limit)} (${by})`);
+  if (rank.overCount) return remove("over-count", `beyond the ${rule.keepCount} of keepCount`);
+  if (rank.overSize)
+    return remove("over-size", `beyond the ${formatBytes(rule.maxTotalSize ?? 0)} of maxTotalSize`);
+  return keep("within-limits", "within all limits of its rule");
 }
 
 interface TimeToLive {
@@ -191,18 +115,18 @@ function protection(
   age: Age,
   ttl: TimeToLive | null,
   { users, keepLabels, servicesUnread }: RetentionContext,
-): { readonly rule: Rule; readonly reason: string } | null {
+): Kept | null {
   const user = userOf(image, users);
-  if (user !== null) return { rule: "in-use", reason: `${user} uses it` };
-  if (servicesUnread !== null) return { rule: "unreadable", reason: servicesUnread };
+  if (user !== null) return { because: "in-use", reason: `${user} uses it` };
+  if (servicesUnread !== null) return { because: "unreadable", reason: servicesUnread };
   if (matchingLabel(image.labels, keepLabels) !== undefined)
-    return { rule: "keep-label", reason: "it carries a label of prune.keepLabels" };
+    return { because: "keep-label", reason: "it carries a label of prune.keepLabels" };
   if (ttl === null)
-    return { rule: "unreadable", reason: `its label ${rule.ttlLabel} is no time such as "24h"` };
-  if (age.seconds === null) return { rule: "undatable", reason: "nothing says when it came to this host" };
+    return { because: "unreadable", reason: `its label ${rule.ttlLabel} is no time such as "24h"` };
+  if (age.seconds === null) return { because: "undatable", reason: "nothing says when it came to this host" };
   return isPast(age, rule.grace)
     ? null
-    : { rule: "young", reason: `younger than its rule's grace of ${formatDuration(rule.grace)}` };
+    : { because: "young", reason: `younger than its rule's grace of ${formatDuration(rule.grace)}` };
 }
 
 /** `null`: its label cannot be understood, and somebody meant something by it. */
@@ -229,17 +153,6 @@ function ageOf(image: ImageDetail, { firstSeen }: Memory, now: number): Age {
 /** Whether our own sight of it is what dates it. */
 export function isUndated({ lastTaggedAt }: ImageDetail): boolean {
   return lastTaggedAt === null;
-}
-
-function groupsOf({ rule, members }: Family): Member[][] {
-  const { perGroup } = rule;
-  if (perGroup === null) return [[...members]];
-  const groups = new Map<string | null, Member[]>();
-  for (const member of members) {
-    const key = member.image.labels[perGroup] ?? null;
-    groups.set(key, [...(groups.get(key) ?? []), member]);
-  }
-  return [...groups.values()];
 }
 
 /** By their last use; among those that were first seen together, by when they were made. */
@@ -270,31 +183,31 @@ function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: numbe
  */
 export function sizeOfFamily({ members }: Family, measured: Measured, all: readonly Member[]): Bytes | null {
   if (!members.every(({ image }) => measured.histories.has(image.id))) return null;
-  const own = new Set(all.filter(goesWhole).map(({ image }) => image.id));
+  const own = new Set(all.filter(losesAllTags).map(({ image }) => image.id));
   const others = new Map([...measured.layers].filter(([id]) => !own.has(id)));
   return Math.round(footprint(members, measured, others).total());
 }
 
-function standingsOf(
+function ranksOf(
   { rule }: Family,
   group: readonly Member[],
   context: RetentionContext,
   measured: Measured,
   now: number,
-): Map<string, Standing> {
+): Map<string, Rank> {
   const order = mostRecentFirst(group, context.memory, now);
-  const stays = (member: Member, rank: number) =>
-    rank < rule.keepNewest || factsOf(rule, member.image, context, now).protectedBy !== null;
+  const stays = (member: Member, place: number) =>
+    place < rule.keepNewest || factsOf(rule, member.image, context, now).protectedBy !== null;
   const overSize =
     rule.maxTotalSize === null || !mayExceed(group, rule.maxTotalSize)
       ? new Set<Member>()
       : beyond(order, rule.maxTotalSize, stays, footprint(group, measured));
   return new Map(
-    order.map((member, rank) => [
+    order.map((member, place) => [
       member.image.id,
       {
-        newest: rank < rule.keepNewest,
-        overCount: rule.keepCount !== null && rank >= rule.keepCount,
+        newest: place < rule.keepNewest,
+        overCount: rule.keepCount !== null && place >= rule.keepCount,
         overSize: overSize.has(member),
       },
     ]),
@@ -308,13 +221,13 @@ function standingsOf(
 function beyond(
   order: readonly Member[],
   budget: Bytes,
-  stays: (member: Member, rank: number) => boolean,
+  stays: (member: Member, place: number) => boolean,
   held: Footprint,
 ): Set<Member> {
   const gone = new Set<Member>();
-  for (let rank = order.length - 1; rank >= 0 && held.total() > budget; rank--) {
-    const member = order[rank] as Member;
-    if (stays(member, rank) || !goesWhole(member)) continue;
+  for (let place = order.length - 1; place >= 0 && held.total() > budget; place--) {
+    const member = order[place] as Member;
+    if (stays(member, place) || !losesAllTags(member)) continue;
     held.remove(member);
     gone.add(member);
   }

@@ -1,16 +1,19 @@
 import type { Labels } from "../engine/types.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Rule } from "./plan.ts";
+import type { Judged } from "./plan.ts";
+
+/** Why an object stays. */
+export type Kept = Pick<Judged, "because" | "reason">;
 
 /** Why labels alone already keep this object; `null` when they leave it to its age. */
 export function keptByLabels(
   labels: Labels,
   prune: Pick<Settings["prune"], "labels" | "keepLabels">,
-): { readonly rule: Rule; readonly reason: string } | null {
+): Kept | null {
   const keep = matchingLabel(labels, prune.keepLabels);
-  if (keep !== undefined) return { rule: "keep-label", reason: "it carries a label of prune.keepLabels" };
+  if (keep !== undefined) return { because: "keep-label", reason: "it carries a label of prune.keepLabels" };
   if (prune.labels.length > 0 && matchingLabel(labels, prune.labels) === undefined)
-    return { rule: "not-selected", reason: "it carries no label of prune.labels" };
+    return { because: "not-selected", reason: "it carries no label of prune.labels" };
   return null;
 }

@@ -1,5 +1,5 @@
+import type { Family } from "../plan/family.ts";
 import type { Judged } from "../plan/plan.ts";
-import type { Family } from "../plan/retention.ts";
 import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import { identityOf } from "./identity.ts";
 import type { SnapshotPorts } from "./ports.ts";
@@ -17,7 +17,7 @@ export async function removeBelow(
   removed: readonly Judged[],
 ): Promise<readonly Judged[]> {
   // Of the snapshots' own rule alone: labels are handed down, and what lies below another image may serve a build.
-  const snapshots = removed.filter(({ policy }) => policy === `retention/${SNAPSHOT_RULE}`);
+  const snapshots = removed.filter(({ rule }) => rule === `retention/${SNAPSHOT_RULE}`);
   const gone = new Map(snapshots.map((object) => [object.id, object]));
   const below: Judged[] = [];
   for (const { image } of families.flatMap(({ members }) => members)) {

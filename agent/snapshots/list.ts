@@ -1,6 +1,7 @@
 import pMap from "p-map";
 import { measure } from "../observe/ruled.ts";
-import { type Member, sizeOfFamily } from "../plan/retention.ts";
+import type { Member } from "../plan/family.ts";
+import { sizeOfFamily } from "../plan/retention.ts";
 import { type Users, userOf } from "../plan/usage.ts";
 import { SNAPSHOT_NAMESPACE, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";

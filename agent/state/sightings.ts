@@ -1,6 +1,6 @@
 import type { ContainerSummary, ImageSummary } from "../engine/types.ts";
+import type { Candidates, Remembered, Ruled } from "../plan/decide.ts";
 import { isDangling } from "../plan/images.ts";
-import type { Candidates, Remembered, Ruled } from "../plan/index.ts";
 import { isUndated } from "../plan/retention.ts";
 import { userOf } from "../plan/usage.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -88,10 +88,10 @@ export function sincesOf({ dangling, families }: Memories): Remembered {
 
 function rememberFamilies(
   before: Pick<State, "undated" | "uses">,
-  { families, resting, users }: Pick<Ruled, "families" | "resting" | "users">,
+  { families, waiting, users }: Pick<Ruled, "families" | "waiting" | "users">,
   now: number,
 ): Pick<State, "undated" | "uses"> {
-  const images = [...families, ...resting].flatMap(({ members }) => members.map(({ image }) => image));
+  const images = [...families, ...waiting].flatMap(({ members }) => members.map(({ image }) => image));
   const undated = images.filter(isUndated).map(({ id }) => id);
   const uses = images.flatMap((image) => {
     const last = userOf(image, users) === null ? before.uses[image.id] : now;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LIVE_STATES } from "../../agent/engine/reader.ts";
 import { known } from "../../agent/facts.ts";
 import { observeCandidates } from "../../agent/observe/candidates.ts";
-import { makePlan } from "../../agent/plan/index.ts";
+import { decide } from "../../agent/plan/decide.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
 import { violations } from "../unit/plan/invariants.ts";
 import { PRUNE_ONLY, rememberedDangling, settingsOf } from "../unit/support.ts";
@@ -23,12 +23,14 @@ interface Scenario {
   readonly expected: { readonly remove: readonly Row[]; readonly keep: readonly Row[] };
 }
 
-type Row = Pick<Judged, "kind" | "id" | "rule" | "ageBasis" | "ageSeconds" | "reason">;
+interface Row extends Pick<Judged, "kind" | "id" | "ageBasis" | "ageSeconds" | "reason"> {
+  readonly rule: Judged["because"];
+}
 
-const toRow = ({ kind, id, rule, ageBasis, ageSeconds, reason }: Judged): Row => ({
+const toRow = ({ kind, id, because, ageBasis, ageSeconds, reason }: Judged): Row => ({
   kind,
   id,
-  rule,
+  rule: because,
   ageBasis,
   ageSeconds,
   reason,
@@ -41,7 +43,7 @@ const scenarios = readdirSync(import.meta.dirname)
     ...(JSON.parse(readFileSync(`${import.meta.dirname}/${file}`, "utf8")) as Scenario),
   }));
 
-async function decide(scenario: Scenario) {
+async function decided(scenario: Scenario) {
   const now = Date.parse(scenario.now);
   const { prune } = settingsOf({ prune: scenario.prune });
   const engine = {
@@ -73,18 +75,18 @@ async function decide(scenario: Scenario) {
   const firstSeen = Object.fromEntries(
     Object.entries(scenario.firstSeenDangling ?? {}).map(([id, at]) => [id, Date.parse(at)]),
   );
-  const { plan } = makePlan(candidates.value, rememberedDangling(firstSeen), { prune }, now);
+  const { plan } = decide(candidates.value, rememberedDangling(firstSeen), { prune }, now);
   return { candidates: candidates.value, firstSeen, prune, now, plan };
 }
 
 describe.each(scenarios)("$file: $title", (scenario) => {
   it("what goes, in this order, and what stays, each with its reason", async () => {
-    const { plan } = await decide(scenario);
+    const { plan } = await decided(scenario);
     expect({ remove: plan.remove.map(toRow), keep: plan.keep.map(toRow) }).toEqual(scenario.expected);
   });
 
   it("keeps to what must hold of every plan", async () => {
-    expect(violations(await decide(scenario))).toEqual([]);
+    expect(violations(await decided(scenario))).toEqual([]);
   });
 });
 

@@ -5,7 +5,7 @@ import type { EngineReader } from "../../agent/engine/reader.ts";
 import type { ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { observeRuled } from "../../agent/observe/ruled.ts";
 import { idleRules, rulesOf } from "../../agent/pass/rules.ts";
-import { makePlan } from "../../agent/plan/index.ts";
+import { decide } from "../../agent/plan/decide.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
 import { parseDuration } from "../../agent/units.ts";
 import { violationsOfRules } from "../unit/plan/rule-invariants.ts";
@@ -161,7 +161,7 @@ function refusal(): Error {
   return new EngineError("refused", "500 cannot be shown", 500);
 }
 
-async function decide(scenario: Scenario) {
+async function decided(scenario: Scenario) {
   const settings = settingsOf(scenario.settings);
   const engine = {
     version: { version: "28.5.2", apiVersion: "1.51" },
@@ -196,7 +196,7 @@ async function decide(scenario: Scenario) {
     }),
     ruled,
   };
-  const { plan } = makePlan(candidates, remembered, settings, NOW);
+  const { plan } = decide(candidates, remembered, settings, NOW);
   return { settings, ruled, remembered, plan, now: NOW, rules };
 }
 
@@ -205,25 +205,25 @@ function toLine(scenario: Scenario) {
     ...Object.keys(scenario.images ?? {}).map((name) => [imageId(name), name] as const),
     ...Object.keys(scenario.containers ?? {}).map((name) => [hexId(name), name] as const),
   ]);
-  return ({ action, id, policy, rule, reason, references }: Judged) => {
+  return ({ action, id, rule, because, reason, references }: Judged) => {
     const what = references?.length === 0 ? " by its id" : "";
     const some = action === "remove" && (references?.length ?? 0) > 0 ? ` (${references?.join(", ")})` : "";
-    return `${action} ${names.get(id)}${what}${some}: ${policy} ${rule}: ${reason}`;
+    return `${action} ${names.get(id)}${what}${some}: ${rule} ${because}: ${reason}`;
   };
 }
 
 describe.each(scenarios)("$file: $title", (scenario) => {
   it("what goes, in this order, and what stays, each with its reason", async () => {
-    const { plan } = await decide(scenario);
+    const { plan } = await decided(scenario);
     expect([...plan.remove, ...plan.keep].map(toLine(scenario))).toEqual(scenario.expected);
   });
 
   it("keeps to what must hold of every plan", async () => {
-    expect(violationsOfRules(await decide(scenario))).toEqual([]);
+    expect(violationsOfRules(await decided(scenario))).toEqual([]);
   });
 
   it("warns of the rules that name nothing though they look as if they should, and of no other", async () => {
-    const { ruled } = await decide(scenario);
+    const { ruled } = await decided(scenario);
     expect(idleRules(ruled).map(({ fields }) => fields.policy)).toEqual(scenario.idle ?? []);
   });
 });

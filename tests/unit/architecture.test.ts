@@ -221,7 +221,7 @@ describe("the house", () => {
         .map((name) => `${path} imports ${name}`),
     );
     expect(lost).toEqual([]);
-    expect(paths).toEqual(expect.arrayContaining(["agent/main.ts", "agent/plan/index.ts"]));
+    expect(paths).toEqual(expect.arrayContaining(["agent/main.ts", "agent/plan/decide.ts"]));
   });
 
   it("was understood: the homes do import what lives there, and the front does reach the state", () => {

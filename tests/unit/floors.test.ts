@@ -82,7 +82,6 @@ const STILL_UP: readonly string[] = [
 ];
 const STILL_CIRCLES: readonly string[] = [
   "observe/candidates.ts observe/ruled.ts",
-  "plan/footprint.ts plan/retention.ts",
   "state/sightings.ts state/state.ts",
 ];
 

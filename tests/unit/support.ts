@@ -4,7 +4,7 @@ import type { Observation } from "../../agent/gates/observation.ts";
 import type { FilesystemReport, PassFinished } from "../../agent/log/events.ts";
 import type { Scope } from "../../agent/observe/candidates.ts";
 import { NOTHING_RULED } from "../../agent/observe/ruled.ts";
-import type { Candidates, Remembered } from "../../agent/plan/index.ts";
+import type { Candidates, Remembered } from "../../agent/plan/decide.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import type { Settings } from "../../agent/settings/settings.ts";
 

@@ -9,7 +9,7 @@ import type { EngineWriter } from "../../../agent/engine/writer.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
-import { makePlan } from "../../../agent/plan/index.ts";
+import { decide } from "../../../agent/plan/decide.ts";
 import {
   ago,
   container,
@@ -92,7 +92,7 @@ async function play(story: Story) {
     buildCache: [],
   });
   const settings = settingsOf({ prune: { buildCache: false }, ...story.settings });
-  const { plan, context } = makePlan(candidates, rememberedDangling({}), settings, now);
+  const { plan, context } = decide(candidates, rememberedDangling({}), settings, now);
   expect(plan.remove).toHaveLength(containers.length + images.length);
 
   const call = (text: string) => {

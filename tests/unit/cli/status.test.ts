@@ -93,7 +93,7 @@ const judged = (changes: Partial<Judged>): Judged => ({
   ageSeconds: 3 * DAY,
   ageBasis: "created",
   action: "remove",
-  rule: "expired",
+  because: "expired",
   reason: "dangling and older than prune.until",
   ...changes,
 });
@@ -103,10 +103,10 @@ const PLAN: PlanPreview = {
     remove: [
       judged({ kind: "container", sizeBytes: 12 * 2 ** 20 }),
       ...[1, 2, 3].map(() => judged({ sizeBytes: 0.4 * GiB })),
-      ...[1, 2].map(() => judged({ policy: "retention/ci-snapshots", rule: "over-count" })),
+      ...[1, 2].map(() => judged({ rule: "retention/ci-snapshots", because: "over-count" })),
       judged({ kind: "build-cache", sizeBytes: null }),
     ],
-    keep: [judged({ action: "keep", rule: "tagged" })],
+    keep: [judged({ action: "keep", because: "tagged" })],
   },
   rules: [
     { list: "retention", name: "ci-snapshots", matched: 7, removed: 0, failed: 0, keptBytes: 21.5 * GiB },

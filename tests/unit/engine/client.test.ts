@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DockerodeClient, type EngineRequest } from "../../../agent/engine/client.ts";
-import { ForbiddenRequest, NO_MORE } from "../../../agent/engine/envelope.ts";
+import { BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 import { EngineError } from "../../../agent/engine/errors.ts";
 
 const ID = "0123456789abcdef".repeat(4);
@@ -39,7 +39,12 @@ afterEach(async () => {
 });
 
 const connect = (changes: { timeout?: number; giveUp?: AbortSignal; socketPath?: string } = {}) =>
-  new DockerodeClient({ socketPath, timeout: 5, limits: { ...NO_MORE, ageLimit: 86_400 }, ...changes });
+  new DockerodeClient({
+    socketPath,
+    timeout: 5,
+    permissions: { ...BASE_PERMISSIONS, ageLimit: 86_400 },
+    ...changes,
+  });
 
 /** What a call that must fail failed with. */
 async function failure(call: Promise<unknown>): Promise<unknown> {

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { assertAllowed, ForbiddenRequest, NO_MORE } from "../../../agent/engine/envelope.ts";
+import { assertAllowed, BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 
 const DAY = 86_400;
 /** A pass without rules. */
-const BARE = { ...NO_MORE, ageLimit: DAY };
+const BARE = { ...BASE_PERMISSIONS, ageLimit: DAY };
 const ID = "0123456789abcdef".repeat(4);
 const IMAGE = `sha256:${ID}`;
 const json = (value: unknown) => encodeURIComponent(JSON.stringify(value));
@@ -451,7 +451,7 @@ describe("generated requests", () => {
 
   const allowed = (method: string, target: string, limit: number, body?: string) => {
     try {
-      assertAllowed(method, target, { ...NO_MORE, ageLimit: limit }, body);
+      assertAllowed(method, target, { ...BASE_PERMISSIONS, ageLimit: limit }, body);
       return true;
     } catch (error) {
       expect(error).toBeInstanceOf(ForbiddenRequest);

@@ -26,7 +26,7 @@ const OBJECT: Judged = {
   ageSeconds: 90_000,
   ageBasis: "last-tagged",
   action: "remove",
-  rule: "expired",
+  because: "expired",
   reason: "dangling and older than prune.until",
 };
 const STEP = {

@@ -45,7 +45,7 @@ const OBJECT: Judged = {
   ageSeconds: 2 * DAY,
   ageBasis: "last-tagged",
   action: "remove",
-  rule: "expired",
+  because: "expired",
   reason: "dangling and older than prune.until",
 };
 const ID = shortId(OBJECT.id);
@@ -171,15 +171,15 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [
     objectRemoved({
       ...OBJECT,
-      rule: "over-count",
+      because: "over-count",
       reason: "beyond the 5 of keepCount",
-      policy: "retention/w",
+      rule: "retention/w",
       references: ["w:1"],
     }),
     `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: beyond the 5 of keepCount (retention/w)`,
   ],
   [
-    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], policy: "retention/w", references: ["w:1"] }),
+    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], rule: "retention/w", references: ["w:1"] }),
     `  − took w:1 off image w:1, w:2 (${ID}), 1.5 KiB, last tagged 2d ago: ${OBJECT.reason} (retention/w); the image stays, by other names or under one built on it`,
   ],
   [
@@ -190,14 +190,14 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
         names: ["job-1"],
         ageBasis: "started",
         sizeBytes: null,
-        policy: "orphans/w",
+        rule: "orphans/w",
       },
       10,
     ),
     `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
   ],
   [
-    objectKept({ ...OBJECT, rule: "young", reason: "younger than prune.until" }),
+    objectKept({ ...OBJECT, because: "young", reason: "younger than prune.until" }),
     `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
   ],
   [objectGone(OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Seen, suspicions } from "../../../agent/pass/suspicions.ts";
-import type { Judged, Rule } from "../../../agent/plan/plan.ts";
+import type { Judged, ReasonCode } from "../../../agent/plan/plan.ts";
 import type { PassRecord } from "../../../agent/state/state.ts";
 import { pass } from "../past-passes.ts";
 import { filesystem, GiB, settingsOf } from "../support.ts";
@@ -21,9 +21,10 @@ const rules = (...matched: readonly number[]) =>
       rules: [{ list: "retention", name: "ci", matched: count, removed: 0, failed: 0, keptBytes: 0 }],
     })),
   );
-const plan = (...ofRules: readonly Rule[]) => {
-  const objects = ofRules.map(
-    (rule) => ({ kind: "image", action: rule === "expired" ? "remove" : "keep", rule }) as unknown as Judged,
+const plan = (...reasons: readonly ReasonCode[]) => {
+  const objects = reasons.map(
+    (because) =>
+      ({ kind: "image", action: because === "expired" ? "remove" : "keep", because }) as unknown as Judged,
   );
   const remove = objects.filter(({ action }) => action === "remove");
   return {

@@ -1,4 +1,4 @@
-import type { Candidates } from "../../../agent/plan/index.ts";
+import type { Candidates } from "../../../agent/plan/decide.ts";
 import type { Judged, Plan } from "../../../agent/plan/plan.ts";
 import type { LabelRule, Settings } from "../../../agent/settings/settings.ts";
 

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CacheRecord, Labels } from "../../../agent/engine/types.ts";
 import { worthInspecting } from "../../../agent/plan/containers.ts";
-import { keptUnseen } from "../../../agent/plan/images.ts";
-import { type Candidates, makePlan } from "../../../agent/plan/index.ts";
+import { type Candidates, decide } from "../../../agent/plan/decide.ts";
+import { keptByListing } from "../../../agent/plan/images.ts";
 import type { Settings } from "../../../agent/settings/settings.ts";
 import {
   container,
@@ -124,7 +124,7 @@ const imageFacts = (limit: number) =>
         createdAt: seconds > 0 ? seconds * 1000 : null,
       });
       const detail = image({ id, ...told });
-      return { summary, detail: gone || keptUnseen(summary, limit, NOW) ? null : detail };
+      return { summary, detail: gone || keptByListing(summary, limit, NOW) ? null : detail };
     });
 
 const cacheRecord = (limit: number): fc.Arbitrary<CacheRecord> =>
@@ -174,9 +174,9 @@ describe("on every host that can be thought of", () => {
     const reasons = new Set<string>();
     fc.assert(
       fc.property(host, ({ candidates, firstSeen, prune, now }) => {
-        const { plan } = makePlan(candidates, rememberedDangling(firstSeen), { prune }, now);
+        const { plan } = decide(candidates, rememberedDangling(firstSeen), { prune }, now);
         for (const { kind } of plan.remove) gone[kind]++;
-        for (const { kind, rule } of plan.keep) reasons.add(`${kind} ${rule}`);
+        for (const { kind, because } of plan.keep) reasons.add(`${kind} ${because}`);
         expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
       }),
       { numRuns: 5000, seed: 20260801 },
@@ -211,7 +211,7 @@ describe("on every host that can be thought of", () => {
       fc.property(host, fc.integer({ min: 1, max: DAY }), ({ candidates, firstSeen, prune, now }, more) => {
         // Containers stay as they are: that a container goes can only free its image.
         const ids = (until: number) =>
-          makePlan(
+          decide(
             candidates,
             rememberedDangling(firstSeen),
             { prune: { ...prune, until } },
@@ -227,7 +227,7 @@ describe("on every host that can be thought of", () => {
     fc.assert(
       fc.property(host, some("i"), ({ candidates, firstSeen, prune, now }, name) => {
         const images = (facts: Candidates) =>
-          makePlan(facts, rememberedDangling(firstSeen), { prune }, now)
+          decide(facts, rememberedDangling(firstSeen), { prune }, now)
             .plan.remove.filter(({ kind }) => kind === "image")
             .map(({ id }) => id);
         const imageOfContainer = new Map([...candidates.imageOfContainer, [hexId("new"), imageId(name)]]);
@@ -243,7 +243,7 @@ describe("on every host that can be thought of", () => {
     fc.assert(
       fc.property(host, ({ candidates, firstSeen, prune, now }) => {
         const ids = (facts: Candidates) =>
-          makePlan(facts, rememberedDangling(firstSeen), { prune }, now)
+          decide(facts, rememberedDangling(firstSeen), { prune }, now)
             .plan.remove.map(({ kind, id }) => `${kind} ${id}`)
             .sort();
         const reversed = {
@@ -268,13 +268,13 @@ describe("the check of the plans", () => {
     parents: new Set(),
     imageOfContainer: new Map(),
   });
-  const decide = (facts: Candidates) => {
-    const { plan } = makePlan(candidates, rememberedDangling({}), { prune }, NOW);
+  const check = (facts: Candidates) => {
+    const { plan } = decide(candidates, rememberedDangling({}), { prune }, NOW);
     return violations({ candidates: facts, firstSeen: {}, prune, now: NOW, plan });
   };
 
   it("has nothing against a right plan", () => {
-    expect(decide(candidates)).toEqual([]);
+    expect(check(candidates)).toEqual([]);
   });
 
   it.each<readonly [string, Partial<Candidates>]>([
@@ -290,13 +290,13 @@ describe("the check of the plans", () => {
     ],
     ["was never inspected", { images: [{ summary: old, detail: null }] }],
   ])("sees that an image which goes %s", (what, changes) => {
-    expect(decide({ ...candidates, ...changes })).toEqual([`image ${old.id} ${what}`]);
+    expect(check({ ...candidates, ...changes })).toEqual([`image ${old.id} ${what}`]);
   });
 
   it("sees that an object is missing from the plan", () => {
     const other = image({ id: imageId("other") });
     expect(
-      decide({ ...candidates, images: [...candidates.images, { summary: other, detail: other }] }),
+      check({ ...candidates, images: [...candidates.images, { summary: other, detail: other }] }),
     ).toEqual(["removed and kept together are not all, each once"]);
   });
 });

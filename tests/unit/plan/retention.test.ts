@@ -3,9 +3,10 @@ import { describe, expect, it } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { NOTHING_RULED } from "../../../agent/observe/ruled.ts";
 import { rulesOf } from "../../../agent/pass/rules.ts";
+import { decide, type Ruled } from "../../../agent/plan/decide.ts";
+import { claim } from "../../../agent/plan/family.ts";
 import { layerSizes, type Measured } from "../../../agent/plan/footprint.ts";
-import { makePlan, type Ruled } from "../../../agent/plan/index.ts";
-import { claim, sizeOfFamily } from "../../../agent/plan/retention.ts";
+import { sizeOfFamily } from "../../../agent/plan/retention.ts";
 import { parseReference, userOf } from "../../../agent/plan/usage.ts";
 import {
   container,
@@ -197,7 +198,7 @@ function host({ images, used }: Story) {
   return { all, measured, containers };
 }
 
-function decide(story: Story) {
+function decided(story: Story) {
   const { keepNewest, keepCount, maxTotalSize, olderThan } = story.rule;
   const settings = settingsOf({
     retention: [
@@ -232,11 +233,11 @@ function decide(story: Story) {
     }),
     ruled,
   };
-  const { plan } = makePlan(candidates, remembered, settings, NOW);
+  const { plan } = decide(candidates, remembered, settings, NOW);
   return { settings, rules, ruled, remembered, plan, now: NOW };
 }
 
-const goneOf = (story: Story) => decide(story).plan.remove.map(({ id }) => id);
+const goneOf = (story: Story) => decided(story).plan.remove.map(({ id }) => id);
 const isSubset = (some: readonly string[], all: readonly string[]) => some.every((id) => all.includes(id));
 
 describe("on every family that can be thought of", () => {
@@ -244,9 +245,9 @@ describe("on every family that can be thought of", () => {
     const rulesSeen = new Set<string>();
     fc.assert(
       fc.property(stories, (story) => {
-        const decided = decide(story);
-        for (const { rule } of [...decided.plan.keep, ...decided.plan.remove]) rulesSeen.add(rule);
-        expect(violationsOfRules(decided)).toEqual([]);
+        const found = decided(story);
+        for (const { because } of [...found.plan.keep, ...found.plan.remove]) rulesSeen.add(because);
+        expect(violationsOfRules(found)).toEqual([]);
       }),
       { numRuns: 3000, seed: 20260801 },
     );
@@ -308,7 +309,7 @@ describe("on every family that can be thought of", () => {
           perGroup: false,
           images: story.images.map((one) => ({ ...one, ttl: null })),
         };
-        const { plan, ruled } = decide(alone);
+        const { plan, ruled } = decided(alone);
         const [family] = ruled.families;
         if (family === undefined) throw new Error("no family");
         const sizeWithout = (ids: readonly string[]) =>
@@ -320,7 +321,7 @@ describe("on every family that can be thought of", () => {
         const gone = plan.remove.map(({ id }) => id);
         // One with other names gives nothing back.
         const movable = plan.keep.some(
-          ({ rule: because, names, references }) =>
+          ({ because, names, references }) =>
             because === "within-limits" && names.length === references?.length,
         );
         if (movable) expect(sizeWithout(gone)).toBeLessThanOrEqual(rule.maxTotalSize);
@@ -338,7 +339,7 @@ describe("on every family that can be thought of", () => {
   it("the same family gives the same plan, in whatever order it is listed", () => {
     fc.assert(
       fc.property(stories, (story) => {
-        const { ruled, remembered, settings } = decide(story);
+        const { ruled, remembered, settings } = decided(story);
         const planOf = (families: Ruled["families"]) => {
           const candidates = {
             ...unruled({
@@ -350,8 +351,8 @@ describe("on every family that can be thought of", () => {
             }),
             ruled: { ...ruled, families },
           };
-          return makePlan(candidates, remembered, settings, NOW)
-            .plan.remove.map(({ id, rule }) => `${id} ${rule}`)
+          return decide(candidates, remembered, settings, NOW)
+            .plan.remove.map(({ id, because }) => `${id} ${because}`)
             .sort();
         };
         const reversed = ruled.families.map((family) => ({

@@ -1,7 +1,7 @@
 import type { Rules } from "../../../agent/observe/ruled.ts";
-import type { Remembered, Ruled } from "../../../agent/plan/index.ts";
+import type { Remembered, Ruled } from "../../../agent/plan/decide.ts";
+import type { Member } from "../../../agent/plan/family.ts";
 import type { Judged, Plan } from "../../../agent/plan/plan.ts";
-import type { Member } from "../../../agent/plan/retention.ts";
 import type { RetentionRule, Settings } from "../../../agent/settings/settings.ts";
 
 export interface DecidedByRules {
@@ -23,14 +23,14 @@ export function violationsOfRules({ settings, ruled, plan, now, rules }: Decided
   const members = ruled.families.flatMap(({ rule, members: own }) =>
     own.map((member) => ({ rule, ...member })),
   );
-  const nameOf = (policy: string | undefined, id: string) => `${policy} ${id}`;
+  const nameOf = (rule: string | undefined, id: string) => `${rule} ${id}`;
 
   const all = [
     ...members.map(({ rule, image }) => nameOf(`retention/${rule.name}`, image.id)),
     ...ruled.orphans.map(({ rule, summary }) => nameOf(`orphans/${rule.name}`, summary.id)),
     ...ruled.unread.map(({ id }) => nameOf(undefined, id)),
   ].sort();
-  const judged = [...plan.remove, ...plan.keep].map(({ policy, id }) => nameOf(policy, id)).sort();
+  const judged = [...plan.remove, ...plan.keep].map(({ rule, id }) => nameOf(rule, id)).sort();
   check(JSON.stringify(all) === JSON.stringify(judged), "removed and kept together are not all, each once");
   for (const object of [...plan.remove, ...plan.keep])
     check(object.reason !== "", `${object.id} has no reason`);
@@ -47,7 +47,7 @@ export function violationsOfRules({ settings, ruled, plan, now, rules }: Decided
   function imageMayGo(object: Judged): void {
     const what = object.names[0] ?? object.id;
     const member = members.find(
-      ({ rule, image }) => image.id === object.id && `retention/${rule.name}` === object.policy,
+      ({ rule, image }) => image.id === object.id && `retention/${rule.name}` === object.rule,
     );
     check(member !== undefined, `${what} goes by a rule that does not name it`);
     if (member === undefined) return;

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { EngineReader } from "../../../agent/engine/reader.ts";
 import type { EngineWriter } from "../../../agent/engine/writer.ts";
+import type { Family } from "../../../agent/plan/family.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
-import type { Family } from "../../../agent/plan/retention.ts";
 import { removeBelow } from "../../../agent/snapshots/below.ts";
 import { snapshotLabels } from "../../../agent/snapshots/identity.ts";
 import { image, imageId, NOW } from "../support.ts";
@@ -12,7 +12,7 @@ const below = image({ id: imageId("below"), labels });
 const above = image({ id: imageId("above"), parentId: below.id, labels, tags: ["x:1"] });
 
 /** What is asked to go below an image that this rule removed. */
-async function goneBelow(policy: string): Promise<string[]> {
+async function goneBelow(rule: string): Promise<string[]> {
   const deleted: string[] = [];
   const reader: Partial<EngineReader> = { image: async () => below };
   const writer: Partial<EngineWriter> = { removeImage: async (id) => void deleted.push(id) };
@@ -25,7 +25,7 @@ async function goneBelow(policy: string): Promise<string[]> {
       stop: new AbortController().signal,
     },
     [{ members: [{ image: above, references: ["x:1"] }] } as unknown as Family],
-    [{ id: above.id, policy } as Judged],
+    [{ id: above.id, rule } as Judged],
   );
   return deleted;
 }

@@ -2,11 +2,12 @@ import type { CacheRecord, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeCacheRecord } from "./build-cache.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
+import type { Family } from "./family.ts";
 import type { Measured } from "./footprint.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
-import { type Judged, type Plan, toPlan } from "./plan.ts";
-import { type Family, judgeFamily, type Memory, type RetentionContext, type Standing } from "./retention.ts";
+import { type Judged, type Plan, toPlan, verdictsOn } from "./plan.ts";
+import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 import type { Users } from "./usage.ts";
 
 /** Everything a plan is made from. */
@@ -26,7 +27,7 @@ export interface Ruled {
   readonly orphans: readonly OrphanFacts[];
   readonly families: readonly Family[];
   /** Of rules that wait for pressure while there is none. */
-  readonly resting: readonly Family[];
+  readonly waiting: readonly Family[];
   /** Rules that fit an image, also where an earlier one owns its names. */
   readonly named: ReadonlySet<string>;
   readonly measured: Measured;
@@ -45,8 +46,8 @@ export interface Ruled {
 export interface PlanContext {
   readonly images: ImageContext;
   readonly retention: RetentionContext;
-  /** By policy, then by image id. */
-  readonly standings: ReadonlyMap<string, ReadonlyMap<string, Standing>>;
+  /** By rule, then by image id. */
+  readonly ranks: ReadonlyMap<string, ReadonlyMap<string, Rank>>;
 }
 
 /** What our own state remembers. Milliseconds by image id. */
@@ -61,7 +62,7 @@ export interface Remembered extends Memory {
  * @param now milliseconds
  * @returns the plan, and what its verdicts came from
  */
-export function makePlan(
+export function decide(
   candidates: Candidates,
   remembered: Remembered,
   { prune }: Pick<Settings, "prune">,
@@ -81,7 +82,7 @@ export function makePlan(
     memory: remembered,
   };
   const families = ruled.families.map((family) => ({
-    policy: `retention/${family.rule.name}`,
+    name: `retention/${family.rule.name}`,
     ...judgeFamily(family, retention, ruled.measured, now),
   }));
   const named = [...families.flatMap(({ judged }) => judged), ...ruled.unread.map(unread)];
@@ -101,13 +102,13 @@ export function makePlan(
     context: {
       images,
       retention,
-      standings: new Map(families.map(({ policy, standings }) => [policy, standings])),
+      ranks: new Map(families.map(({ name, ranks }) => [name, ranks])),
     },
     plan: {
       keep: toPlan([...orphans, ...containers, ...named, ...dangling, ...cache]).keep,
       remove: [
         ...toPlan([...orphans, ...containers]).remove,
-        ...upmostFirst(toPlan(named).remove, ruled.families),
+        ...childrenFirst(toPlan(named).remove, ruled.families),
         ...inOrderOfSafety(remove, remembered.dangling),
         ...toPlan(cache).remove,
       ],
@@ -119,7 +120,7 @@ export function makePlan(
  * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would
  * lose its name and stay (all engines), and be no rule's any more.
  */
-function upmostFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
+function childrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const layersOf = new Map(
     families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers])),
   );
@@ -137,17 +138,14 @@ function upmostFirst(named: readonly Judged[], families: readonly Family[]): Jud
 }
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
-  return {
+  return verdictsOn({
     kind: "image",
     id,
     names: tags.length > 0 ? tags : digests,
     sizeBytes,
     ageSeconds: null,
     ageBasis: "none",
-    action: "keep",
-    rule: "unreadable",
-    reason: "it could not be inspected, so no rule is applied to it",
-  };
+  }).keep("unreadable", "it could not be inspected, so no rule is applied to it");
 }
 
 /** Images of containers that will still be there. An orphan's image stays for this pass: its stop may fail. */
