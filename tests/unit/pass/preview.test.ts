@@ -102,7 +102,7 @@ describe("the plan of a preview", () => {
   it.each(cases)("%s: is the plan of a dry run and what a pass removes, in that order", async (_, story) => {
     const { plan } = await preview(story);
     if (!plan.known) throw new Error(plan.reason);
-    const planned = plan.value.plan.remove.map(({ kind, id, policy }) => [kind, id, policy]);
+    const planned = plan.value.plan.remove.map(({ kind, id, rule }) => [kind, id, rule]);
     const dry = await play({ ...story, options: { dryRun: true } });
     const pass = await play(story);
     const inOrder = (events: readonly Readonly<Record<string, unknown>>[]) =>
