@@ -124,10 +124,43 @@ export interface CachePruned {
   readonly claimedBytes: Bytes;
 }
 
-/** Where the engine's bytes are, from /system/df. */
+/** Where the engine's bytes are, from `GET /system/df`. */
 export interface DiskUsage {
-  readonly images: { readonly count: number; readonly tagged: number; readonly bytes: Bytes };
-  readonly containers: { readonly count: number; readonly running: number; readonly bytes: Bytes };
-  readonly volumes: { readonly count: number; readonly bytes: Bytes };
-  readonly buildCache: { readonly count: number; readonly bytes: Bytes };
+  /** All layers together, each counted once. */
+  readonly layersBytes: Bytes;
+  readonly images: readonly UsedImage[];
+  readonly containers: readonly UsedContainer[];
+  readonly volumes: readonly UsedVolume[];
+  readonly buildCache: readonly {
+    readonly bytes: Bytes;
+    readonly shared: boolean;
+    readonly inUse: boolean;
+  }[];
+}
+
+export interface UsedImage {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  /** Without layers that other images hold as well. */
+  readonly ownBytes: Bytes;
+  /** Layers that some other image holds as well. */
+  readonly sharedBytes: Bytes;
+  readonly createdAt: number | null;
+}
+
+export interface UsedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly imageId: string;
+  readonly running: boolean;
+  /** What it wrote into itself. */
+  readonly bytes: Bytes;
+  /** Names of the volumes that it mounts. */
+  readonly volumes: readonly string[];
+}
+
+export interface UsedVolume {
+  readonly name: string;
+  readonly bytes: Bytes;
 }

@@ -346,33 +346,73 @@ const size = v.nullish(
 export function toDiskUsage(body: unknown): DiskUsage {
   const schema = v.object({
     LayersSize: size,
-    Images: v.nullish(v.array(v.object({ RepoTags: strings, RepoDigests: strings }))),
-    Containers: v.nullish(v.array(v.object({ State: v.optional(v.string(), ""), SizeRw: size }))),
-    Volumes: v.nullish(v.array(v.object({ UsageData: v.nullish(v.object({ Size: size })) }))),
-    BuildCache: v.nullish(v.array(v.object({ Size: size, Shared: v.optional(v.boolean(), false) }))),
+    Images: v.nullish(
+      v.array(
+        v.object({
+          Id: v.string(),
+          RepoTags: strings,
+          RepoDigests: strings,
+          Size: size,
+          SharedSize: size,
+          Created: v.nullish(v.number(), 0),
+        }),
+      ),
+      [],
+    ),
+    Containers: v.nullish(
+      v.array(
+        v.object({
+          Id: v.string(),
+          Names: strings,
+          ImageID: v.optional(v.string(), ""),
+          State: v.optional(v.string(), ""),
+          SizeRw: size,
+          Mounts: v.nullish(
+            v.array(v.object({ Type: v.optional(v.string()), Name: v.optional(v.string()) })),
+            [],
+          ),
+        }),
+      ),
+      [],
+    ),
+    Volumes: v.nullish(
+      v.array(v.object({ Name: v.string(), UsageData: v.nullish(v.object({ Size: size })) })),
+      [],
+    ),
+    BuildCache: v.nullish(
+      v.array(
+        v.object({
+          Size: size,
+          Shared: v.optional(v.boolean(), false),
+          InUse: v.optional(v.boolean(), false),
+        }),
+      ),
+      [],
+    ),
   });
   const usage = read("disk usage", schema, body);
-  const images = usage.Images ?? [];
-  const containers = usage.Containers ?? [];
-  const volumes = usage.Volumes ?? [];
-  const cache = usage.BuildCache ?? [];
-  const sum = (list: readonly number[]) => list.reduce((total, bytes) => total + bytes, 0);
   return {
-    images: {
-      count: images.length,
-      tagged: images.filter((image) => namesOf(image).tags.length > 0).length,
-      bytes: usage.LayersSize,
-    },
-    containers: {
-      count: containers.length,
-      running: containers.filter((container) => container.State === "running").length,
-      bytes: sum(containers.map((container) => container.SizeRw)),
-    },
-    volumes: { count: volumes.length, bytes: sum(volumes.map((volume) => volume.UsageData?.Size ?? 0)) },
-    // Shared records are image layers as well, counted there already.
-    buildCache: {
-      count: cache.length,
-      bytes: sum(cache.filter((record) => !record.Shared).map((record) => record.Size)),
-    },
+    layersBytes: usage.LayersSize,
+    images: usage.Images.map((image) => ({
+      id: image.Id,
+      ...namesOf(image),
+      ownBytes: Math.max(0, image.Size - image.SharedSize),
+      sharedBytes: image.SharedSize,
+      createdAt: image.Created > 0 ? image.Created * 1000 : null,
+    })),
+    containers: usage.Containers.map(({ Id, Names, ImageID, State, SizeRw, Mounts }) => ({
+      id: Id,
+      name: (Names[0] ?? Id).replace(/^\//, ""),
+      imageId: ImageID,
+      running: State === "running",
+      bytes: SizeRw,
+      volumes: Mounts.flatMap(({ Type, Name }) => (Type === "volume" && Name !== undefined ? [Name] : [])),
+    })),
+    volumes: usage.Volumes.map(({ Name, UsageData }) => ({ name: Name, bytes: UsageData?.Size ?? 0 })),
+    buildCache: usage.BuildCache.map(({ Size, Shared, InUse }) => ({
+      bytes: Size,
+      shared: Shared,
+      inUse: InUse,
+    })),
   };
 }

@@ -1,7 +1,7 @@
 import type { Colors } from "picocolors/types";
 import type { Checked } from "../auth/check.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import type { Holder } from "../observe/holders.ts";
+import type { Holder } from "../plan/holders.ts";
 import type { AgeBasis, ObjectKind } from "../plan/plan.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import type { AuditEvent, NamedFilesystem, PassFinished, StepReport } from "./events.ts";
@@ -178,9 +178,11 @@ function describeIneffective(fields: AuditEvent["fields"], { pc }: Look): string
   }
   if (typeof holders === "string") lines.push(`  what holds the space: ${holders}`);
   if (Array.isArray(holders)) {
-    for (const { what, bytes, count, note } of holders as Holder[]) {
+    for (const { what, bytes, count, note, largest, wayOut } of holders as Holder[]) {
       lines.push(
         `  ${formatBytes(bytes).padStart(9)}  ${what}${count === null ? "" : ` (${count})`}: ${note}`,
+        ...largest.map((part) => `             ${formatBytes(part.bytes)} ${part.name}: ${part.note}`),
+        ...(wayOut === null ? [] : [`             -> ${wayOut}`]),
       );
     }
   }

@@ -1,51 +1,40 @@
-import type { DiskUsage } from "../engine/types.ts";
+import { EngineError } from "../engine/errors.ts";
+import type { EngineReader } from "../engine/reader.ts";
+import { type Fact, known, unknown } from "../facts.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { Bytes } from "../units.ts";
+import { HOST_NOT_READ, readHostUsage } from "../host/usage.ts";
+import { type Holder, holders } from "../plan/holders.ts";
 
-/** What holds space on the engine's filesystem, as far as a cheap look tells. */
-export interface Holder {
-  readonly what: "images" | "containers" | "volumes" | "build-cache" | "outside-docker";
-  readonly bytes: Bytes;
-  /** `null`: not countable. */
-  readonly count: number | null;
-  readonly note: string;
+/** Where the engine keeps its data; `null`: not known. */
+export interface EngineRoot {
+  readonly path: string;
+  /** The filesystem under it; `null`: not readable. */
+  readonly filesystem: Filesystem | null;
 }
 
-/** Largest first. Pure. @param rootFilesystem the filesystem under the engine's root; `null` when not readable */
-export function holders(usage: DiskUsage, rootFilesystem: Filesystem | null): Holder[] {
-  const { images, containers, volumes, buildCache } = usage;
-  const inDocker = images.bytes + containers.bytes + volumes.bytes + buildCache.bytes;
-  const known: Holder[] = [
-    {
-      what: "images",
-      bytes: images.bytes,
-      count: images.count,
-      note: `${images.tagged} of them tagged: the cache, which a pass never takes`,
-    },
-    {
-      what: "containers",
-      bytes: containers.bytes,
-      count: containers.count,
-      note: `${containers.running} of them running; what they wrote into themselves`,
-    },
-    { what: "volumes", bytes: volumes.bytes, count: volumes.count, note: "a pass never takes volumes" },
-    {
-      what: "build-cache",
-      bytes: buildCache.bytes,
-      count: buildCache.count,
-      note: "still younger than prune.until, in use, or shared",
-    },
-  ];
-  const outside: Holder[] =
-    rootFilesystem === null
-      ? []
-      : [
-          {
-            what: "outside-docker",
-            bytes: Math.max(0, rootFilesystem.usedBytes - inDocker),
-            count: null,
-            note: "on the same filesystem as the engine's root, but not the engine's; container logs count here",
-          },
-        ];
-  return [...known, ...outside].sort((a, b) => b.bytes - a.bytes);
+/**
+ * Asks the engine and the host what holds the disk: one `GET /system/df` and a look at log files, Swarm's state and
+ * open files. Engine errors make it unknown; only bugs throw.
+ * @param giveUp ends the look at the host
+ * @param now milliseconds
+ */
+export async function observeHolders(
+  reader: EngineReader,
+  root: EngineRoot | null,
+  giveUp: AbortSignal,
+  now: number,
+): Promise<Fact<readonly Holder[]>> {
+  try {
+    const filesystem = root?.filesystem ?? null;
+    const [usage, host] = await Promise.all([
+      reader.diskUsage(),
+      root === null || filesystem === null
+        ? HOST_NOT_READ
+        : readHostUsage(root.path, filesystem.device, giveUp),
+    ]);
+    return known(holders(usage, host, filesystem, now));
+  } catch (error) {
+    if (error instanceof EngineError) return unknown("what holds the disk", error.message);
+    throw error;
+  }
 }

@@ -1,4 +1,3 @@
-import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import {
@@ -11,12 +10,15 @@ import {
   stateUnwritable,
 } from "../log/events.ts";
 import { exportMetrics } from "../metrics/textfile.ts";
-import { holders } from "../observe/holders.ts";
+import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import { addToTotals } from "../state/totals.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./context.ts";
 import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
+
+/** For the look at the host, in milliseconds: a pass that is done must end. */
+const HOLDERS_DEADLINE = 5000;
 
 /** Measures the disk again, says whether it helped, and records the pass. */
 export async function report(
@@ -46,7 +48,7 @@ export async function report(
         cause: "pressure-remains",
         reason: after.verdict.reason,
         removed: tally.removed.length,
-        holders: await readHolders(ports.reader, after, engineRoot),
+        holders: await readHolders(ports.reader, after, engineRoot, clock.now()),
       }),
     );
     if (outcome === "pruned") outcome = "pressure-remains";
@@ -115,16 +117,13 @@ export function freed(before: Pressure, after: Pressure): number {
   }, 0);
 }
 
-async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null) {
-  const root = readable(after.filesystems).find(
+async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null, now: number) {
+  const filesystem = readable(after.filesystems).find(
     ({ paths }) => engineRoot !== null && paths.includes(engineRoot),
   );
-  try {
-    return holders(await reader.diskUsage(), root ?? null);
-  } catch (error) {
-    if (error instanceof EngineError) return `not known: ${error.message}`;
-    throw error;
-  }
+  const root = engineRoot === null ? null : { path: engineRoot, filesystem: filesystem ?? null };
+  const found = await observeHolders(reader, root, AbortSignal.timeout(HOLDERS_DEADLINE), now);
+  return found.known ? found.value : `not known: ${found.reason}`;
 }
 
 /**

@@ -262,11 +262,18 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
       cause: "pressure-remains",
       reason: "under pressure: / is 91% full",
       holders: [
-        { what: "images", bytes: 5 * GiB, count: 20, note: "the cache" },
-        { what: "outside-docker", bytes: 0, count: null, note: "logs" },
+        {
+          what: "images",
+          bytes: 5 * GiB,
+          count: 20,
+          note: "the cache",
+          largest: [{ name: "app", bytes: GiB, note: "none in use" }],
+          wayOut: "a rule",
+        },
+        { what: "outside-docker", bytes: 1, count: null, note: "logs", largest: [], wayOut: null },
       ],
     }),
-    "Not enough: the disk is still under pressure: / is 91% full\n    5.0 GiB  images (20): the cache\n        0 B  outside-docker: logs",
+    "Not enough: the disk is still under pressure: / is 91% full\n    5.0 GiB  images (20): the cache\n             1.0 GiB app: none in use\n             -> a rule\n        1 B  outside-docker: logs",
   ],
   [
     passIneffective({ cause: "pressure-remains", reason: "/ is full", holders: "not known: timeout" }),
@@ -417,7 +424,9 @@ describe("an event as a sentence of the journal", () => {
       passIneffective({
         cause: "pressure-remains",
         reason: "under pressure: / is 91% full",
-        holders: [{ what: "images", bytes: 5 * GiB, count: 20, note: "the cache" }],
+        holders: [
+          { what: "images", bytes: 5 * GiB, count: 20, note: "the cache", largest: [], wayOut: null },
+        ],
       }),
       "Not enough: the disk is still under pressure: / is 91% full; 5.0 GiB  images (20): the cache",
     ],

@@ -1,0 +1,132 @@
+import { opendir, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Bytes } from "../units.ts";
+
+/** What holds space on the engine's filesystem and is in no answer of the engine. `null`: not readable, or too slow. */
+export interface HostUsage {
+  /** Log files of containers, largest first: `<root>/containers/<id>/`, drivers json-file and local. */
+  readonly logs: readonly LogFiles[] | null;
+  /** Swarm's own state, `<root>/swarm`: mostly the raft log of a manager. */
+  readonly swarmBytes: Bytes | null;
+  /** Files that have no name any more, but that a process still has open. Largest first. */
+  readonly deleted: readonly DeletedFile[] | null;
+}
+
+export interface LogFiles {
+  readonly containerId: string;
+  /** The largest of its files, for whoever wants to empty it. */
+  readonly path: string;
+  readonly bytes: Bytes;
+}
+
+export interface DeletedFile {
+  readonly pid: number;
+  /** The path that it had. */
+  readonly path: string;
+  readonly bytes: Bytes;
+}
+
+/** Nothing was looked at. */
+export const HOST_NOT_READ: HostUsage = { logs: null, swarmBytes: null, deleted: null };
+
+/**
+ * Measures what the engine does not tell. Needs root for most of it; whatever cannot be read is `null`.
+ * @param root the engine's data root
+ * @param device device number of the filesystem under it, as stat(2) tells
+ * @param giveUp ends the look; what is not measured by then is `null`
+ */
+export async function readHostUsage(root: string, device: string, giveUp: AbortSignal): Promise<HostUsage> {
+  const orNull = <T>(look: Promise<T>) => look.catch(() => null);
+  const [logs, swarmBytes, deleted] = await Promise.all([
+    orNull(logFiles(join(root, "containers"), giveUp)),
+    orNull(folderBytes(join(root, "swarm"), giveUp)),
+    orNull(deletedFiles(device, giveUp)),
+  ]);
+  return { logs, swarmBytes, deleted };
+}
+
+const largestFirst = (a: { readonly bytes: Bytes }, b: { readonly bytes: Bytes }) => b.bytes - a.bytes;
+
+async function logFiles(folder: string, giveUp: AbortSignal): Promise<LogFiles[]> {
+  const found: LogFiles[] = [];
+  for (const containerId of await names(folder)) {
+    const files: { path: string; bytes: Bytes }[] = [];
+    for (const part of ["", "local-logs"]) {
+      const inner = join(folder, containerId, part);
+      for (const name of await names(inner)) {
+        giveUp.throwIfAborted();
+        if (!/-json\.log(\.|$)|^container\.log(\.|$)/.test(name)) continue;
+        files.push({ path: join(inner, name), bytes: await bytesOf(join(inner, name)) });
+      }
+    }
+    const [largest] = files.sort(largestFirst);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    if (largest !== undefined && bytes > 0) found.push({ containerId, path: largest.path, bytes });
+  }
+  return found.sort(largestFirst);
+}
+
+/** Names in a folder; none where it is not there. @throws where it cannot be read */
+async function names(folder: string): Promise<string[]> {
+  try {
+    const all: string[] = [];
+    for await (const { name } of await opendir(folder)) all.push(name);
+    return all;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
+}
+
+/** Allocated bytes, as du counts them; 0 for a file that went meanwhile. */
+async function bytesOf(path: string): Promise<Bytes> {
+  try {
+    return (await stat(path)).blocks * 512;
+  } catch {
+    return 0;
+  }
+}
+
+async function folderBytes(folder: string, giveUp: AbortSignal): Promise<Bytes> {
+  let sum = 0;
+  const todo = [folder];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    for await (const entry of await open(at)) {
+      giveUp.throwIfAborted();
+      if (entry.isDirectory()) todo.push(join(at, entry.name));
+      else if (entry.isFile()) sum += await bytesOf(join(at, entry.name));
+    }
+  }
+  return sum;
+}
+
+async function open(folder: string) {
+  try {
+    return await opendir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** By /proc, as `lsof +L1` does. @throws where not every process may be looked at: without root, or in a sandbox */
+async function deletedFiles(device: string, giveUp: AbortSignal): Promise<DeletedFile[]> {
+  if ((await names("/proc/1/fd")).length === 0) throw new Error("other processes are hidden");
+  const found = new Map<number, DeletedFile>();
+  for (const pid of (await names("/proc")).filter((name) => /^\d+$/.test(name))) {
+    giveUp.throwIfAborted();
+    for (const descriptor of await names(`/proc/${pid}/fd`)) {
+      const link = `/proc/${pid}/fd/${descriptor}`;
+      const to = await readlink(link).catch(() => "");
+      if (!to.startsWith("/") || !to.endsWith(" (deleted)")) continue;
+      const file = await stat(link).catch(() => null);
+      if (file === null || !file.isFile() || file.nlink > 0 || String(file.dev) !== device) continue;
+      found.set(file.ino, {
+        pid: Number(pid),
+        path: to.slice(0, -" (deleted)".length),
+        bytes: file.blocks * 512,
+      });
+    }
+  }
+  return [...found.values()].sort(largestFirst);
+}
