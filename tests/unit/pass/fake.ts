@@ -142,13 +142,7 @@ export class Fake {
       },
       diskUsage: async () => {
         ask("disk usage");
-        const none = { count: 0, bytes: 0 };
-        return {
-          images: { ...none, tagged: 0 },
-          containers: { ...none, running: 0 },
-          volumes: none,
-          buildCache: none,
-        };
+        return { layersBytes: 0, images: [], containers: [], volumes: [], buildCache: [] };
       },
     };
   }
