@@ -1,4 +1,11 @@
-import type { LabelRule } from "./settings.ts";
+/** A label an object may carry. */
+export interface LabelRule {
+  readonly key: string;
+  /** `undefined`: any value. */
+  readonly value: string | undefined;
+  /** As the operator wrote it. */
+  readonly text: string;
+}
 
 /** `"ci.run"` or `"ci.run=yes"` -> LabelRule; `undefined` for a text that names no key. */
 export function parseLabelRule(raw: string): LabelRule | undefined {

@@ -16,19 +16,12 @@ export type Parsed =
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-export const DEFAULT_PATHS = ["/", "/var/lib/docker", "/var/lib/containerd"] as const;
-
 /** Unknown JSON -> Settings, or all that is wrong with it. Pure. */
 export function parseSettings(raw: unknown): Parsed {
   const result = v.safeParse(settingsSchema, raw);
   const problems = [...(result.issues ?? []).map(problemOf), ...inheritedNames(raw), ...reversedMarks(raw)];
   if (!result.success || problems.length > 0) return { ok: false, problems };
-  const parsed = result.output as unknown as Omit<Settings, "disk"> & {
-    readonly disk: Omit<Settings["disk"], "paths"> & { readonly paths?: readonly string[] };
-  };
-  const { paths } = parsed.disk;
-  const disk = { ...parsed.disk, paths: paths ?? DEFAULT_PATHS, pathsNamed: paths !== undefined };
-  return { ok: true, settings: { ...parsed, disk } };
+  return { ok: true, settings: result.output };
 }
 
 /** What no single key shows; asked of the raw document, so that it is told together with everything else. */

@@ -1,6 +1,6 @@
-import { parseNameGlob } from "./globs.ts";
+import { type NameGlob, parseNameGlob } from "./globs.ts";
 import { SNAPSHOT_RULE } from "./schema.ts";
-import type { NameGlob, RetentionRule, Settings } from "./settings.ts";
+import type { RetentionRule, Settings } from "./settings.ts";
 
 /** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
 export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
@@ -23,6 +23,7 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
     maxTotalSize,
     perGroup: null,
     ttlLabel: SNAPSHOT_TTL_LABEL,
+    unusedFor: null,
     grace: Math.min(3600, ttl),
     when,
   };

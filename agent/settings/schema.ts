@@ -60,12 +60,25 @@ const pattern = text('a regular expression such as "^ci-[0-9]+_"', (raw) => {
   }
 });
 
-const label = text('a label "key" or "key=value"', parseLabelRule);
+/** Labels are compared as they stand: one with a wildcard would fit nothing, unseen. */
+const WITHOUT_WILDCARD =
+  "a label without * and ?, which would be compared as they stand: the key alone means any value";
+const hasNoWildcard = (raw: string) => !/[*?]/.test(raw);
+
+const label = v.pipe(
+  text('a label "key" or "key=value"', parseLabelRule),
+  v.check(({ text }) => hasNoWildcard(text), WITHOUT_WILDCARD),
+);
 
 const list = <T extends v.GenericSchema>(item: T) => v.array(item, "a list");
 
+type Entries<T extends v.ObjectEntries> = v.GenericSchema<
+  unknown,
+  v.InferOutput<v.ObjectSchema<T, undefined>>
+>;
+
 /** An object whose unknown keys are each an issue of their own (`strictObject` stops at the first). */
-function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object") {
+function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object"): Entries<T> {
   const known = Object.keys(entries).join(", ");
   return v.pipe(
     // Valibot takes a list for an object; an empty one would pass as a section without keys.
@@ -77,7 +90,7 @@ function entriesOf<T extends v.ObjectEntries>(entries: T, expected = "an object"
         ? expected
         : (v.safeParse(missing, undefined).issues?.[0].message ?? expected);
     }),
-  );
+  ) as unknown as Entries<T>;
 }
 
 const section = <T extends v.ObjectEntries>(entries: T) => v.optional(entriesOf(entries), {} as never);
@@ -89,17 +102,6 @@ const countFrom = (min: number) => {
 
 const size = text('a size such as "10GB" or "20GiB"', (raw) => parseBytes(raw) || undefined);
 const when = v.picklist(["always", "pressure"], '"always" or "pressure"');
-
-/** Names a rule in the log and in metrics, so its form is bounded. */
-const ruleName = v.pipe(
-  v.string(RULE_NAME),
-  v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, RULE_NAME),
-  v.check((name) => name !== SNAPSHOT_RULE, `a name other than "${SNAPSHOT_RULE}", which the snapshots use`),
-);
-
-const labelKey = text('the key of a label such as "ci.project"', (raw) =>
-  parseLabelRule(raw)?.value === undefined && parseLabelRule(raw) !== undefined ? raw : undefined,
-);
 
 const nameGlob = v.pipe(
   text(
@@ -113,6 +115,20 @@ const nameGlob = v.pipe(
   ),
 );
 
+/** Names a rule in the log and in metrics, so its form is bounded. */
+const ruleName = v.pipe(
+  v.string(RULE_NAME),
+  v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, RULE_NAME),
+  v.check((name) => name !== SNAPSHOT_RULE, `a name other than "${SNAPSHOT_RULE}", which the snapshots use`),
+);
+
+const labelKey = v.pipe(
+  text('the key of a label such as "ci.project"', (raw) =>
+    parseLabelRule(raw)?.value === undefined && parseLabelRule(raw) !== undefined ? raw : undefined,
+  ),
+  v.check(hasNoWildcard, WITHOUT_WILDCARD),
+);
+
 const retentionRule = v.pipe(
   entriesOf({
     name: ruleName,
@@ -124,7 +140,7 @@ const retentionRule = v.pipe(
       v.check(
         ({ repositories, labels }) =>
           labels.length > 0 || (repositories.length > 0 && !repositories.some(namesEverything)),
-        "a family that is named, by a repository or a label: this one would hold every image",
+        "a family that is named, by a repository, a tag or a label: this one would hold every image",
       ),
     ),
     olderThan: v.optional(
@@ -136,14 +152,18 @@ const retentionRule = v.pipe(
     maxTotalSize: v.optional(v.nullable(size), null),
     perGroup: v.optional(v.nullable(labelKey), null),
     ttlLabel: v.optional(v.nullable(labelKey), null),
+    unusedFor: v.optional(
+      v.nullable(durationOf(1, CENTURY, 'a time from "1s" such as "30d", or null')),
+      null,
+    ),
     grace: v.optional(durationOf(1, CENTURY, 'a time from "1s" such as "1h"'), "1h"),
     when: v.optional(when, "always"),
   }),
   v.partialCheck(
-    [["olderThan"], ["keepCount"], ["maxTotalSize"], ["ttlLabel"]],
-    ({ olderThan, keepCount, maxTotalSize, ttlLabel }) =>
-      olderThan !== null || keepCount !== null || maxTotalSize !== null || ttlLabel !== null,
-    "a rule with a limit: olderThan, keepCount, maxTotalSize or ttlLabel",
+    [["olderThan"], ["keepCount"], ["maxTotalSize"], ["ttlLabel"], ["unusedFor"]],
+    ({ olderThan, keepCount, maxTotalSize, ttlLabel, unusedFor }) =>
+      [olderThan, keepCount, maxTotalSize, ttlLabel, unusedFor].some((limit) => limit !== null),
+    "a rule with a limit: olderThan, keepCount, maxTotalSize, ttlLabel or unusedFor",
   ),
   v.forward(
     v.partialCheck(
@@ -178,12 +198,12 @@ const orphanRule = v.pipe(
 );
 
 /** Rules of one kind, each with a name of its own. */
-function rulesOf<T extends v.GenericSchema<unknown, { name: string }>>(rule: T) {
-  return v.optional(v.pipe(list(rule), v.rawCheck(ownNames)), []);
+function rulesOf<T extends { name: string }>(rule: v.GenericSchema<unknown, T>) {
+  return v.optional(v.pipe(list(rule), v.rawCheck<T[]>(ownNames)), []);
 }
 
 /** A list that is wrong elsewhere is looked at as well: all problems are told at once. */
-function ownNames({ dataset: { value }, addIssue }: v.RawCheckContext<{ name: string }[]>): void {
+function ownNames<T>({ dataset: { value }, addIssue }: v.RawCheckContext<T[]>): void {
   if (!Array.isArray(value)) return;
   const names: unknown[] = value.map((rule) => Object(rule).name);
   for (const [index, name] of names.entries()) {
@@ -198,6 +218,7 @@ function ownNames({ dataset: { value }, addIssue }: v.RawCheckContext<{ name: st
   }
 }
 
+export const DEFAULT_PATHS: readonly string[] = ["/", "/var/lib/docker", "/var/lib/containerd"];
 export const DEFAULT_HIGH_WATERMARK = "80%";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
 export const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
@@ -208,17 +229,26 @@ export const settingsSchema = section({
     timeout: v.optional(durationOf(0.1, 3600, 'a time from "100ms" to "1h"'), "60s"),
     deleteTimeout: v.optional(durationOf(0.1, 86_400, 'a time from "100ms" to "24h"'), "10m"),
   }),
-  disk: section({
-    paths: v.optional(v.pipe(list(absolutePath), v.minLength(1, "at least one path"))),
-    highWatermark: v.optional(watermark, DEFAULT_HIGH_WATERMARK),
-    lowWatermark: v.optional(v.nullable(watermark), null),
-    inodes: v.optional(flag, true),
-  }),
+  disk: v.pipe(
+    section({
+      paths: v.optional(v.pipe(list(absolutePath), v.minLength(1, "at least one path"))),
+      highWatermark: v.optional(watermark, DEFAULT_HIGH_WATERMARK),
+      lowWatermark: v.optional(v.nullable(watermark), null),
+      inodes: v.optional(flag, true),
+    }),
+    /** `pathsNamed`: each must be readable. Of the defaults, those that exist are watched. */
+    v.transform(({ paths, ...marks }) => ({
+      ...marks,
+      paths: paths ?? DEFAULT_PATHS,
+      pathsNamed: paths !== undefined,
+    })),
+  ),
   liveRuns: section({
     services: v.optional(list(pattern), [DEFAULT_RUN_SERVICES]),
     containers: v.optional(list(pattern), []),
     labels: v.optional(list(label), []),
     presets: v.optional(list(v.picklist(PRESET_NAMES, `one of: ${PRESET_NAMES.join(", ")}`)), []),
+    ignoreOlderThan: v.optional(v.nullable(durationOf(60, CENTURY, 'a time from "1m", or null')), null),
   }),
   convergence: section({
     settle: v.optional(durationOf(0, 300, 'a time from "0s" to "5m"'), "3s"),
@@ -232,6 +262,8 @@ export const settingsSchema = section({
     buildCache: v.optional(flag, true),
     labels: v.optional(list(label), []),
     keepLabels: v.optional(list(label), ["ci-docker-prune.keep"]),
+    keepImages: v.optional(list(nameGlob), []),
+    networksAbove: v.optional(v.nullable(countFrom(0)), 20),
   }),
   deferrals: section({
     warnAfterPasses: v.optional(countFrom(1), 7),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Glob } from "../../../agent/settings/globs.ts";
 import { loadSettings } from "../../../agent/settings/load.ts";
 import { type Problem, parseSettings } from "../../../agent/settings/parse.ts";
 import { settingsOf } from "../support.ts";
@@ -31,6 +32,12 @@ const problemAt = (raw: unknown) => {
   return problems[0];
 };
 
+const GLOB_OF = (repository: string, tag?: string) => ({
+  repository: new Glob(repository),
+  tag: tag === undefined ? null : new Glob(tag),
+  text: tag === undefined ? repository : `${repository}:${tag}`,
+});
+
 /** `nested("disk.highWatermark", 1)` -> `{disk: {highWatermark: 1}}` */
 const nested = (path: string, value: unknown): unknown =>
   path.split(".").reduceRight((inner, key) => ({ [key]: inner }), value);
@@ -58,6 +65,7 @@ describe("the defaults", () => {
         containers: [],
         labels: [],
         presets: [],
+        ignoreOlderThan: null,
       },
       convergence: { settle: 3, ignoreStuckAfter: null, onWorker: "defer" },
       prune: {
@@ -67,6 +75,8 @@ describe("the defaults", () => {
         buildCache: true,
         labels: [],
         keepLabels: [{ key: "ci-docker-prune.keep", value: undefined, text: "ci-docker-prune.keep" }],
+        keepImages: [],
+        networksAbove: 20,
       },
       deferrals: { warnAfterPasses: 7, warnAfter: 7 * 86_400 },
       retention: [],
@@ -93,22 +103,15 @@ describe("the defaults", () => {
 
 describe("what is set", () => {
   it.each<readonly [string, unknown, unknown]>([
-    ["engine.socketPath", "/tmp/d.sock", "/tmp/d.sock"],
     ["engine.timeout", "100ms", 0.1],
     ["engine.timeout", "1h", 3600],
     ["disk.highWatermark", "82.5%", { kind: "used-percent", percent: 82.5 }],
-    ["disk.highWatermark", "20GiB free", { kind: "free-bytes", bytes: 20 * 2 ** 30 }],
-    ["disk.highWatermark", "1.5 TB free", { kind: "free-bytes", bytes: 1.5e12 }],
-    ["disk.lowWatermark", "70%", { kind: "used-percent", percent: 70 }],
-    ["disk.lowWatermark", "50 GiB free", { kind: "free-bytes", bytes: 50 * 2 ** 30 }],
+    ["disk.lowWatermark", "1.5 TB free", { kind: "free-bytes", bytes: 1.5e12 }],
     ["disk.inodes", false, false],
     ["convergence.settle", "0s", 0],
-    ["convergence.settle", "5m", 300],
-    ["convergence.ignoreStuckAfter", "1m", 60],
     ["convergence.ignoreStuckAfter", "2d12h", 216_000],
     ["convergence.onWorker", "local-tasks", "local-tasks"],
     ["prune.until", "1s", 1],
-    ["prune.until", "1h30m", 5400],
     ["prune.until", "2w", 1_209_600],
     [
       "prune.labels",
@@ -120,19 +123,18 @@ describe("what is set", () => {
       ],
     ],
     ["prune.keepLabels", [], []],
+    ["prune.keepImages", ["acme/**:v?"], [GLOB_OF("acme/**", "v?")]],
+    ["prune.keepImages", ["**"], [GLOB_OF("**")]],
+    ["prune.networksAbove", 0, 0],
+    ["prune.networksAbove", null, null],
     ["liveRuns.presets", ["gitlab-runner", "buildx"], ["gitlab-runner", "buildx"]],
     ["liveRuns.containers", ["^job-"], [/^job-/u]],
+    ["liveRuns.ignoreOlderThan", "1m", 60],
     ["deferrals.warnAfterPasses", 1, 1],
-    ["deferrals.warnAfter", "1d", 86_400],
-    ["snapshots.ttl", "1s", 1],
-    ["snapshots.ttl", "2d", 172_800],
-    ["snapshots.keepCount", 1, 1],
     ["snapshots.keepCount", null, null],
     ["snapshots.maxTotalSize", "20 GiB", 20 * 2 ** 30],
-    ["snapshots.maxTotalSize", null, null],
     ["snapshots.when", "always", "always"],
     ["metrics.textfile", "/run/node-exporter/ci.prom", "/run/node-exporter/ci.prom"],
-    ["metrics.textfile", null, null],
     ["lockFile", "/run/lock/ci", "/run/lock/ci"],
     ["stateDir", "/var/lib/x", "/var/lib/x"],
   ])("%s: %j is understood", (path, raw, expected) => {
@@ -153,7 +155,6 @@ describe("what is set", () => {
 describe("what is refused, and why", () => {
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
-    ["engine.socketPath", "run/docker.sock", 'an absolute path such as "/var/lib/docker"'],
     ["engine.socketPath", "tcp://h:2375", 'an absolute path such as "/var/lib/docker"'],
     ["engine.socketPath", null, 'an absolute path such as "/var/lib/docker"'],
     ["engine.timeout", "0s", 'a time from "100ms" to "1h"'],
@@ -161,61 +162,42 @@ describe("what is refused, and why", () => {
     ["engine.timeout", 60, 'a time from "100ms" to "1h"'],
     ["disk.paths", [], "at least one path"],
     ["disk.paths", "/", "a list"],
-    ["disk.highWatermark", "80", WATERMARK],
     ["disk.highWatermark", 80, WATERMARK],
-    ["disk.highWatermark", 0.8, WATERMARK],
     ["disk.highWatermark", "0%", WATERMARK],
     ["disk.highWatermark", "101%", WATERMARK],
-    ["disk.highWatermark", "-1%", WATERMARK],
     ["disk.highWatermark", "20GiB", WATERMARK],
-    ["disk.highWatermark", "20 free", WATERMARK],
     ["disk.highWatermark", "0B free", WATERMARK],
     ["disk.highWatermark", "80% free", WATERMARK],
     ["disk.highWatermark", null, WATERMARK],
     ["disk.lowWatermark", "", WATERMARK],
     ["disk.inodes", "yes", "true or false"],
-    ["disk.inodes", 1, "true or false"],
-    ["liveRuns.services", "^a", "a list"],
+    ["liveRuns.ignoreOlderThan", "59s", 'a time from "1m", or null'],
     ["convergence.settle", "6m", 'a time from "0s" to "5m"'],
-    ["convergence.settle", "-1s", 'a time from "0s" to "5m"'],
     ["convergence.ignoreStuckAfter", "59s", 'a time from "1m", or null'],
     ["convergence.onWorker", "ignore", '"defer" or "local-tasks"'],
-    ["prune.until", "0s", 'a time from "1s" such as "24h"'],
     ["prune.until", "999ms", 'a time from "1s" such as "24h"'],
-    ["prune.until", "", 'a time from "1s" such as "24h"'],
     ["prune.until", "24", 'a time from "1s" such as "24h"'],
     ["prune.until", "1d1w", 'a time from "1s" such as "24h"'],
-    ["prune.until", "101w1w", 'a time from "1s" such as "24h"'],
     ["prune.until", "36501d", 'a time from "1s" such as "24h"'],
     ["prune.until", `${"9".repeat(400)}w`, 'a time from "1s" such as "24h"'],
     ["prune.until", null, 'a time from "1s" such as "24h"'],
-    ["prune.containers", null, "true or false"],
+    ["prune.networksAbove", -1, "a whole number from 0"],
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
     ["deferrals.warnAfterPasses", "7", "a whole number from 1"],
     ["retention", null, "a list"],
-    ["retention", {}, "a list"],
-    ["orphans", null, "a list"],
-    ["orphans", "ci.managed", "a list"],
+    ["orphans", {}, "a list"],
     ["snapshots", [], "an object"],
     ["snapshots.ttl", "0s", 'a time from "1s" such as "24h"'],
-    ["snapshots.ttl", "36501d", 'a time from "1s" such as "24h"'],
-    ["snapshots.ttl", null, 'a time from "1s" such as "24h"'],
     ["snapshots.keepCount", 0, "a whole number from 1"],
-    ["snapshots.keepCount", "5", "a whole number from 1"],
     ["snapshots.maxTotalSize", "10", 'a size such as "10GB" or "20GiB"'],
-    ["snapshots.maxTotalSize", "0GB", 'a size such as "10GB" or "20GiB"'],
     ["snapshots.when", "never", '"always" or "pressure"'],
-    ["metrics.textfile", "/x", 'an absolute path that ends in ".prom", or null'],
     ["metrics.textfile", "ci.prom", 'an absolute path that ends in ".prom", or null'],
     ["metrics.textfile", "/x\0.prom", 'an absolute path that ends in ".prom", or null'],
     ["metrics.textfile", "/x.prom.tmp", 'an absolute path that ends in ".prom", or null'],
-    ["metrics.textfile", true, 'an absolute path that ends in ".prom", or null'],
     ["lockFile", "", 'an absolute path such as "/var/lib/docker"'],
-    ["stateDir", "state", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "/a\0b", 'an absolute path such as "/var/lib/docker"'],
     ["engine", null, "an object"],
-    ["disk", [], "an object"],
     ["prune", "24h", "an object"],
   ];
 
@@ -236,6 +218,9 @@ describe("what is refused, and why", () => {
     ["liveRuns.presets", ["jenkins"], "liveRuns.presets[0]", '"jenkins"'],
     ["liveRuns.presets", ["constructor"], "liveRuns.presets[0]", '"constructor"'],
     ["prune.keepLabels", ["a", " b"], "prune.keepLabels[1]", '" b"'],
+    ["prune.keepLabels", ["a=*"], "prune.keepLabels[0]", '"a=*"'],
+    ["liveRuns.labels", ["ci.?"], "liveRuns.labels[0]", '"ci.?"'],
+    ["prune.keepImages", ["Acme"], "prune.keepImages[0]", '"Acme"'],
   ])("an item of a list by its place: %s %j", (path, raw, at, found) => {
     expect(problemAt(nested(path, raw))).toMatchObject({ path: at, found });
   });
@@ -251,16 +236,10 @@ describe("what is refused, and why", () => {
 
   it.each([
     ["", "engnie"],
-    ["", "pruning"],
-    ["engine", "socket"],
     ["disk", "high-watermark"],
-    ["liveRuns", "service"],
     ["convergence", "Settle"],
     ["prune", "volumes"],
-    ["prune", "all"],
-    ["deferrals", "max"],
     ["snapshots", "olderThan"],
-    ["metrics", "port"],
   ])("a key that is not one of its section: %s %s", (section, key) => {
     const path = section === "" ? key : `${section}.${key}`;
     const problem = problemAt(nested(path, true));
@@ -292,16 +271,14 @@ describe("a rule of retention", () => {
   it("needs a name, a family and one limit; the rest is filled in", () => {
     expect(parsed({})).toEqual({
       name: "workers",
-      match: {
-        repositories: [{ repository: /^acme\/worker$/u, tag: null, text: "acme/worker" }],
-        labels: [],
-      },
+      match: { repositories: [GLOB_OF("acme/worker")], labels: [] },
       olderThan: 86_400,
       keepNewest: 0,
       keepCount: null,
       maxTotalSize: null,
       perGroup: null,
       ttlLabel: null,
+      unusedFor: null,
       grace: 3600,
       when: "always",
     });
@@ -309,51 +286,27 @@ describe("a rule of retention", () => {
 
   const LABEL = { key: "ci.managed", value: "true", text: "ci.managed=true" };
   const GLOB = "an image name";
-  const glob = (text: string, repository: RegExp, tag: RegExp | null) => [{ repository, tag, text }];
-
+  const SHOWN = 'an image name as "docker image ls" shows it';
   it.each<readonly [string, object, unknown]>([
-    ["name", { name: "a" }, "a"],
     ["name", { name: "7-days" }, "7-days"],
     ["name", { name: "a".repeat(63) }, "a".repeat(63)],
     [
       "match.repositories",
-      { match: { repositories: ["localhost:5000/ci/*"] } },
-      glob("localhost:5000/ci/*", /^localhost:5000\/ci\/[^/]*$/u, null),
+      { match: { repositories: ["localhost:5000/ci/*", "**:build-*", `??????:${"?".repeat(32)}`] } },
+      [GLOB_OF("localhost:5000/ci/*"), GLOB_OF("**", "build-*"), GLOB_OF("??????", "?".repeat(32))],
     ],
-    [
-      "match.repositories",
-      { match: { repositories: ["ghcr.io/acme/worker:sha-*"] } },
-      glob("ghcr.io/acme/worker:sha-*", /^ghcr\.io\/acme\/worker$/u, /^sha-[^/]*$/u),
-    ],
-    [
-      "match.repositories",
-      { match: { repositories: ["acme/**:v?"] } },
-      glob("acme/**:v?", /^acme\/.*$/u, /^v[^/]$/u),
-    ],
-    ["match.labels", { match: { labels: ["ci.managed=true"] } }, [LABEL]],
     ["match.labels", { match: { repositories: ["**"], labels: ["ci.managed=true"] } }, [LABEL]],
     ["match.labels", { match: { repositories: [], labels: ["ci.managed=true"] } }, [LABEL]],
-    ["olderThan", { olderThan: "1s" }, 1],
     ["olderThan", { olderThan: "3w" }, 1_814_400],
     ["olderThan", { olderThan: null, keepCount: 1 }, null],
-    ["keepNewest", { keepNewest: 0 }, 0],
-    ["keepNewest", { keepNewest: 3 }, 3],
     ["keepNewest", { keepNewest: 3, keepCount: 3 }, 3],
-    ["keepCount", { keepCount: 1 }, 1],
-    ["keepCount", { keepCount: null }, null],
     ["keepCount", { olderThan: undefined, keepCount: 5 }, 5],
-    ["maxTotalSize", { maxTotalSize: "10GB" }, 10e9],
-    ["maxTotalSize", { maxTotalSize: "1.5 GiB" }, 1.5 * 2 ** 30],
     ["maxTotalSize", { olderThan: undefined, maxTotalSize: "1B" }, 1],
-    ["maxTotalSize", { maxTotalSize: null }, null],
+    ["maxTotalSize", { maxTotalSize: "1.5 GiB" }, 1.5 * 2 ** 30],
     ["perGroup", { perGroup: "ci.project" }, "ci.project"],
-    ["perGroup", { perGroup: null }, null],
-    ["ttlLabel", { ttlLabel: "ci.ttl" }, "ci.ttl"],
     ["ttlLabel", { olderThan: undefined, ttlLabel: "ci.ttl" }, "ci.ttl"],
-    ["ttlLabel", { ttlLabel: null }, null],
-    ["grace", { grace: "1s" }, 1],
+    ["unusedFor", { olderThan: undefined, unusedFor: "30d" }, 2_592_000],
     ["grace", { grace: "2h" }, 7200],
-    ["when", { when: "always" }, "always"],
     ["when", { when: "pressure" }, "pressure"],
   ])("%s is understood: %j", (path, changes, expected) => {
     expect(at(parsed(changes), path)).toEqual(expected);
@@ -361,92 +314,48 @@ describe("a rule of retention", () => {
 
   it.each<readonly [string, object, string, string]>([
     ["name", { name: undefined }, "nothing", NAME],
-    ["name", { name: null }, "null", NAME],
-    ["name", { name: "" }, '""', NAME],
     ["name", { name: "Workers" }, '"Workers"', NAME],
-    ["name", { name: "my workers" }, '"my workers"', NAME],
     ["name", { name: "workers-" }, '"workers-"', NAME],
     ["name", { name: "workers\n" }, '"workers\\n"', NAME],
     ["name", { name: "a".repeat(64) }, `"${"a".repeat(64)}"`, NAME],
     ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
     ["match", { match: undefined }, "nothing", "an object with repositories, labels or both"],
-    ["match", { match: null }, "null", "an object with repositories, labels or both"],
     ["match", { match: [] }, "[]", "an object with repositories, labels or both"],
     ["match", { match: {} }, "{}", "a family that is named"],
-    [
-      "match",
-      { match: { repositories: [], labels: [] } },
-      '{"repositories":[],"labels":[]}',
-      "a family that is named",
-    ],
-    ["match", { match: { repositories: ["*"] } }, '{"repositories":["*"]}', "a family that is named"],
     ["match", { match: { repositories: ["**"] } }, '{"repositories":["**"]}', "a family that is named"],
     [
       "match",
-      { match: { repositories: ["acme/*", "*:v1"] } },
-      '{"repositories":["acme/*","*:v1"]}',
+      { match: { repositories: ["acme/*", "*:lat*"] } },
+      '{"repositories":["acme/*","*:lat*"]}',
       "a family that is named",
     ],
-    ["match.repositories", { match: { repositories: "acme/worker" } }, '"acme/worker"', "a list"],
-    ["match.repositories[0]", { match: { repositories: [""] } }, '""', GLOB],
     ["match.repositories[0]", { match: { repositories: [7] } }, "7", GLOB],
     ["match.repositories[1]", { match: { repositories: ["acme/a", "Acme"] } }, '"Acme"', GLOB],
     [
       "match.repositories[0]",
-      { match: { repositories: ["acme/worker@sha256:0123"] } },
-      '"acme/worker@sha256:0123"',
-      GLOB,
-    ],
-    [
-      "match.repositories[0]",
-      { match: { repositories: ["docker.io/acme/worker"] } },
-      '"docker.io/acme/worker"',
-      'an image name as "docker image ls" shows it',
-    ],
-    [
-      "match.repositories[0]",
       { match: { repositories: ["index.docker.io/acme/*"] } },
       '"index.docker.io/acme/*"',
-      'an image name as "docker image ls" shows it',
+      SHOWN,
     ],
-    [
-      "match.repositories[0]",
-      { match: { repositories: ["library/redis"] } },
-      '"library/redis"',
-      'an image name as "docker image ls" shows it',
-    ],
-    ["match.labels", { match: { labels: "ci" } }, '"ci"', "a list"],
+    ["match.repositories[0]", { match: { repositories: ["library/redis"] } }, '"library/redis"', SHOWN],
     ["match.labels[0]", { match: { labels: ["=x"] } }, '"=x"', 'a label "key" or "key=value"'],
+    ["match.labels[0]", { match: { labels: ["ci=*"] } }, '"ci=*"', "a label without * and ?"],
     ["match.repository", { match: { repository: ["a"] } }, '["a"]', "no such key; the keys here are: repos"],
-    ["olderThan", { olderThan: "10" }, '"10"', DURATION("24h")],
-    ["olderThan", { olderThan: 10 }, "10", DURATION("24h")],
     ["olderThan", { olderThan: "0s" }, '"0s"', DURATION("24h")],
-    ["olderThan", { olderThan: "36501d" }, '"36501d"', DURATION("24h")],
+    ["unusedFor", { unusedFor: 30 }, "30", DURATION("30d")],
     ["keepNewest", { keepNewest: -1 }, "-1", "a whole number from 0"],
-    ["keepNewest", { keepNewest: 1.5 }, "1.5", "a whole number from 0"],
     ["keepNewest", { keepNewest: null }, "null", "a whole number from 0"],
-    ["keepNewest", { keepNewest: "3" }, '"3"', "a whole number from 0"],
     ["keepNewest", { keepNewest: 3, keepCount: 2 }, "3", "a number that is not above keepCount"],
     ["keepCount", { keepCount: 0 }, "0", "a whole number from 1"],
-    ["keepCount", { keepCount: "5" }, '"5"', "a whole number from 1"],
     ["maxTotalSize", { maxTotalSize: "10" }, '"10"', SIZE],
-    ["maxTotalSize", { maxTotalSize: 10 }, "10", SIZE],
-    ["maxTotalSize", { maxTotalSize: "0B" }, '"0B"', SIZE],
-    ["maxTotalSize", { maxTotalSize: "0.0GB" }, '"0.0GB"', SIZE],
     ["maxTotalSize", { maxTotalSize: "0.4B" }, '"0.4B"', SIZE],
-    ["maxTotalSize", { maxTotalSize: "10%" }, '"10%"', SIZE],
     ["maxTotalSize", { maxTotalSize: `${"9".repeat(20)}TB` }, `"${"9".repeat(20)}TB"`, SIZE],
-    ["perGroup", { perGroup: "" }, '""', "the key of a label"],
-    ["perGroup", { perGroup: "ci.project=a" }, '"ci.project=a"', "the key of a label"],
     ["perGroup", { perGroup: "ci.project=" }, '"ci.project="', "the key of a label"],
+    ["perGroup", { perGroup: "ci.*" }, '"ci.*"', "a label without * and ?"],
     ["ttlLabel", { ttlLabel: " ci.ttl" }, '" ci.ttl"', "the key of a label"],
-    ["ttlLabel", { ttlLabel: ["ci.ttl"] }, '["ci.ttl"]', "the key of a label"],
-    ["grace", { grace: "0s" }, '"0s"', DURATION("1h")],
     ["grace", { grace: null }, "null", DURATION("1h")],
     ["when", { when: "never" }, '"never"', WHEN],
-    ["when", { when: null }, "null", WHEN],
     ["olderThen", { olderThen: "1h" }, '"1h"', "no such key; the keys here are: name, match, olderThan,"],
-    ["label", { label: "ci" }, '"ci"', "no such key; the keys here are: name, match,"],
   ])("%s is refused: %j", (path, changes, found, expected) => {
     const told = `retention[0].${path}: found ${found}, expected ${expected}`;
     expect(problems(changes).map((text) => text.slice(0, told.length))).toEqual([told]);
@@ -455,13 +364,13 @@ describe("a rule of retention", () => {
   it.each<readonly [string, object]>([
     ["no key", { olderThan: undefined }],
     ["null", { olderThan: null }],
-    ["nulls", { olderThan: null, keepCount: null, maxTotalSize: null, ttlLabel: null }],
+    ["nulls", { olderThan: null, keepCount: null, maxTotalSize: null, ttlLabel: null, unusedFor: null }],
     ["what only keeps", { olderThan: undefined, keepNewest: 3, grace: "2h", perGroup: "ci.project" }],
   ])("without a limit is refused, as it was written: %s", (_, changes) => {
     const { found, ...problem } = problemAt({ retention: [changed(RULE, changes)] }) ?? {};
     expect(problem).toEqual({
       path: "retention[0]",
-      expected: "a rule with a limit: olderThan, keepCount, maxTotalSize or ttlLabel",
+      expected: "a rule with a limit: olderThan, keepCount, maxTotalSize, ttlLabel or unusedFor",
     });
     expect(found?.slice(0, 77)).toBe(JSON.stringify(changed(RULE, changes)).slice(0, 77));
   });
@@ -531,16 +440,10 @@ describe("a rule for orphans", () => {
   });
 
   it.each<readonly [string, object, unknown]>([
-    ["name", { name: "left-behind" }, "left-behind"],
     ["label", { label: "ci" }, { key: "ci", value: undefined, text: "ci" }],
-    ["label", { label: "ci=" }, { key: "ci", value: "", text: "ci=" }],
-    ["runningLongerThan", { runningLongerThan: "1s" }, 1],
     ["runningLongerThan", { runningLongerThan: null, stoppedLongerThan: "1h" }, null],
-    ["stoppedLongerThan", { stoppedLongerThan: "1h30m" }, 5400],
-    ["stoppedLongerThan", { stoppedLongerThan: null }, null],
     ["stoppedLongerThan", { runningLongerThan: undefined, stoppedLongerThan: "1s" }, 1],
     ["stopTimeout", { stopTimeout: "0s" }, 0],
-    ["stopTimeout", { stopTimeout: "1h" }, 3600],
     ["when", { when: "pressure" }, "pressure"],
   ])("%s is understood: %j", (path, changes, expected) => {
     const [rule] = settingsOf({ orphans: [changed(RULE, changes)] }).orphans;
@@ -548,22 +451,12 @@ describe("a rule for orphans", () => {
   });
 
   it.each<readonly [string, object, string, string]>([
-    ["name", { name: undefined }, "nothing", NAME],
-    ["name", { name: "Workers" }, '"Workers"', NAME],
     ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
     ["label", { label: undefined }, "nothing", 'a label "key" or "key=value"'],
-    ["label", { label: null }, "null", 'a label "key" or "key=value"'],
-    ["label", { label: "" }, '""', 'a label "key" or "key=value"'],
     ["label", { label: "=true" }, '"=true"', 'a label "key" or "key=value"'],
-    ["label", { label: ["ci"] }, '["ci"]', 'a label "key" or "key=value"'],
-    ["runningLongerThan", { runningLongerThan: "6" }, '"6"', DURATION("6h")],
-    ["runningLongerThan", { runningLongerThan: "0s" }, '"0s"', DURATION("6h")],
     ["runningLongerThan", { runningLongerThan: 6 }, "6", DURATION("6h")],
-    ["stoppedLongerThan", { stoppedLongerThan: "1 hour" }, '"1 hour"', DURATION("1h")],
     ["stoppedLongerThan", { stoppedLongerThan: "0ms" }, '"0ms"', DURATION("1h")],
     ["stopTimeout", { stopTimeout: "61m" }, '"61m"', 'a time from "0s" to "1h"'],
-    ["stopTimeout", { stopTimeout: null }, "null", 'a time from "0s" to "1h"'],
-    ["when", { when: "Always" }, '"Always"', WHEN],
     ["labels", { labels: ["ci"] }, '["ci"]', "no such key; the keys here are: name, label,"],
   ])("%s is refused: %j", (path, changes, found, expected) => {
     expect(problems(changes)).toEqual([
