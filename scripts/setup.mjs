@@ -4,7 +4,8 @@
  * packages; otherwise it says what is missing and what will be skipped. With --engines it also builds the root
  * file systems of the newer Docker engines (see tests/support/engines.ts), with --monitoring it installs a browser.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -12,6 +13,8 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const engines = process.argv.includes("--engines");
+/** What ends a set-up before its time: Ctrl-C, a CI job's end, a closed terminal. */
+const SIGNALS = /** @type {NodeJS.Signals[]} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
 
 /** Program -> Debian package. */
 const NEEDED = {
@@ -74,32 +77,48 @@ function say(text) {
   process.stderr.write(`setup: ${text}\n`);
 }
 
-/** @param {string[]} args */
-function apt(args) {
+/** Runs apt-get to its end. @param {string[]} args */
+async function apt(args, /** @type {AbortSignal} */ signal) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  return spawnSync("apt-get", ["-qq", ...args], { encoding: "utf8", env, timeout: 600_000 });
+  const child = spawn("apt-get", ["-qq", ...args], {
+    env,
+    signal,
+    timeout: 600_000,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  child.on("error", () => {}); // told by its exit
+  const [code] = await once(child, "close");
+  return { code, stderr };
 }
 
-/** Installs the packages of the missing programs without starting any service. Returns an error text or "". */
-function install(/** @type {string[]} */ missing) {
-  const updated = apt(["update"]);
-  const packages = new Set(missing.map((tool) => NEEDED[/** @type {keyof typeof NEEDED} */ (tool)]));
-  // Newer Debian releases ship the client as a package of its own.
-  const split = spawnSync("apt-cache", ["show", "docker-cli"], { stdio: "ignore" }).status === 0;
-  if (missing.includes("docker") && split) packages.add("docker-cli");
+/**
+ * Installs the packages of the missing programs without starting any service. Returns an error text or "". A signal
+ * ends it, and then this program.
+ */
+async function install(/** @type {string[]} */ missing) {
+  const stop = new AbortController();
+  const onSignal = (/** @type {NodeJS.Signals} */ name) => stop.abort(name);
+  for (const name of SIGNALS) process.on(name, onSignal);
   const policy = "/usr/sbin/policy-rc.d";
   const ours = !existsSync(policy);
-  const restore = () => {
-    if (ours) rmSync(policy, { force: true });
-  };
-  process.once("exit", restore);
   try {
+    const updated = await apt(["update"], stop.signal);
+    const packages = new Set(missing.map((tool) => NEEDED[/** @type {keyof typeof NEEDED} */ (tool)]));
+    // Newer Debian releases ship the client as a package of its own.
+    const split = spawnSync("apt-cache", ["show", "docker-cli"], { stdio: "ignore" }).status === 0;
+    if (missing.includes("docker") && split) packages.add("docker-cli");
     if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-    const done = apt(["install", "-y", "--no-install-recommends", ...packages]);
-    if (done.status === 0) return "";
-    return `${updated.stderr ?? ""}${done.stderr ?? ""}`.trim().slice(-600) || "apt-get did not finish";
+    const done = await apt(["install", "-y", "--no-install-recommends", ...packages], stop.signal);
+    if (done.code === 0) return "";
+    return `${updated.stderr}${done.stderr}`.trim().slice(-600) || "apt-get did not finish";
   } finally {
-    restore();
+    if (ours) rmSync(policy, { force: true });
+    for (const name of SIGNALS) process.off(name, onSignal);
+    if (stop.signal.aborted) process.kill(process.pid, stop.signal.reason);
   }
 }
 
@@ -145,7 +164,7 @@ async function main() {
   const debian = existsSync("/etc/debian_version") && find("apt-get") !== undefined;
   if (missing.length > 0 && root && debian) {
     say(`installing what provides ${missing.join(", ")}`);
-    const trouble = install(missing);
+    const trouble = await install(missing);
     missing = missingTools();
     if (trouble !== "" && missing.length > 0) say(`apt-get failed: ${trouble}`);
   }
