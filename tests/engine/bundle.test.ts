@@ -3,7 +3,6 @@ import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,7 +13,7 @@ import {
 import { createServer } from "node:http";
 import { basename, dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { BUNDLE, scratchDir } from "../support/agent.ts";
+import { BUNDLE, copyBundle, scratchDir } from "../support/agent.ts";
 
 const FILES = ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs", "ci-docker-prune.metrics.cjs"];
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -52,8 +51,7 @@ const quiet = () => ({
 
 describe("the bundle in an empty folder", () => {
   beforeEach(() => {
-    home = scratchDir();
-    for (const file of FILES) copyFileSync(join(dirname(BUNDLE), file), join(home, file));
+    home = dirname(copyBundle());
     cwd = scratchDir();
     // yargs looks for one upward from here, unless it is told not to.
     writeFileSync(join(cwd, "package.json"), '{ "version": "9.9.9", "yargs": { broken');
@@ -162,7 +160,7 @@ describe("the bundle in an empty folder", () => {
       chownSync(state, NOBODY, NOBODY); // who may well put another in its place
       const file = join(state, "state.json");
       writeFileSync(file, "{}", { mode: 0o600 });
-      for (const dir of [home, cwd]) chmodSync(dir, 0o755);
+      chmodSync(cwd, 0o755);
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
         [join(home, FILES[0]!), "run", "--settings", settingsFile(quiet()), "--state-dir", state],
@@ -209,10 +207,7 @@ describe("the bundle in an empty folder", () => {
 
   it("can be read and run by others than root", () => {
     const NOBODY = 65534;
-    const open = scratchDir();
-    chmodSync(open, 0o755);
-    for (const file of FILES) copyFileSync(join(home, file), join(open, file));
-    const { status, stdout } = spawnSync(join(open, FILES[0]!), ["--version"], {
+    const { status, stdout } = spawnSync(join(home, FILES[0]!), ["--version"], {
       cwd: "/",
       env: { PATH: process.env.PATH ?? "" },
       encoding: "utf8",

@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BUNDLE, scratchDir } from "../support/agent.ts";
+import { BUNDLE, copyBundle, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { DOCKERFILES, type DockerfileCase } from "../support/dockerfiles.ts";
 import { engine, onEngine } from "../support/engine-under-test.ts";
@@ -28,7 +28,8 @@ interface Verdict {
 let cwd: string;
 
 function check(args: readonly string[], input: string | Buffer = "", uid?: number) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [BUNDLE, "dockerfiles", "check", ...args], {
+  const bundle = uid === undefined ? BUNDLE : copyBundle();
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bundle, "dockerfiles", "check", ...args], {
     cwd,
     input,
     env: { PATH: process.env.PATH ?? "" },

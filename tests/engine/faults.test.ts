@@ -8,7 +8,15 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type AgentEvent, type AgentResult, BUNDLE, only, runAgent, scratchDir } from "../support/agent.ts";
+import {
+  type AgentEvent,
+  type AgentResult,
+  BUNDLE,
+  copyBundle,
+  only,
+  runAgent,
+  scratchDir,
+} from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { containerd, engine, onEngine } from "../support/engine-under-test.ts";
 import { type Fault, FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
@@ -702,7 +710,7 @@ onEngine("faults", () => {
       );
       const child = spawn(
         process.execPath,
-        [BUNDLE, "run", "--without-pressure", "--settings", settings, "--state-dir", state],
+        [copyBundle(), "run", "--without-pressure", "--settings", settings, "--state-dir", state],
         { cwd: "/", uid: NOBODY, gid: NOBODY, env: { PATH: process.env.PATH ?? "" } },
       );
       let said = "";

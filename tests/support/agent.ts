@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The finished bundle, which is what users run: engine tests never import the agent's sources. */
@@ -34,6 +34,19 @@ export interface AgentOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the child once it runs, to signal it or to wait for a line. */
   readonly whileRunning?: (child: ChildProcess, events: readonly AgentEvent[]) => void;
+}
+
+/**
+ * Copies the bundle to where any user may read it, which the checkout need not be, and returns the copy's path. Its
+ * folder holds nothing else.
+ */
+export function copyBundle(): string {
+  const from = dirname(BUNDLE);
+  const to = mkdtempSync(join(tmpdir(), "cdp-bundle-"));
+  chmodSync(to, 0o755);
+  for (const file of readdirSync(from))
+    if (file.endsWith(".cjs")) copyFileSync(join(from, file), join(to, file));
+  return join(to, basename(BUNDLE));
 }
 
 /** A folder for one test's settings and state. */
