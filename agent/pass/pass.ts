@@ -32,7 +32,7 @@ import { NO_DEFERRALS, type State } from "../state/state.ts";
 import type { Course, Ended, PassOptions, PassPorts } from "./context.ts";
 import { readState, record, report } from "./finish.ts";
 import { belowWatermark, readable, readPressure, watches } from "./pressure.ts";
-import { anyInForce, idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
+import { anyInForce, idleRules, reportRules, rulesOf, unjudged } from "./rules.ts";
 
 /**
  * One pass: observe, gates, plan, act, record. It never throws for what the engine or the disk do; the result is the
@@ -170,7 +170,7 @@ async function observeAndAct(
   journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) journal.emit(objectKept(object));
   if (pressed) warnOfIdleLabels(journal, plan, settings);
-  for (const event of [...idleRules(ruled), ...unmeasured(ruled)]) journal.emit(event);
+  for (const event of [...idleRules(ruled), ...unjudged(ruled)]) journal.emit(event);
   if (options.dryRun) {
     for (const object of plan.remove) journal.emit(objectPlanned(object));
     return {

@@ -13,7 +13,7 @@ import { remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
-import { idleRules, reportRules, rulesOf, unmeasured } from "./rules.ts";
+import { idleRules, reportRules, rulesOf, unjudged } from "./rules.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
@@ -94,6 +94,6 @@ export async function previewPlan(
   return known({
     plan,
     rules: reportRules(rules, ruled, null),
-    idle: [...idleRules(ruled), ...unmeasured(ruled)],
+    idle: [...idleRules(ruled), ...unjudged(ruled)],
   });
 }

@@ -75,13 +75,22 @@ export function idleRules({ families, users, lookalikes, named }: Ruled): AuditE
   });
 }
 
-/** Size limits that nobody can judge, for want of one image: else they would be silent for as long as it lies there. */
-export function unmeasured({ measured }: Ruled): AuditEvent[] {
-  if (measured.unread === null) return [];
+/** Limits that nobody can judge: for want of one image, or on a swarm worker. Else they would be silent for ever. */
+export function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent[] {
+  const size =
+    measured.unread === null
+      ? []
+      : [
+          factUnknown(
+            "the size of retention families",
+            `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`,
+          ),
+        ];
+  const waiting = families.filter(({ rule, members }) => rule.madeHere !== true && members.length > 0);
+  if (servicesUnread === null || waiting.length === 0) return size;
+  const names = waiting.map(({ rule }) => `"${rule.name}"`).join(", ");
   return [
-    factUnknown(
-      "the size of retention families",
-      `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`,
-    ),
+    ...size,
+    factUnknown("the users of retention families", `${servicesUnread}: ${names} removes nothing`),
   ];
 }

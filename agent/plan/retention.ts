@@ -118,7 +118,8 @@ function protection(
 ): Kept | null {
   const user = userOf(image, users);
   if (user !== null) return { because: "in-use", reason: `${user} uses it` };
-  if (servicesUnread !== null) return { because: "unreadable", reason: servicesUnread };
+  if (servicesUnread !== null && rule.madeHere !== true)
+    return { because: "unreadable", reason: servicesUnread };
   if (matchingLabel(image.labels, keepLabels) !== undefined)
     return { because: "keep-label", reason: "it carries a label of prune.keepLabels" };
   if (ttl === null)

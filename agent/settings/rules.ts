@@ -26,6 +26,7 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
     unusedFor: null,
     grace: Math.min(3600, ttl),
     when,
+    madeHere: true,
   };
 }
 

@@ -8,7 +8,10 @@ export type { LabelRule } from "./labels.ts";
 export type Settings = Frozen<v.InferOutput<typeof settingsSchema>>;
 
 /** Keeps one family of named images in bounds. At least one limit is set, and the family does not hold everything. */
-export type RetentionRule = Settings["retention"][number];
+export type RetentionRule = Settings["retention"][number] & {
+  /** Its images are made on this host and are on no other: the containers here tell who uses them. */
+  readonly madeHere?: true;
+};
 
 /** Stops and removes containers that carry a label and were left behind. At least one limit is set. */
 export type OrphanRule = Settings["orphans"][number];

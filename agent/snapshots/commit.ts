@@ -224,7 +224,7 @@ function exitOf(
   if (removal !== null && !removal.gone) return removal.away ? Exit.unavailable : Exit.incomplete;
   if (outcome === "usage") return Exit.usage;
   if (outcome === "refused") return Exit.refused;
-  if (away) return Exit.unavailable;
+  if (away || limits?.unknown) return Exit.unavailable;
   const failed =
     ["failed", "away"].includes(predecessor?.left?.because ?? "") || (limits !== null && limits.failed > 0);
   return outcome !== "committed" || failed || stopped ? Exit.incomplete : Exit.ok;

@@ -25,6 +25,8 @@ export interface Host {
 export interface LimitsReport {
   /** Every snapshot was judged, and what was beyond a limit was asked to go. */
   readonly applied: boolean;
+  /** What they go by could not be read, or the engine stopped answering. */
+  readonly unknown: boolean;
   /** Why not, or how it ended. */
   readonly reason: string;
   /** What became of each that was beyond a limit: `object.removed`, `object.kept`, … */
@@ -43,7 +45,7 @@ export interface LimitsReport {
 export async function applyLimits(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
   if (ports.stop.aborted) return notApplied("told to stop");
   const lock = await takeLock(host.lockFile);
-  if (!lock.known) return notApplied(`the lock ${host.lockFile} could not be taken: ${lock.reason}`);
+  if (!lock.known) return notApplied(`the lock ${host.lockFile} could not be taken: ${lock.reason}`, true);
   if (lock.value === null) return notApplied(`a pass or a launcher holds ${host.lockFile}`);
   try {
     return await underLock(ports, host, spare);
@@ -52,8 +54,9 @@ export async function applyLimits(ports: SnapshotPorts, host: Host, spare: strin
   }
 }
 
-const notApplied = (reason: string): LimitsReport => ({
+const notApplied = (reason: string, unknown = false): LimitsReport => ({
   applied: false,
+  unknown,
   reason,
   events: [],
   removed: 0,
@@ -64,7 +67,8 @@ const notApplied = (reason: string): LimitsReport => ({
 async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
   const { clock } = ports;
   const candidates = await observeSnapshots(ports, host.settings);
-  if (!candidates.known) return notApplied(`${candidates.what} could not be read: ${candidates.reason}`);
+  if (!candidates.known)
+    return notApplied(`${candidates.what} could not be read: ${candidates.reason}`, true);
   const now = clock.now();
   const { state } = loadState(host.stateDir);
   const memory = sincesOf(remember(state, candidates.value, host.settings.prune, now));
@@ -93,6 +97,7 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
   const below = await removeBelow(ports, candidates.value.ruled.families, tally.removed);
   return {
     applied: ending === null,
+    unknown: ending?.by === "engine",
     reason: ending === null ? "" : ending.by === "engine" ? ending.error.message : "told to stop",
     events: events.filter(({ event }) => event.startsWith("object.")),
     removed: removed.size,

@@ -24,12 +24,14 @@ export async function findSnapshot(reader: EngineReader, identity: Identity): Pr
   return null;
 }
 
-/** The services that may need an image. Throws EngineError: what a swarm does not tell is not "none". */
-export async function readServices(reader: EngineReader, swarm: SwarmState): Promise<Service[]> {
-  if (swarm.role === "none") return [];
-  if (swarm.role === "manager") return await reader.services();
-  const why = swarm.role === "worker" ? "a swarm worker cannot tell" : swarm.why;
-  throw new EngineError("unavailable", `the services that may need an image are not known: ${why}`);
+/**
+ * The services that may need a snapshot; none on a worker: what it runs for its services is a container there, and a
+ * snapshot is on no other node. Throws EngineError: what a swarm does not tell is not "none".
+ */
+export async function readServices(reader: EngineReader, swarm: SwarmState): Promise<readonly Service[]> {
+  if (swarm.role === "unclear")
+    throw new EngineError("unavailable", `the services that may need it are not known: ${swarm.why}`);
+  return swarm.role === "manager" ? await reader.services() : [];
 }
 
 /** Who may need an image: every container and every service. Throws EngineError. */
@@ -37,7 +39,6 @@ export async function readUsers(reader: EngineReader): Promise<Users> {
   const { swarm } = await reader.info();
   return {
     containers: await reader.containers(ALL_STATES),
-    // What a worker runs for its services is a container here, and a snapshot is on no other node.
-    services: swarm.role === "worker" ? [] : await readServices(reader, swarm),
+    services: await readServices(reader, swarm),
   };
 }

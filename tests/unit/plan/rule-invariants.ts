@@ -63,7 +63,10 @@ export function violationsOfRules({ settings, ruled, plan, now, rules }: Decided
       ),
       `${what} is in use by a service`,
     );
-    check(ruled.servicesUnread === null, `${what} goes though services are not known`);
+    check(
+      ruled.servicesUnread === null || rule.madeHere === true,
+      `${what} goes though services are not known`,
+    );
     for (const { key, value } of settings.prune.keepLabels) {
       const carried =
         Object.hasOwn(image.labels, key) && (value === undefined || image.labels[key] === value);
