@@ -10,7 +10,7 @@ import { auditLine, journalListens } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
 import { belowWatermark, readPressure, toRecord } from "./pass/pressure.ts";
 import { loadSettings } from "./settings/load.ts";
-import type { Settings } from "./settings/settings.ts";
+import { rulesWithoutPressure } from "./settings/rules.ts";
 import { loadState, NO_DEFERRALS, type State, saveState } from "./state/state.ts";
 import { addToTotals } from "./state/totals.ts";
 import { VERSION } from "./version.ts";
@@ -67,7 +67,8 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const { state, damage } = loadState(stateDir);
   if (damage !== null) return false;
-  if (waitsForNothing(settings)) return false;
+  // A rule that does not wait for disk pressure has the engine asked in every pass.
+  if (rulesWithoutPressure(settings).length > 0) return false;
   const pressure = await readPressure({ readFilesystems }, settings.disk, state.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
@@ -106,11 +107,6 @@ function onTerminal(): boolean {
   } catch {
     return false;
   }
-}
-
-/** A rule that does not wait for disk pressure has the engine asked in every pass. */
-function waitsForNothing({ retention, orphans, snapshots }: Settings): boolean {
-  return [...retention, ...orphans, snapshots].some(({ when }) => when === "always");
 }
 
 function plainRun(args: readonly string[]) {

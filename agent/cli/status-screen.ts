@@ -13,6 +13,7 @@ import type { Pressure } from "../pass/pressure.ts";
 import type { PlanPreview } from "../pass/preview.ts";
 import type { Suspicion } from "../pass/suspicions.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
+import { rulesWithoutPressure } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { KINDS } from "../state/passes.ts";
 import type { PassRecord, State } from "../state/state.ts";
@@ -209,9 +210,7 @@ function fate({ gates, plan, settings }: StatusFacts): string {
     return `would not go on: ${blind.join(", ")} could not be told (exit code 69)`;
   }
   if (first.gate === "disk-pressure") {
-    const always = [...settings.retention, ...settings.orphans].filter(
-      ({ when }) => when === "always",
-    ).length;
+    const always = rulesWithoutPressure(settings).length;
     return always === 0
       ? "would do nothing: the disk is below the high watermark"
       : `would apply the rules that do not wait for pressure (${always}) and prune nothing: the disk is below the high watermark`;

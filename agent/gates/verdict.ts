@@ -1,5 +1,14 @@
-/** The gates of a pass, in the order in which they are asked. */
-export type GateName = "disk-pressure" | "lock" | "live-run" | "converging";
+/** The gates of a pass in the order in which they are asked, each with the title that people read. */
+export const GATE_TITLES = {
+  "disk-pressure": "disk pressure",
+  lock: "lock",
+  "live-run": "live runs",
+  converging: "services",
+} as const;
+
+export type GateName = keyof typeof GATE_TITLES;
+
+export const GATE_NAMES = Object.keys(GATE_TITLES) as readonly GateName[];
 
 /** `open`: this gate lets the pass go on. `closed`: not now. `unknown`: it could not be told, hence not now. */
 export interface Verdict {

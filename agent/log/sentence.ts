@@ -1,17 +1,10 @@
 import type { Colors } from "picocolors/types";
 import type { Checked } from "../auth/check.ts";
-import type { Verdict } from "../gates/verdict.ts";
+import { GATE_TITLES, type GateName, type Verdict } from "../gates/verdict.ts";
 import type { Holder } from "../plan/holders.ts";
 import type { AgeBasis, ObjectKind } from "../plan/plan.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import type { AuditEvent, NamedFilesystem, PassFinished, StepReport } from "./events.ts";
-
-const GATE_NAMES: Readonly<Record<string, string>> = {
-  "disk-pressure": "disk pressure",
-  lock: "lock",
-  "live-run": "live runs",
-  converging: "services",
-};
 
 /** How a sentence is set. In the journal, the priority says what colours and marks say on a terminal. */
 export interface Look {
@@ -65,10 +58,10 @@ export function sentence({ event, level, fields }: AuditEvent, look: Look): stri
       );
     }
     case "gate.verdict":
-      return `${verdicts[field<Verdict["verdict"]>("verdict")]}${GATE_NAMES[field<string>("gate")]}: ${field("reason")}`;
+      return `${verdicts[field<Verdict["verdict"]>("verdict")]}${GATE_TITLES[field<GateName>("gate")]}: ${field("reason")}`;
     case "fact.unknown": {
       const what = field<string>("what");
-      const gate = GATE_NAMES[what.replace(/^gate /, "")];
+      const gate = what.startsWith("gate ") ? GATE_TITLES[what.slice(5) as GateName] : undefined;
       const asked = gate === undefined ? what : `whether the gate for ${gate} is open`;
       return `${mark("?", "red")}could not ${asked.startsWith("whether ") ? "tell" : "read"} ${asked}: ${field("reason")}`;
     }

@@ -2,7 +2,7 @@ import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Counter, Gauge, Registry } from "prom-client";
 import { crossings, INODE_PERCENT } from "../gates/disk-pressure.ts";
-import type { GateName } from "../gates/verdict.ts";
+import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { PassFinished } from "../log/events.ts";
 import type { Outcome } from "../log/outcome.ts";
@@ -58,12 +58,6 @@ const OUTCOMES = Object.keys({
   incomplete: 0,
   failed: 0,
 } satisfies Record<Exclude<Outcome, "dry-run">, 0>);
-const GATES = Object.keys({
-  "disk-pressure": 0,
-  lock: 0,
-  "live-run": 0,
-  converging: 0,
-} satisfies Record<GateName, 0>);
 /** What may go, and by which rule. */
 const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["container", "expired"],
@@ -100,7 +94,7 @@ const FAMILIES: readonly Family[] = [
   gauge(
     "last_pass_gate",
     "1 for the gate that ended or deferred the last pass, 0 for the others.",
-    ({ finished }) => oneOf("gate", GATES, finished.gate),
+    ({ finished }) => oneOf("gate", GATE_NAMES, finished.gate),
   ),
   gauge(
     "last_pass_freed_bytes",
@@ -124,7 +118,7 @@ const FAMILIES: readonly Family[] = [
   gauge(
     "deferrals_in_a_row",
     "Passes in a row that were deferred under pressure up to now, by the gate that deferred each.",
-    ({ state }) => each("gate", GATES, state.totals.deferralsInARow),
+    ({ state }) => each("gate", GATE_NAMES, state.totals.deferralsInARow),
   ),
   gauge(
     "deferred_since_timestamp_seconds",
@@ -174,7 +168,7 @@ const FAMILIES: readonly Family[] = [
     each("outcome", OUTCOMES, state.totals.passes),
   ),
   counter("deferred_passes_total", "Deferred passes, by gate.", ({ state }) =>
-    each("gate", GATES, state.totals.deferred),
+    each("gate", GATE_NAMES, state.totals.deferred),
   ),
   counter("removed_objects_total", "Removed objects, by the rule that decided.", ({ state }) => [
     // A series that begins above 0 hides its first step from increase().

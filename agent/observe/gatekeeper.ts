@@ -1,8 +1,9 @@
 import type { EngineReader } from "../engine/reader.ts";
 import type { Task } from "../engine/types.ts";
 import { unknown } from "../facts.ts";
-import { type BusyService, busyServices, converging } from "../gates/converging.ts";
-import { liveRun, type RunRules, runRules } from "../gates/live-run.ts";
+import { type BusyService, busyServices } from "../gates/converging.ts";
+import { askGates } from "../gates/gates.ts";
+import { type RunRules, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
@@ -64,18 +65,14 @@ export class Gatekeeper {
     return this.#askedAt;
   }
 
-  /** One look. Both verdicts, in order. */
+  /** One look, and the verdicts on it in order. */
   async look(): Promise<readonly Verdict[]> {
     const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
     this.#askedAt = this.#clock.elapsed();
     const now = this.#clock.now();
     const busySince = await this.#remember(observation, now);
     this.#seen = observation;
-    const { prune, convergence } = this.#settings;
-    return [
-      liveRun(this.#rules, observation, prune.until, now),
-      converging(convergence, observation, busySince, now),
-    ];
+    return askGates({ settings: this.#settings, runRules: this.#rules, observation, busySince, now });
   }
 
   /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */

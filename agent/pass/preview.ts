@@ -1,5 +1,6 @@
 import type { EngineReader } from "../engine/reader.ts";
 import { type Fact, known, unknown } from "../facts.ts";
+import { unaskedGates } from "../gates/gates.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
@@ -45,18 +46,12 @@ export async function previewGates(
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
   const gates = [pressure.verdict, lock];
   if (!engine.known) {
-    const blind = (gate: Verdict["gate"]): Verdict => ({
-      gate,
-      verdict: "unknown",
-      reason: engine.reason,
-      facts: {},
-    });
     return {
       state,
       pressure,
       engine,
       gatekeeper: null,
-      gates: [...gates, blind("live-run"), blind("converging")],
+      gates: [...gates, ...unaskedGates(engine.reason)],
     };
   }
   const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, state.busy);

@@ -1,6 +1,6 @@
 import { type NameGlob, parseNameGlob } from "./globs.ts";
 import { SNAPSHOT_RULE } from "./schema.ts";
-import type { RetentionRule, Settings } from "./settings.ts";
+import type { RetentionRule, Settings, When } from "./settings.ts";
 
 /** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
 export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
@@ -34,3 +34,22 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
 export function retentionRules({ retention, snapshots }: Settings): readonly RetentionRule[] {
   return [...retention, snapshotRule(snapshots)];
 }
+
+/** A rule of the settings by the list it stands in; what `snapshots` says is one of retention. */
+export interface ListedRule {
+  readonly list: "retention" | "orphans";
+  readonly name: string;
+  readonly when: When;
+}
+
+/** Every rule there is. */
+export function allRules(settings: Settings): readonly ListedRule[] {
+  return [
+    ...retentionRules(settings).map(({ name, when }) => ({ list: "retention" as const, name, when })),
+    ...settings.orphans.map(({ name, when }) => ({ list: "orphans" as const, name, when })),
+  ];
+}
+
+/** Those that do not wait for disk pressure: a pass goes by them whenever its other gates are open. */
+export const rulesWithoutPressure = (settings: Settings): readonly ListedRule[] =>
+  allRules(settings).filter(({ when }) => when === "always");

@@ -1,5 +1,5 @@
 import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
-import { SNAPSHOT_RULE } from "../settings/schema.ts";
+import { allRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Bytes } from "../units.ts";
 
@@ -53,14 +53,6 @@ export const NO_TOTALS: Totals = {
 
 type RuleName = Pick<RuleReport, "list" | "name">;
 
-function rulesOf({ retention, orphans }: Settings): readonly RuleName[] {
-  return [
-    ...retention.map(({ name }) => ({ list: "retention" as const, name })),
-    { list: "retention", name: SNAPSHOT_RULE },
-    ...orphans.map(({ name }) => ({ list: "orphans" as const, name })),
-  ];
-}
-
 /**
  * Adds a pass. Pure.
  * @param deferralsBefore how many passes in a row were deferred before this one
@@ -88,8 +80,9 @@ export function addToTotals(
       .reduce(addCount, totals.objects),
     freedBytes: totals.freedBytes + (removedAny ? Math.max(0, finished.freedBytes) : 0),
     claimedBytes: totals.claimedBytes + finished.claimedBytes,
-    rules: rulesOf(settings).map((rule) => {
-      const before = totals.rules.find((one) => same(one, rule)) ?? { ...UNSEEN, ...rule };
+    rules: allRules(settings).map((rule) => {
+      const { list, name } = rule;
+      const before = totals.rules.find((one) => same(one, rule)) ?? { ...UNSEEN, list, name };
       const now = finished.rules.find((one) => same(one, rule));
       return now === undefined ? before : addReport(before, now);
     }),

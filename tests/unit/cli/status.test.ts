@@ -251,6 +251,11 @@ describe("the screen", () => {
       },
       /would apply the rules that do not wait for pressure \(1\) and prune nothing/,
     ],
+    [
+      "below it, where snapshots do not wait",
+      { settings: settingsOf({ snapshots: { when: "always" } }) },
+      /would apply the rules that do not wait for pressure \(1\) and prune nothing/,
+    ],
     ["all open, plan not asked for", { gates: [LOCK], plan: null }, /would go on: every gate is open\n/],
     ["all open", { gates: [LOCK], plan: known(PLAN) }, /A pass now\n {2}would remove 7 objects\n/],
     [

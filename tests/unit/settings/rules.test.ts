@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { namesTag } from "../../../agent/settings/globs.ts";
-import { retentionRules, SNAPSHOT_LABEL, SNAPSHOT_TTL_LABEL } from "../../../agent/settings/rules.ts";
+import {
+  allRules,
+  retentionRules,
+  rulesWithoutPressure,
+  SNAPSHOT_LABEL,
+  SNAPSHOT_TTL_LABEL,
+} from "../../../agent/settings/rules.ts";
 import { settingsOf } from "../support.ts";
 
 const rulesOf = (document: unknown) => retentionRules(settingsOf(document));
@@ -41,5 +47,28 @@ describe("the rules in force", () => {
 
   it("leave a snapshot that lives for less than an hour no longer grace than that", () => {
     expect(rulesOf({ snapshots: { ttl: "10m" } })[0]).toMatchObject({ olderThan: 600, grace: 600 });
+  });
+});
+
+describe("the list of all rules", () => {
+  const settings = settingsOf({
+    retention: [{ name: "a", match: { labels: ["ci"] }, keepCount: 1 }],
+    orphans: [{ name: "b", label: "ci", stoppedLongerThan: "1h", when: "pressure" }],
+  });
+
+  it("holds retention, snapshots and orphans", () => {
+    expect(allRules(settings)).toEqual([
+      { list: "retention", name: "a", when: "always" },
+      { list: "retention", name: "snapshots", when: "pressure" },
+      { list: "orphans", name: "b", when: "pressure" },
+    ]);
+  });
+
+  it.each<readonly [string, object, readonly string[]]>([
+    ["none by default", {}, []],
+    ["those of snapshots, where they are told to", { snapshots: { when: "always" } }, ["snapshots"]],
+  ])("has some that do not wait for pressure: %s", (_, document, names) => {
+    expect(rulesWithoutPressure(settings).map(({ name }) => name)).toEqual(["a"]);
+    expect(rulesWithoutPressure(settingsOf(document)).map(({ name }) => name)).toEqual(names);
   });
 });
