@@ -21,18 +21,7 @@
         );
     in
     {
-      nixosModules = {
-        ci-docker-prune = ./nix/module.nix;
-        ci-docker-auth = ./nix/auth.nix;
-        default.imports = [
-          ./nix/module.nix
-          ./nix/auth.nix
-        ];
-      };
-
-      overlays.default = final: _: {
-        ci-docker-prune = final.callPackage ./nix/package.nix { };
-      };
+      inherit (import ./default.nix { }) nixosModules overlays;
 
       packages = perSystem (
         pkgs: packages: {
@@ -48,7 +37,6 @@
         import ./nix/checks.nix {
           inherit pkgs;
           package = packages.ci-docker-prune;
-          inherit (packages) units;
         }
       );
 

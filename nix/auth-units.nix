@@ -20,7 +20,12 @@
   before ? [ ],
 }:
 let
-  inherit (import ./unit-parts.nix) commandLine pathWord sandbox;
+  inherit (import ./unit-parts.nix)
+    commandLine
+    nodeVariables
+    pathWord
+    sandbox
+    ;
   # Where systemd takes one path up to the end of the line, and no quotes.
   rest = builtins.replaceStrings [ "%" ] [ "%%" ];
 
@@ -86,12 +91,12 @@ in
       # Of lines without a priority of their own: what goes to standard error.
       SyslogLevel = "err";
       TimeoutStartSec = "1min";
-      UnsetEnvironment = "NODE_OPTIONS NODE_EXTRA_CA_CERTS";
+      UnsetEnvironment = toString nodeVariables;
 
       # Root, for the file is root's; of root's rights only those that keep another owner's file his own. Not
       # ProtectHome: the file is in root's home.
       CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER";
-      ReadWritePaths = [ "-${pathWord folder}" ];
+      ReadWritePaths = [ (pathWord "-${folder}") ];
       RestrictAddressFamilies = "none";
       # @chown is part of @privileged, and needed for a file that is another user's.
       SystemCallFilter = sandbox.SystemCallFilter ++ [ "@chown" ];

@@ -7,7 +7,7 @@
   ...
 }:
 let
-  inherit (lib) literalExpression mkOption types;
+  inherit (lib) mkOption types;
 
   cfg = config.services.ci-docker-auth;
 
@@ -47,13 +47,7 @@ in
       entries of the client's config file stay as they are; an entry that is wanted no more goes at the next start, as
       long as this service runs: take the registries out first, then the service'';
 
-    package = mkOption {
-      type = types.package;
-      default = pkgs.callPackage ./package.nix { };
-      defaultText = literalExpression "the package of this flake, built with the nixpkgs of the system";
-      example = literalExpression "inputs.ci-docker-prune.packages.\${pkgs.stdenv.hostPlatform.system}.default";
-      description = "The agent.";
-    };
+    package = import ./package-option.nix { inherit lib pkgs; };
 
     registries = mkOption {
       default = { };
@@ -134,20 +128,21 @@ in
     ];
 
     systemd.services.ci-docker-auth = {
-      description = units.service.Unit.Description;
-      after = units.service.Unit.After;
-      before = units.service.Unit.Before;
+      unitConfig = units.service.Unit;
+      serviceConfig = units.service.Service;
       wantedBy = units.service.Install.WantedBy;
       enableDefaultPath = false;
-      serviceConfig = units.service.Service;
     };
 
     systemd.paths = lib.optionalAttrs (units.path != null) {
       ci-docker-auth = {
-        description = units.path.Unit.Description;
-        wantedBy = units.path.Install.WantedBy;
+        unitConfig = units.path.Unit;
         pathConfig = units.path.Path;
+        wantedBy = units.path.Install.WantedBy;
       };
     };
+
+    # `ci-docker-prune auth check` at a prompt, also where the other module is off.
+    environment.systemPackages = [ cfg.package ];
   };
 }

@@ -1,4 +1,4 @@
-# docs/options.md as text, from the module itself. An option without a description fails.
+# docs/options.md as text, from the modules themselves. An option without a description fails.
 { lib }:
 let
   inherit
@@ -8,7 +8,7 @@ let
         ./module.nix
         ./auth.nix
         {
-          # Only what the module declares: the rest of NixOS is not here.
+          # Only what the modules declare: the rest of NixOS is not here.
           _module.check = false;
           _module.args.pkgs = import ./tests/no-packages.nix { inherit lib; };
         }
@@ -16,55 +16,36 @@ let
     })
     options
     ;
-
-  prefixes = [
-    "services.ci-docker-prune."
-    "services.ci-docker-auth."
-  ];
   shown = builtins.filter (
-    option:
-    lib.any (prefix: lib.hasPrefix prefix option.name) prefixes && option.visible && !option.internal
+    option: lib.hasPrefix "services.ci-docker-" option.name && option.visible && !option.internal
   ) (lib.optionAttrSetToDocList options);
 
-  # The markup of NixOS' manual -> plain Markdown.
-  plain =
+  # One line of plain Markdown, from text with the markup of NixOS' manual.
+  oneLine =
     text:
-    let
-      roles = [
-        "option"
-        "manpage"
-        "file"
-        "command"
-        "env"
-      ];
-    in
-    builtins.replaceStrings (map (role: "{${role}}`") roles) (map (_: "`") roles) (lib.trim text);
-
-  description =
-    option:
-    if (option.description or null) == null || lib.trim option.description == "" then
-      throw "${option.name} has no description"
-    else
-      plain option.description;
-
+    lib.replaceStrings
+      [ "{option}`" "{manpage}`" "|" ]
+      [ "`" "`" "\\|" ]
+      (lib.concatStringsSep " " (builtins.filter builtins.isString (builtins.split "[[:space:]]+" (lib.trim text))));
   value =
-    title: rendered:
-    if lib.hasInfix "\n" (lib.trim rendered.text) then
-      "${title}:\n\n```nix\n${lib.trim rendered.text}\n```\n\n"
-    else
-      "${title}: `${lib.trim rendered.text}`\n\n";
-
-  entry =
+    rendered: if rendered._type or "" == "literalMD" then oneLine rendered.text else "`${oneLine rendered.text}`";
+  row =
     option:
-    "## ${option.name}\n\n${description option}\n\nType: ${option.type}\n\n"
-    + lib.optionalString (option ? default) (value "Default" option.default)
-    + lib.optionalString (option ? example) (value "Example" option.example);
+    lib.concatMapStrings (cell: "| ${cell} ") [
+      "`${option.name}`"
+      (oneLine option.type)
+      (if option ? default then value option.default else "none")
+      (oneLine option.description + lib.optionalString (option ? example) " Example: ${value option.example}")
+    ]
+    + "|\n";
 in
 ''
   # NixOS options
 
-  Made from nix/module.nix and nix/auth.nix by `npm run docs:options`; a test fails when it is stale. How to begin: docs/nixos.md. What
-  the agent does with its settings: docs/configuration.md.
+  Made from nix/module.nix, nix/build-cache.nix and nix/auth.nix by `npm run docs:options`. How to begin: [nixos.md](nixos.md). All
+  keys of `settings`: [configuration.md](configuration.md).
 
+  | option | type | default | what it does |
+  |---|---|---|---|
 ''
-+ lib.removeSuffix "\n" (lib.concatMapStrings entry shown)
++ lib.concatMapStrings row shown

@@ -10,6 +10,7 @@
   cacert,
   coreutils,
   esbuild,
+  installShellFiles,
   makeBinaryWrapper,
   nodejs,
   nodejs-slim,
@@ -46,8 +47,9 @@ let
     buildPhase = ''
       runHook preBuild
       HOME=$TMPDIR npm ci ${lib.escapeShellArgs npmFlags}
-      # npm's note of what it did.
+      # npm's note of what it did, and what npm before 11.6 leaves of packages that are not wanted.
       rm node_modules/.package-lock.json
+      find node_modules -type d -empty -delete
       runHook postBuild
     '';
     installPhase = ''
@@ -72,7 +74,9 @@ stdenvNoCC.mkDerivation (finalAttrs: {
   strictDeps = true;
   nativeBuildInputs = [
     esbuild
+    installShellFiles
     makeBinaryWrapper
+    nodejs-slim
   ];
   dontConfigure = true;
 
@@ -96,6 +100,11 @@ stdenvNoCC.mkDerivation (finalAttrs: {
           coreutils
         ]
       }
+    # By the node that builds: the wrapper's own may be another platform's.
+    for shell in bash zsh; do
+      SHELL=$shell node dist/ci-docker-prune.cjs completion > ci-docker-prune.$shell
+      installShellCompletion ci-docker-prune.$shell
+    done
     runHook postInstall
   '';
 
@@ -131,6 +140,9 @@ stdenvNoCC.mkDerivation (finalAttrs: {
   meta = {
     description = "Prunes a Docker CI host under disk pressure, never during a run, and keeps its image cache warm";
     license = lib.licenses.mit;
+    homepage = "https://git.example.org/ci/ci-docker-prune";
+    changelog = "${finalAttrs.meta.homepage}/src/tag/v${version}/CHANGELOG.md";
+    maintainers = [ ];
     mainProgram = "ci-docker-prune";
     platforms = lib.platforms.linux;
   };

@@ -25,26 +25,7 @@ let
     // builtins.fromJSON arguments
   );
 
-  value = v: if builtins.isBool v then (if v then "yes" else "no") else toString v;
-  line = key: v: "${key}=${value v}\n";
-  lines = key: v: if builtins.isList v then builtins.concatStringsSep "" (map (line key) v) else line key v;
-  section =
-    name: keys:
-    "[${name}]\n"
-    + builtins.concatStringsSep "" (builtins.attrValues (builtins.mapAttrs lines keys));
-  # The order that people expect, not the alphabet's.
-  render =
-    unit:
-    builtins.concatStringsSep "\n" (
-      map (name: section name unit.${name}) (
-        builtins.filter (name: builtins.hasAttr name unit) [
-          "Unit"
-          "Service"
-          "Timer"
-          "Install"
-        ]
-      )
-    );
+  inherit (import ./unit-parts.nix) pathWord render;
 in
 {
   "ci-docker-prune.service" = render units.service;
@@ -65,7 +46,7 @@ in
             user,
             group,
           }:
-          "# ${about}\n${type} ${path} ${mode} ${user} ${group} -\n"
+          "# ${about}\n${type} ${pathWord path} ${mode} ${user} ${group} -\n"
         ) units.tmpfiles
       );
     }

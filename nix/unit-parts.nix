@@ -1,22 +1,67 @@
-# What the unit of a pass (units.nix) and the unit for credentials (auth-units.nix) have in common, as plain data: how
-# text is written so that systemd reads it back, and the sandbox as far as it is the same. No lib, no pkgs.
+# What the units of the agent (units.nix, auth-units.nix) have in common, as plain data: how text is written so that
+# systemd reads it back, how a unit becomes a file, and the sandbox as far as it is the same. No lib, no pkgs.
 let
   isPlain = text: builtins.match "[A-Za-z0-9_@:,./=+-]+" text != null;
+  escape = builtins.replaceStrings;
+  quoted = text: if isPlain text then text else builtins.toJSON text;
+
   # One word of a command line, quoted and escaped, so that systemd reads back exactly this text.
-  word =
-    text:
-    if isPlain text then
-      text
+  word = text: escape [ "%" "$" ] [ "%%" "$$" ] (quoted text);
+
+  # As NixOS writes it. A line end would begin a line of its own.
+  line =
+    key: value:
+    let
+      text = if builtins.isBool value then (if value then "true" else "false") else toString value;
+    in
+    if builtins.match "[^\n]*" text == null then
+      throw "${key}= has a line end in it: ${builtins.toJSON text}"
     else
-      builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON text);
+      "${key}=${text}\n";
+  lines =
+    key: value:
+    if builtins.isList value then
+      builtins.concatStringsSep "" (map (line key) value)
+    else
+      line key value;
 in
 {
-  commandLine = command: builtins.concatStringsSep " " (map word command);
+  inherit word;
 
-  # A path where systemd takes a list of paths; it expands no dollar there.
-  pathWord =
-    text:
-    if isPlain text then text else builtins.replaceStrings [ "%" ] [ "%%" ] (builtins.toJSON text);
+  # Its first word is a path: systemd would take a sign in front of it for a grant of rights.
+  commandLine =
+    command:
+    if builtins.substring 0 1 (builtins.head command) != "/" then
+      throw "the command is no absolute path: ${builtins.head command}"
+    else
+      builtins.concatStringsSep " " (map word command);
+
+  # A path where systemd takes a list of paths, and in tmpfiles.d; it expands no dollar there.
+  pathWord = text: escape [ "%" ] [ "%%" ] (quoted text);
+
+  # { Unit = { After = [ "a.service" ]; }; } -> "[Unit]\nAfter=a.service\n"
+  render =
+    unit:
+    builtins.concatStringsSep "\n" (
+      map
+        (name: "[${name}]\n" + builtins.concatStringsSep "" (builtins.attrValues (builtins.mapAttrs lines unit.${name})))
+        (
+          builtins.filter (name: unit ? ${name}) [
+            "Unit"
+            "Service"
+            "Timer"
+            "Path"
+            "Install"
+          ]
+        )
+    );
+
+  # What the service manager may pass on and what would change how node runs.
+  nodeVariables = [
+    "NODE_OPTIONS"
+    "NODE_PATH"
+    "NODE_EXTRA_CA_CERTS"
+  ];
 
   # Not ProtectHome=, CapabilityBoundingSet=, RestrictAddressFamilies= and what belongs to a user: each unit says its
   # own. Not MemoryDenyWriteExecute=: V8 writes the code that it runs. With --jitless it need not, but then a quiet pass

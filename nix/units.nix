@@ -1,16 +1,18 @@
 # The service and the timer as plain data from plain arguments. No lib, no pkgs: the NixOS module, the renderer
-# (render-units.nix) and the tests all read this one file (and unit-parts.nix, with what auth-units.nix says as well).
+# (render-units.nix) and the tests all read this one file (with unit-parts.nix and paths.nix).
 #
 # Gives { service; timer; tmpfiles; }:
 #   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
 #   timer     { Unit; Timer; Install; }, or null when there are no dates
-#   tmpfiles  [ { about; type; path; mode; user; group; } ], lines of tmpfiles.d(5)
+#   tmpfiles  [ { about; type; path; mode; user; group; } ], lines of tmpfiles.d(5); the path is not yet escaped
+# Throws for a path or a command that would give the service more than it is to have.
 {
   # The agent, as words: [ "/usr/bin/node" "/usr/lib/ci-docker-prune/ci-docker-prune.cjs" ].
   command,
   # The settings document, an absolute path.
   settingsFile,
   # Folders for PATH. Needed: flock (util-linux), cat and df (coreutils). The shell that runs df is always /bin/sh.
+  # None: somebody else sets PATH.
   path,
   # When to look, as systemd.time(7) calendar events. None: no timer, the service can still be started by hand.
   dates ? [ "daily" ],
@@ -29,35 +31,38 @@
   socketGroup ? "docker",
 }:
 let
-  inherit (import ./unit-parts.nix) commandLine pathWord sandbox;
-in
-{
-  service = {
-    Unit = {
-      Description = "Prune Docker under disk pressure, never during a CI run";
-      # Requires= or Wants= would start an engine that was stopped on purpose, to prune it; so would our first request
-      # where docker.socket listens. Requisite= fails instead.
-      After = [ "docker.service" ];
-      Requisite = [ "docker.service" ];
-      OnFailure = onFailure;
-      # A nixos-rebuild that removes or renames the unit leaves a pass that is running alone.
-      X-StopOnRemoval = false;
-    };
+  inherit (import ./unit-parts.nix)
+    commandLine
+    nodeVariables
+    pathWord
+    sandbox
+    ;
+  paths = import ./paths.nix;
 
-    Service = sandbox // {
-      Type = "oneshot";
+  checked =
+    name: problem: file:
+    if file != null && problem file != null then throw "${name} ${file} ${problem file}" else file;
+  lock = checked "lockFile" paths.problemOfLock lockFile;
+  metrics = checked "metricsFile" paths.problemOfMetrics metricsFile;
+  settings =
+    if builtins.substring 0 1 settingsFile == "/" then
+      settingsFile
+    else
+      throw "settingsFile ${settingsFile} is no absolute path";
+
+  # What any service of the agent that talks to the engine is: `verb` is the agent's command, `service` what else it says.
+  sandboxed =
+    verb: service:
+    sandbox
+    // {
       ExecStart = commandLine (
         command
         ++ [
-          "run"
+          verb
           "--settings"
-          settingsFile
+          settings
         ]
       );
-      # No SuccessExitStatus: 10 (the disk is still too full), 69, 75 and 78 fail the unit, so that OnFailure fires.
-      TimeoutStartSec = timeout;
-      # The agent ends within 2 s of SIGTERM, having recorded what it did.
-      TimeoutStopSec = "15s";
       SyslogIdentifier = "ci-docker-prune";
       # Of lines without a priority of their own: what goes to standard error (settings that are not valid, a crash).
       SyslogLevel = "err";
@@ -65,25 +70,30 @@ in
       # in 30 s (four times that at most, where its disk has room), and the line that ends the pass would be among it.
       # Not 0: a unit's own 0 does not switch the limit off (systemd 252 and 257).
       LogRateLimitBurst = 100000;
+      # The agent ends within 2 s of SIGTERM, having recorded what it did.
+      TimeoutStopSec = "15s";
 
       # The jobs come first.
       Nice = 19;
       IOSchedulingClass = "idle";
 
-      Environment = [ (pathWord "PATH=${builtins.concatStringsSep ":" path}") ];
-      # What the service manager may pass on and what would change which engine is pruned, or how node runs.
-      UnsetEnvironment = builtins.concatStringsSep " " [
-        "DOCKER_HOST"
-        "DOCKER_TLS_VERIFY"
-        "DOCKER_CERT_PATH"
-        "DOCKER_CONTEXT"
-        "NODE_OPTIONS"
-        "NODE_EXTRA_CA_CERTS"
-      ];
+      Environment =
+        if path == [ ] then [ ] else [ (pathWord "PATH=${builtins.concatStringsSep ":" path}") ];
+      # What would change which engine is pruned, or how node runs.
+      UnsetEnvironment = toString (
+        [
+          "DOCKER_HOST"
+          "DOCKER_TLS_VERIFY"
+          "DOCKER_CERT_PATH"
+          "DOCKER_CONTEXT"
+        ]
+        ++ nodeVariables
+      );
 
       # Nobody of its own, but for the group that opens the engine's socket. That group is as good as root: what
-      # narrows it is in the agent (agent/engine/envelope.ts).
+      # narrows it is in the agent (agent/engine/envelope.ts). Services of one name share the state folder.
       DynamicUser = true;
+      User = "ci-docker-prune";
       SupplementaryGroups = socketGroup;
       StateDirectory = "ci-docker-prune";
       StateDirectoryMode = "0750";
@@ -91,10 +101,10 @@ in
       # All filesystems are there to be measured, nothing is to be written but the state, the lock and the metrics. A
       # data root that is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
       ProtectHome = "read-only";
-      ReadWritePaths = map (path: "-${pathWord path}") (
-        (if lockFile == null then [ ] else [ lockFile ])
+      ReadWritePaths = map (file: pathWord "-${file}") (
+        (if lock == null then [ ] else [ lock ])
         # The folder: the file in it is replaced, not written into.
-        ++ (if metricsFile == null then [ ] else [ (builtins.dirOf metricsFile) ])
+        ++ (if metrics == null then [ ] else [ (paths.folderOf metrics) ])
       );
 
       # The engine is reached by a unix socket.
@@ -103,6 +113,30 @@ in
       PrivateUsers = true;
       CapabilityBoundingSet = "";
       RemoveIPC = true;
+    }
+    // service;
+in
+{
+  service = {
+    Unit = {
+      Description = "Prune Docker under disk pressure, never during a CI run";
+      # Requires= or Wants= would start an engine that was stopped on purpose, to prune it; so would our first request
+      # where docker.socket listens. Requisite= fails instead. Ages are judged by the clock, so it is to be right first.
+      After = [
+        "docker.service"
+        "time-sync.target"
+      ];
+      Requisite = [ "docker.service" ];
+      Wants = [ "time-sync.target" ];
+      OnFailure = onFailure;
+      # A nixos-rebuild that removes or renames the unit leaves a pass that is running alone.
+      X-StopOnRemoval = false;
+    };
+
+    # No SuccessExitStatus: 10 (the disk is still too full), 69, 75 and 78 fail the unit, so that OnFailure fires.
+    Service = sandboxed "run" {
+      Type = "oneshot";
+      TimeoutStartSec = timeout;
     };
   };
 
@@ -124,14 +158,14 @@ in
     # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
     # launcher holds, or kept below /run/private, which only root can enter.
     (
-      if lockFile == null then
+      if lock == null then
         [ ]
       else
         [
           {
             about = "Launchers share the lock on this file.";
             type = "f";
-            path = lockFile;
+            path = lock;
             mode = "0660";
             user = "root";
             group = socketGroup;
@@ -141,14 +175,14 @@ in
     # For the unit's group: its user is a new one each time. Made where it is missing; one that is there stays as it is,
     # for it may be anybody's: that is what the colons say (systemd 251).
     ++ (
-      if metricsFile == null then
+      if metrics == null then
         [ ]
       else
         [
           {
             about = "The metrics, for node_exporter's textfile collector.";
             type = "d";
-            path = builtins.dirOf metricsFile;
+            path = paths.folderOf metrics;
             mode = ":0775";
             user = ":root";
             group = ":${socketGroup}";

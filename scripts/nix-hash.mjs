@@ -1,5 +1,5 @@
 // Writes the hash of the production dependencies into nix/node-modules.json, as nix/package.nix will fetch them.
-// With --check it writes nothing and fails when the hash there is another one.
+// With --check it writes nothing and fails when the hash there is another one. Any npm gives the same tree.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +17,8 @@ try {
   for (const name of ["package.json", "package-lock.json"]) copyFileSync(join(root, name), join(dir, name));
   execFileSync("npm", ["ci", ...npmFlags], { cwd: dir, stdio: ["ignore", "ignore", "inherit"] });
   rmSync(join(dir, "node_modules/.package-lock.json"));
+  // npm before 11.6 leaves empty folders.
+  execFileSync("find", [join(dir, "node_modules"), "-type", "d", "-empty", "-delete"]);
   computed = execFileSync(
     "nix",
     ["--extra-experimental-features", "nix-command", "hash", "path", join(dir, "node_modules")],

@@ -1,30 +1,43 @@
-# The NixOS options that the module touches, so that it can be evaluated with nixpkgs' lib alone. Types and merging as
+# The NixOS options that the modules touch, so that they can be evaluated with nixpkgs' lib alone. Types and merging as
 # in NixOS; nothing is built from them.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = type: default: mkOption { inherit type default; };
   strings = option (types.listOf types.str) [ ];
-  text = option types.str "";
   flag = option types.bool;
-  # As in NixOS: two definitions of one key merge only as lists.
-  section = option (types.attrsOf (types.either (types.listOf types.str) (types.oneOf [
-    types.bool
-    types.int
-    types.str
-    types.path
-  ]))) { };
-  unit = {
-    description = text;
-    after = strings;
-    before = strings;
-    requires = strings;
-    wants = strings;
-    bindsTo = strings;
-    wantedBy = strings;
-    onFailure = strings;
-    unitConfig = section;
+  anything = option (types.attrsOf types.anything) { };
+  # As in NixOS: where one definition is a list the others are joined to it, else they must agree.
+  unitOption = lib.mkOptionType {
+    name = "systemd option";
+    merge =
+      loc: defs:
+      if lib.any (def: lib.isList def.value) defs then
+        lib.concatMap (def: lib.toList def.value) defs
+      else
+        lib.mergeEqualOption loc defs;
   };
+  section = option (types.attrsOf unitOption) { };
+  # { serviceConfig = …; } -> units of which each has that, and what all have.
+  units =
+    own:
+    option (types.attrsOf (
+      types.submodule (
+        { config, ... }:
+        {
+          options = {
+            after = strings;
+            wants = strings;
+            unitConfig = section;
+            wantedBy = strings;
+          }
+          // own;
+          config.unitConfig =
+            lib.optionalAttrs (config.after != [ ]) { After = toString config.after; }
+            // lib.optionalAttrs (config.wants != [ ]) { Wants = toString config.wants; };
+        }
+      )
+    )) { };
 in
 {
   options = {
@@ -36,39 +49,32 @@ in
       enable = flag false;
       package = option types.unspecified { version = "29.1.0"; };
       autoPrune.enable = flag false;
+      rootless.enable = flag false;
+      listenOptions = option (types.listOf types.str) [ "/run/docker.sock" ];
+      extraOptions = option (types.separatedString " ") "";
       daemon.settings = option (types.submodule { freeformType = types.attrsOf types.anything; }) { };
+    };
+    virtualisation.podman.enable = flag false;
+    virtualisation.containerd = {
+      enable = flag false;
+      settings = anything;
     };
     services.prometheus.exporters.node = {
       enable = flag false;
       extraFlags = strings;
     };
-    systemd.services = option (types.attrsOf (
-      types.submodule {
-        options = unit // {
-          path = option (types.listOf (types.either types.package types.str)) [ ];
-          environment = option (types.attrsOf types.str) { };
-          serviceConfig = section;
-          startAt = strings;
-          enableDefaultPath = flag true;
-          restartIfChanged = flag true;
-          script = mkOption { type = types.str; };
-        };
-      }
-    )) { };
-    systemd.timers = option (types.attrsOf (
-      types.submodule {
-        options = unit // {
-          timerConfig = section;
-        };
-      }
-    )) { };
-    systemd.paths = option (types.attrsOf (
-      types.submodule {
-        options = unit // {
-          pathConfig = section;
-        };
-      }
-    )) { };
+    systemd.services = units {
+      path = option (types.listOf (types.either types.package types.str)) [ ];
+      environment = option (types.attrsOf types.str) { };
+      serviceConfig = section;
+      startAt = strings;
+      enableDefaultPath = flag true;
+      restartIfChanged = flag true;
+      script = mkOption { type = types.str; };
+    };
+    systemd.timers = units { timerConfig = section; };
+    systemd.paths = units { pathConfig = section; };
+    systemd.sockets = units { socketConfig = section; };
     systemd.tmpfiles.settings = option (types.attrsOf (
       types.attrsOf (types.attrsOf (types.attrsOf types.str))
     )) { };

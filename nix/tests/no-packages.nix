@@ -1,5 +1,9 @@
 # Stands in for nixpkgs' packages where only its lib is at hand: derivations with a name and a path, not to be built.
-{ lib }:
+{
+  lib,
+  # false: as where one platform builds for another.
+  canExecute ? true,
+}:
 let
   named = pname: {
     type = "derivation";
@@ -13,9 +17,10 @@ in
 {
   formats.json = _: { type = lib.types.json or (lib.types.attrsOf lib.types.anything); };
   stdenv = {
-    buildPlatform.canExecute = _: true;
+    buildPlatform.canExecute = _: canExecute;
     hostPlatform.system = "x86_64-linux";
   };
+  buildPackages.nodejs-slim = named "node";
   util-linux = named "util-linux";
   coreutils = named "coreutils";
   callPackage = _: _: named "ci-docker-prune";
@@ -23,5 +28,4 @@ in
     name: environment: buildCommand:
     named name // environment // { inherit buildCommand; };
   writeText = name: text: named name // { inherit text; };
-  writeShellScriptBin = name: text: named name // { inherit text; };
 }

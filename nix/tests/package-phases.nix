@@ -37,6 +37,7 @@ let
     coreutils = at "coreutils" paths.tools;
     cacert = at "cacert" "/nonexistent";
     esbuild = at "esbuild" "/nonexistent";
+    installShellFiles = at "installShellFiles" "/nonexistent";
     makeBinaryWrapper = at "makeBinaryWrapper" "/nonexistent";
     nodejs = at "nodejs" "/nonexistent";
     runCommand = name: _: buildCommand: { inherit name buildCommand; };

@@ -15,21 +15,27 @@ import {
 
 interface Host {
   readonly failed: readonly string[];
-  readonly service: {
-    readonly after: readonly string[];
-    readonly before: readonly string[];
-    readonly wantedBy: readonly string[];
-    readonly serviceConfig: Readonly<Record<string, string | readonly string[] | boolean>>;
-  } | null;
-  readonly path: { readonly pathConfig: { readonly PathChanged: readonly string[] } } | null;
+  readonly units: Readonly<Record<string, string>>;
   readonly registries: unknown;
 }
 
 /** What a host comes to with these options. */
 const host = (options: string) =>
   evaluate(
-    `import ./nix/tests/auth.nix { lib = ${LIB}; modules = [ { services.ci-docker-auth = ${options}; } ]; }`,
+    `{ inherit (import ./nix/tests/evaluate.nix { lib = ${LIB}; modules = [ { services.ci-docker-auth = ${options}; } ]; })
+      failed units registries; }`,
   ) as Host;
+
+/** The keys of a unit's file, each with its values. */
+function keysOf(text = ""): Record<string, string[]> {
+  const keys: Record<string, string[]> = {};
+  for (const line of text.split("\n").filter((one) => one.includes("="))) {
+    const [key = ""] = line.split("=", 1);
+    keys[key] = [...(keys[key] ?? []), line.slice(key.length + 1)];
+  }
+  return keys;
+}
+const serviceOf = (options: string) => keysOf(host(options).units["ci-docker-auth.service"]);
 
 const HUB = `{ enable = true; registries."docker.io" = { username = "ci"; passwordFile = "/run/secrets/hub"; }; }`;
 const registry = (name: string, entry = `{ username = "ci"; passwordFile = "/run/s"; }`) =>
@@ -37,22 +43,25 @@ const registry = (name: string, entry = `{ username = "ci"; passwordFile = "/run
 
 describe.skipIf(libMissing !== null)(title("the NixOS module for credentials", libMissing), () => {
   it("is nothing until it is enabled", () => {
-    expect(host("{ }")).toMatchObject({ failed: [], service: null, path: null });
+    expect(host("{ }")).toMatchObject({ failed: [], units: {} });
   });
 
   it("hands each secret over as a credential, whose name the agent finds in its list", () => {
-    const { failed, service, path, registries } = host(
+    const { failed, units, registries } = host(
       `{ enable = true; registries = {
         "docker.io" = { username = "ci"; passwordFile = "/run/secrets/hub"; };
         "registry.example.org:5000" = { username = "deploy"; passwordFile = "/run/agenix/100% safe"; };
       }; }`,
     );
     expect(failed).toEqual([]);
-    expect(service?.serviceConfig.LoadCredential).toEqual([
+    expect(keysOf(units["ci-docker-auth.service"]).LoadCredential).toEqual([
       "docker.io:/run/secrets/hub",
       "registry.example.org_5000:/run/agenix/100%% safe",
     ]);
-    expect(path?.pathConfig.PathChanged).toEqual(["/run/secrets/hub", "/run/agenix/100%% safe"]);
+    expect(keysOf(units["ci-docker-auth.path"]).PathChanged).toEqual([
+      "/run/secrets/hub",
+      "/run/agenix/100%% safe",
+    ]);
     expect(registries).toEqual({
       target: "/root/.docker/config.json",
       registries: {
@@ -64,28 +73,29 @@ describe.skipIf(libMissing !== null)(title("the NixOS module for credentials", l
   });
 
   it("can write the client's folder and nothing else, and sees root's home", () => {
-    const { service } = host(HUB.replace("enable", `target = "/srv/ci/.docker/config.json"; enable`));
-    expect(service?.serviceConfig).toMatchObject({
-      ProtectSystem: "strict",
+    const service = serviceOf(HUB.replace("enable", `target = "/srv/ci/.docker/config.json"; enable`));
+    expect(service).toMatchObject({
+      ProtectSystem: ["strict"],
       ReadWritePaths: ["-/srv/ci/.docker"],
-      ExecStartPre: expect.stringMatching(/^\+\S+\/mkdir -p -m 0700 \/srv\/ci\/\.docker$/),
-      PrivateNetwork: true,
+      ExecStartPre: [expect.stringMatching(/^\+\S+\/mkdir -p -m 0700 \/srv\/ci\/\.docker$/)],
+      PrivateNetwork: ["true"],
     });
-    expect(service?.serviceConfig).not.toHaveProperty("ProtectHome");
+    expect(service).not.toHaveProperty("ProtectHome");
   });
 
   it("runs anew at each start and switch, after those who decrypt, before those who pull", () => {
-    const { service } = host(HUB.replace("enable", `before = [ "deploy.service" ]; enable`));
+    const service = serviceOf(HUB.replace("enable", `before = [ "deploy.service" ]; enable`));
     expect(service).toMatchObject({
-      after: ["sops-install-secrets.service", "agenix-install-secrets.service"],
-      before: ["deploy.service"],
-      wantedBy: ["multi-user.target", "deploy.service"],
+      After: ["sops-install-secrets.service", "agenix-install-secrets.service"],
+      Before: ["deploy.service"],
+      WantedBy: ["multi-user.target", "deploy.service"],
     });
-    expect(service?.serviceConfig).not.toHaveProperty("RemainAfterExit");
+    expect(service).not.toHaveProperty("RemainAfterExit");
   });
 
   it("still runs with no registry, to take out what it put there, and watches nothing", () => {
-    expect(host("{ enable = true; }")).toMatchObject({ path: null, registries: { registries: {} } });
+    const { units, registries } = host("{ enable = true; }");
+    expect([Object.keys(units), registries]).toMatchObject([["ci-docker-auth.service"], { registries: {} }]);
   });
 
   it.each([
@@ -121,15 +131,13 @@ describe.skipIf(libMissing !== null)(title("the NixOS module for credentials", l
 const missing = bothMissing(libMissing, systemdMissing);
 describe.skipIf(missing !== null)(title("the unit for credentials", missing), () => {
   const unit = () => {
-    const dir = scratch("auth");
-    const { service } = host(HUB);
-    const lines = Object.entries(service?.serviceConfig ?? {}).flatMap(([key, value]) =>
-      [value].flat().map((one) => `${key}=${one === true ? "yes" : one}`),
-    );
     // What the sandbox is does not depend on the programs, which are in no store here.
-    const text = lines.map((line) => line.replace(/^(ExecStart(?:Pre)?=\+?)\S+/, "$1/bin/true"));
-    const file = join(dir, "ci-docker-auth.service");
-    writeFileSync(file, `[Unit]\nDescription=x\n[Service]\n${text.join("\n")}\n`);
+    const text = host(HUB).units["ci-docker-auth.service"]?.replace(
+      /^(ExecStart(?:Pre)?=\+?)\S+/gm,
+      "$1/bin/true",
+    );
+    const file = join(scratch("auth"), "ci-docker-auth.service");
+    writeFileSync(file, text ?? "");
     return file;
   };
 

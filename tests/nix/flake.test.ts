@@ -1,10 +1,11 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nixMissing, nixWithFlakes, ROOT, run, scratch, title } from "../support/nix.ts";
+import { evaluate, nixMissing, nixWithFlakes, ROOT, run, scratch, title } from "../support/nix.ts";
 
 const nixFiles = [
   "flake.nix",
+  "default.nix",
   ...readdirSync(join(ROOT, "nix"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".nix"))
     .map((path) => join("nix", path)),
@@ -21,7 +22,14 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
   const dir = scratch("flake");
   // Only what the flake reads: `path:` copies all there is.
   const source = join(dir, "source");
-  for (const name of ["flake.nix", "flake.lock", "nix", "package.json", "scripts/esbuild-flags.json"]) {
+  for (const name of [
+    "flake.nix",
+    "flake.lock",
+    "default.nix",
+    "nix",
+    "package.json",
+    "scripts/esbuild-flags.json",
+  ]) {
     cpSync(join(ROOT, name), join(source, name), { recursive: true });
   }
 
@@ -53,9 +61,9 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
     const { code, stdout, stderr } = shownBy;
     expect(code, stderr).toBe(0);
     const shown = JSON.parse(stdout);
-    const vmTests = readdirSync(join(ROOT, "nix/tests/vm"))
-      .filter((name) => name.endsWith(".nix") && name !== "host.nix")
-      .map((name) => `vm-${name.replace(".nix", "")}`);
+    const vmTests = (evaluate("builtins.attrNames (import ./nix/tests/vm.nix)") as string[]).map(
+      (name) => `vm-${name}`,
+    );
     expect(vmTests).toHaveLength(5);
     for (const system of ["x86_64-linux", "aarch64-linux"]) {
       expect(Object.keys(shown.packages[system])).toEqual([
@@ -64,7 +72,10 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
         "options-doc",
         "units",
       ]);
-      expect(Object.keys(shown.checks[system])).toEqual(["module", "package", "units", ...vmTests.sort()]);
+      expect(Object.keys(shown.checks[system])).toEqual([
+        ...["format", "module", "package", "package-version", "units"],
+        ...vmTests,
+      ]);
       expect(shown.devShells[system].default.type).toBe("derivation");
       expect(shown.formatter[system].name).toBe("nixfmt-tree");
     }

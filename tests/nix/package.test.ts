@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -71,18 +71,30 @@ chmod +x "$2"
 `,
     );
     chmodSync(join(bin, "makeWrapper"), 0o755);
+    writeFileSync(
+      join(bin, "installShellCompletion"),
+      '#!/bin/sh\nmkdir -p "$out/share" && cp "$1" "$out/share"\n',
+    );
+    chmodSync(join(bin, "installShellCompletion"), 0o755);
     const paths = `{ node = "${dir}"; tools = "/usr"; nodeModules = "${nodeModules}"; }`;
     phases = evaluate(
       `import ./nix/tests/package-phases.nix { lib = ${LIB}; paths = ${paths}; }`,
     ) as typeof phases;
   });
 
-  it("fetches dependencies by npm alone", () => {
+  // npm before 11.6 leaves empty folders. The other test of this file is by this machine's own.
+  it("fetches dependencies by npm alone, an older one too, to the committed hash", () => {
+    const older = join(dir, "npm");
+    const installed = run("npm", ["install", "--prefix", older, "--no-audit", "--no-fund", "npm@10"]);
+    expect(installed.code, installed.stderr).toBe(0);
     const { buildPhase, installPhase } = phases.nodeModules;
     // Not the HOME of the build: this machine's npm may know its registry from there.
-    const script = buildPhase.replace("HOME=$TMPDIR ", "") + installPhase;
+    const script = `PATH=${older}/node_modules/.bin:$PATH\n${buildPhase.replace("HOME=$TMPDIR ", "")}${installPhase}`;
     const { code, stderr } = runPhases("fetch", phases.nodeModules, script, nodeModules);
     expect(code, stderr).toBe(0);
+    const { hash } = JSON.parse(readFileSync(join(ROOT, "nix/node-modules.json"), "utf8"));
+    const nix = ["--extra-experimental-features", "nix-command", "hash", "path", nodeModules];
+    expect(run("nix", nix).stdout.trim()).toBe(hash);
   });
 
   it("bundles to the byte what npm run build bundles", () => {
@@ -95,6 +107,13 @@ chmod +x "$2"
       const built = readFileSync(join(out, "lib/ci-docker-prune", name), "utf8");
       expect(built === readFileSync(join(fresh, name), "utf8"), name).toBe(true);
     }
+  });
+
+  it("installs completions that bash takes", () => {
+    expect(readdirSync(join(out, "share"))).toEqual(["ci-docker-prune.bash", "ci-docker-prune.zsh"]);
+    const complete = `source ${out}/share/ci-docker-prune.bash && complete -p ci-docker-prune`;
+    expect(run("bash", ["-c", complete]).stdout).toMatch(/-F \S+ ci-docker-prune$/m);
+    expect(readFileSync(join(out, "share/ci-docker-prune.zsh"), "utf8")).toMatch(/^#compdef ci-docker-prune/);
   });
 
   it("passes its own check, with nothing but the wrapper", () => {
