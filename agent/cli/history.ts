@@ -2,6 +2,7 @@ import type { Colors } from "picocolors/types";
 import type { Argv } from "yargs";
 import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
+import { INODE_PERCENT } from "../gates/disk-pressure.ts";
 import { systemClock } from "../host/clock.ts";
 import {
   curves,
@@ -18,8 +19,8 @@ import { chart } from "./chart.ts";
 import { openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
 import { type History, readHistory } from "./past.ts";
-import { PLAIN_WIDTH, type Screen, screenOf, wrap } from "./screen.ts";
-import { table } from "./table.ts";
+import { PLAIN_WIDTH, type Screen, screenOf } from "./screen.ts";
+import { table, wrap } from "./table.ts";
 import { formatMoment, formatShort } from "./ticks.ts";
 import { UsageError } from "./usage.ts";
 
@@ -162,37 +163,67 @@ function headline(passes: readonly PastPass[]): string {
   return `${many} since ${formatMoment(from ?? 0)}: ${counts.join(", ")}${total}.`;
 }
 
-/** Newest first. A reason that the outcome does not tell stands beside it, or below where there is no room. */
-export function passTable(passes: readonly PastPass[], screen: Screen, colours: Colors): string[] {
-  const wide = screen.width === null || screen.width >= WIDE;
-  const head = ["PASS", "OUTCOME", "DISK", "FREED", "REMOVED", "TOOK", ...(wide ? ["REASON"] : [])];
-  const lines = table(
-    head,
-    passes.map((pass) => [
-      formatShort(pass.startedAt),
-      pass.outcome,
-      diskText(pass, screen.unicode),
-      removedCount(pass) === 0 ? "" : formatBytes(pass.freedBytes),
-      removedCount(pass) === 0 ? "" : String(removedCount(pass)),
-      formatDuration(pass.durationSeconds),
-      ...(wide ? [saysMore(pass) ? pass.reason : ""] : []),
-    ]),
-    colours,
-  ).split("\n");
-  const [title = "", ...rows] = lines;
-  const indent = " ".repeat("11-15 03:00  ".length);
-  return [
-    title,
-    ...rows.flatMap((row, index) => {
-      const pass = passes[index];
-      if (pass === undefined) return [row];
-      const line = row.replace(pass.outcome, (text) => OUTCOME_COLOURS[markOf(pass)](colours)(text));
-      if (wide || !saysMore(pass)) return [line];
-      const room = (screen.width ?? PLAIN_WIDTH) - indent.length;
-      return [line, ...wrap(visible(pass.reason), room).map((part) => colours.dim(`${indent}${part}`))];
+/**
+ * The passes as a table, in the order given. A reason that the outcome does not tell is its last column.
+ * @param folded how many passes in a row each of them stands for, and since when; none: each for itself
+ */
+export function passTable(
+  passes: readonly PastPass[],
+  { unicode, width }: Screen,
+  colours: Colors,
+  folded: ReadonlyMap<PastPass, Folded> = new Map(),
+): string[] {
+  return table(
+    ["PASS", "OUTCOME", "DISK", "FREED", "REMOVED", "TOOK", "REASON"],
+    passes.map((pass) => {
+      const { count, since } = folded.get(pass) ?? { count: 1, since: pass.startedAt };
+      const times = count === 1 ? "" : ` ${unicode ? "×" : "x"}${count}`;
+      const reason = saysMore(pass) ? pass.reason : "";
+      return [
+        formatShort(pass.startedAt),
+        { text: `${pass.outcome}${times}`, style: OUTCOME_COLOURS[markOf(pass)](colours) },
+        diskText(pass, unicode),
+        removedCount(pass) === 0 ? "" : formatBytes(pass.freedBytes),
+        removedCount(pass) === 0 ? "" : String(removedCount(pass)),
+        formatDuration(pass.durationSeconds),
+        {
+          text: count === 1 ? reason : `since ${formatShort(since)}${reason === "" ? "" : `: ${reason}`}`,
+          style: colours.dim,
+        },
+      ];
     }),
-  ];
+    { colours, width },
+  );
 }
+
+/** The newest of several passes that came to the same, one after the other. */
+export interface Folded {
+  readonly count: number;
+  /** When the first of them started. */
+  readonly since: number;
+}
+
+/** Passes that came to the same for the same reason, but for its figures, become one. Newest first, at most so many. */
+export function fold(passes: readonly PastPass[], most: number): ReadonlyMap<PastPass, Folded> {
+  const folded = new Map<PastPass, Folded>();
+  let newest: PastPass | undefined;
+  for (const pass of [...passes].reverse()) {
+    const so = newest === undefined ? undefined : folded.get(newest);
+    if (newest !== undefined && so !== undefined && sameEnd(newest, pass)) {
+      folded.set(newest, { count: so.count + 1, since: pass.startedAt });
+      continue;
+    }
+    if (folded.size === most) break;
+    newest = pass;
+    folded.set(pass, { count: 1, since: pass.startedAt });
+  }
+  return folded;
+}
+
+const sameEnd = (a: PastPass, b: PastPass) =>
+  removedCount(a) + removedCount(b) === 0 &&
+  a.outcome === b.outcome &&
+  a.reason.replaceAll(/\d+/g, "") === b.reason.replaceAll(/\d+/g, "");
 
 const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string) => string>> = {
   removed: ({ green }) => green,
@@ -202,14 +233,21 @@ const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string)
   quiet: ({ dim }) => dim,
 };
 
-/** Of the filesystem that was fullest at the start: `"91→58%"`. */
+/** Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark. */
 function diskText({ filesystems }: PastPass, unicode: boolean): string {
-  const startOf = (filesystem: PastPass["filesystems"][number]) =>
-    filesystem.before?.usedPercent ?? filesystem.usedPercent;
-  const [fullest] = [...filesystems].sort((a, b) => startOf(b) - startOf(a));
-  if (fullest === undefined) return "?";
-  const [start, end] = [startOf(fullest), fullest.usedPercent];
-  return start === end ? `${end}%` : `${start}${unicode ? "→" : "->"}${end}%`;
+  const looks = filesystems.flatMap(({ usedPercent, inodesUsedPercent, highWatermarkPercent, before }) => {
+    const inodes = before?.inodesUsedPercent ?? inodesUsedPercent;
+    const scarce =
+      inodes !== null && inodesUsedPercent !== null && inodes >= (highWatermarkPercent ?? INODE_PERCENT);
+    return [
+      { start: before?.usedPercent ?? usedPercent, end: usedPercent, of: "" },
+      ...(scarce ? [{ start: inodes, end: inodesUsedPercent, of: "i" }] : []),
+    ];
+  });
+  const [scarcest] = looks.sort((a, b) => b.start - a.start);
+  if (scarcest === undefined) return "?";
+  const { start, end, of } = scarcest;
+  return start === end ? `${end}%${of}` : `${start}${unicode ? "→" : "->"}${end}%${of}`;
 }
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

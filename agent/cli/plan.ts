@@ -1,17 +1,21 @@
 import type { Argv } from "yargs";
 import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
+import type { Fact } from "../facts.ts";
 import { claimed, objectFields, sumSizes } from "../log/events.ts";
 import { shortId } from "../log/sentence.ts";
-import { type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
+import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/schema.ts";
-import { visible, visibleDeep } from "../text.ts";
+import type { Settings } from "../settings/settings.ts";
+import { visibleDeep } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
-import { gateLine } from "./gates.ts";
+import { gateLines } from "./gates.ts";
 import { type Done, withCommonOptions } from "./options.ts";
-import { table } from "./table.ts";
+import { afterRemoval } from "./outlook.ts";
+import { screenOf } from "./screen.ts";
+import { type TableLook, table, wrap } from "./table.ts";
 
 export function planCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -28,76 +32,108 @@ export function planCommand(yargs: Argv, done: Done): Argv {
     async (argv) => {
       const context = openContext(argv, false);
       const seen = await previewGates(context, true);
-      const { gates } = seen;
       const plan = await previewPlan(context, seen);
-      const settled: Plan = plan.known ? plan.value.plan : { remove: [], keep: [] };
-      const totals = { remove: totalsOf(settled.remove), keep: totalsOf(settled.keep) };
-      if (argv.json) {
-        const document = {
-          gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
-          remove: settled.remove.map(objectFields),
-          keep: settled.keep.map(objectFields),
-          totals,
-          rules: plan.known ? plan.value.rules : [],
-          warnings: plan.known ? plan.value.idle.map(({ fields }) => fields) : [],
-          ...(plan.known ? {} : { unknown: [{ what: plan.what, reason: plan.reason }] }),
-        };
-        process.stdout.write(`${JSON.stringify(visibleDeep(document), null, 2)}\n`);
-      } else {
-        const lines = [...gates.map(gateLine), ""];
-        if (!plan.known) lines.push(pc.red(visible(`The plan is not known: ${plan.reason}`)));
-        else if (settled.remove.length + settled.keep.length === 0) lines.push("There is nothing to judge.");
-        else
-          lines.push(
-            table(
-              ["", "OBJECT", "AGE", "BY", "SIZE", "REASON"],
-              [
-                ...settled.remove.map((object) => row("remove", object)),
-                ...settled.keep.map((object) => row("keep", object)),
-              ],
-            ),
-            "",
-            `${totals.remove.count} to remove (${formatBytes(totals.remove.sizeBytes)}, shared layers counted more than once), ${totals.keep.count} to keep`,
-          );
-        if (plan.known) lines.push(...ruleLines(plan.value, settled));
-        process.stdout.write(`${lines.join("\n")}\n`);
+      if (argv.json)
+        process.stdout.write(`${JSON.stringify(visibleDeep(planDocument(seen, plan)), null, 2)}\n`);
+      else {
+        const { width } = screenOf(process.stdout, process.env, false);
+        process.stdout.write(
+          `${planScreen(context.settings, seen, plan, { colours: pc, width }).join("\n")}\n`,
+        );
       }
-      done(plan.known && gates.every(({ verdict }) => verdict !== "unknown") ? Exit.ok : Exit.unavailable);
+      const told = plan.known && seen.gates.every(({ verdict }) => verdict !== "unknown");
+      done(told ? Exit.ok : Exit.unavailable);
     },
   );
 }
 
-/** What each rule of the settings names and takes, and which look as if they should name more. */
-function ruleLines({ rules, idle }: PlanPreview, { remove }: Plan): string[] {
-  const shown = rules.filter(({ name, matched }) => matched > 0 || name !== SNAPSHOT_RULE);
-  if (shown.length === 0) return [];
+const NOTHING: Plan = { remove: [], keep: [] };
+
+function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
+  const { remove, keep } = plan.known ? plan.value.plan : NOTHING;
+  return {
+    gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
+    remove: remove.map(objectFields),
+    keep: keep.map(objectFields),
+    totals: { remove: totalsOf(remove), keep: totalsOf(keep) },
+    rules: plan.known ? plan.value.rules : [],
+    warnings: plan.known ? plan.value.idle.map(({ fields }) => fields) : [],
+    ...(plan.known ? {} : { unknown: [{ what: plan.what, reason: plan.reason }] }),
+  };
+}
+
+/** The plan as a table, and whether it would be enough. Pure. */
+export function planScreen(
+  settings: Settings,
+  seen: GatesPreview,
+  plan: Fact<PlanPreview>,
+  look: TableLook,
+): string[] {
+  const { colours, width } = look;
+  const gates = seen.gates.flatMap((gate) => gateLines(gate, colours, width));
+  if (!plan.known)
+    return [
+      ...gates,
+      "",
+      ...wrap({ text: `The plan is not known: ${plan.reason}`, style: colours.red }, width),
+    ];
+  const { remove, keep } = plan.value.plan;
+  const judged = remove.length + keep.length;
+  const rows = [...remove, ...keep].map((object) => row(object, width));
   return [
+    ...gates,
     "",
-    table(
-      ["RULE", "NAMES", "REMOVES", "OF ITS OWN"],
-      shown.map(({ list, name, matched, keptBytes }) => [
-        `${list}/${name}`,
-        String(matched),
-        String(remove.filter(({ rule }) => rule === `${list}/${name}`).length),
-        keptBytes === null ? "" : formatBytes(keptBytes),
-      ]),
-    ),
-    ...idle.map(({ fields }) => pc.yellow(visible(`! ${String(fields.reason)}`))),
+    ...(judged === 0 ? [] : [...table(["", "OBJECT", "AGE", "BY", "SIZE", "REASON"], rows, look), ""]),
+    ...wrap(`${remove.length} to remove, ${keep.length} to keep${enough(settings, seen, remove)}.`, width),
+    "All other tagged images stay: no rule of the settings names them, and they are the cache.",
+    ...ruleLines(plan.value, look),
   ];
+}
+
+/** `": at most 71.0 MiB: the disk would be at 85% or more, the mark is 80%: not enough"`; nothing without pressure. */
+function enough(settings: Settings, { pressure, engine }: GatesPreview, remove: readonly Judged[]): string {
+  const size = `, ${formatBytes(totalsOf(remove).sizeBytes)} (layers that images share count more than once)`;
+  if (pressure.verdict.verdict !== "open") return remove.length === 0 ? "" : size;
+  const rootDir = engine.known ? engine.value.info.rootDir : null;
+  const after = afterRemoval({ pressure, settings, rootDir }, remove);
+  return after === null ? size : `; ${after.text}`;
+}
+
+/** What each rule of the settings names and takes, and which look as if they should name more. */
+function ruleLines({ rules, idle, plan: { remove } }: PlanPreview, look: TableLook): string[] {
+  const shown = rules.filter(({ name, matched }) => matched > 0 || name !== SNAPSHOT_RULE);
+  const warnings = idle.flatMap(({ fields }) =>
+    wrap({ text: `! ${String(fields.reason)}`, style: look.colours.yellow }, look.width),
+  );
+  if (shown.length === 0) return warnings;
+  const rows = shown.map(({ list, name, matched, keptBytes }) => [
+    `${list}/${name}`,
+    String(matched),
+    String(remove.filter(({ rule }) => rule === `${list}/${name}`).length),
+    keptBytes === null ? "" : formatBytes(keptBytes),
+    "",
+  ]);
+  return ["", ...table(["RULE", "NAMES", "REMOVES", "OF ITS OWN", ""], rows, look), ...warnings];
 }
 
 function totalsOf(objects: readonly Judged[]) {
   return { count: objects.length, sizeBytes: sumSizes(objects) };
 }
 
-function row(action: string, object: Judged): string[] {
-  const name = object.references?.[0] ?? object.names[0] ?? shortId(object.id);
+/** Names are whole in a pipe, so that they can be copied; a terminal has no room for the longest. */
+const NAME_COLUMNS = 40;
+
+function row(object: Judged, width: number | null): string[] {
+  const { action, kind, ageSeconds, ageBasis, sizeBytes, reason, rule } = object;
+  const id = shortId(object.id);
+  const name = object.references?.[0] ?? object.names[0];
+  const text = name === undefined ? id : `${name} (${id})`;
   return [
     action,
-    `${object.kind} ${name.length > 40 ? `${name.slice(0, 39)}…` : name}`,
-    object.ageSeconds === null ? "?" : formatDuration(object.ageSeconds),
-    object.ageBasis,
-    object.sizeBytes === null ? "?" : formatBytes(claimed(object)),
-    object.rule === undefined ? object.reason : `${object.reason} (${object.rule})`,
+    `${kind} ${width !== null && text.length > NAME_COLUMNS ? `${text.slice(0, NAME_COLUMNS - 1)}…` : text}`,
+    ageSeconds === null ? "?" : formatDuration(ageSeconds),
+    ageBasis,
+    sizeBytes === null ? "?" : formatBytes(claimed(object)),
+    rule === undefined ? reason : `${reason} (${rule})`,
   ];
 }

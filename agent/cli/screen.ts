@@ -22,23 +22,3 @@ export function screenOf(
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || "C";
   return { width: width === null ? null : Math.max(40, width), unicode: !ascii && /utf-?8/i.test(locale) };
 }
-
-/** Lines of at most so many columns, broken between words; a word that is longer is broken within. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (let word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = "";
-    }
-    while (word.length > width) {
-      if (line !== "") lines.push(line);
-      line = "";
-      lines.push(word.slice(0, width));
-      word = word.slice(width);
-    }
-    line = line === "" ? word : `${line} ${word}`;
-  }
-  return line === "" && lines.length > 0 ? lines : [...lines, line];
-}

@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import { colours } from "../colours.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
@@ -19,6 +20,7 @@ import type { Seconds } from "../units.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { type Context, openContext, SettingsError } from "./context.ts";
 import { type Done, usage, withCommonOptions } from "./options.ts";
+import { screenOf } from "./screen.ts";
 import { table } from "./table.ts";
 
 export function snapshotsCommand(yargs: Argv, done: Done): Argv {
@@ -253,17 +255,14 @@ function print(what: Lines | object): void {
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-const CELL = 30;
-
 function screen(snapshots: readonly Listed[]): string {
   if (snapshots.length === 0) return "There are no snapshots on this host.";
-  const cut = (text: string) => (text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text);
   const bytes = (size: number | null) => (size === null ? "?" : formatBytes(size));
   return table(
     ["project", "work item", "name", "size", "unique", "age", "ttl left", "in use by"],
     snapshots.map((one) => [
-      cut(one.project),
-      cut(one.workItem),
+      one.project,
+      one.workItem,
       one.names.join(", "),
       bytes(one.sizeBytes),
       bytes(one.uniqueBytes),
@@ -271,5 +270,6 @@ function screen(snapshots: readonly Listed[]): string {
       one.fresh && one.ttlLeftSeconds !== null ? formatDuration(one.ttlLeftSeconds) : "expired",
       one.inUseBy ?? "",
     ]),
-  );
+    { colours, width: screenOf(process.stdout, process.env, false).width },
+  ).join("\n");
 }

@@ -9,9 +9,11 @@ import { type Fact, unknown } from "../facts.ts";
 import { systemClock } from "../host/clock.ts";
 import { readTimer } from "../host/timer.ts";
 import { countByKind, type RuleReport, sumSizes } from "../log/events.ts";
+import { observeHolders } from "../observe/holders.ts";
 import { readable } from "../pass/pressure.ts";
 import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import { suspicions } from "../pass/suspicions.ts";
+import type { Holder } from "../plan/holders.ts";
 import { KINDS } from "../state/passes.ts";
 import { loadState } from "../state/state.ts";
 import { visibleDeep } from "../text.ts";
@@ -22,8 +24,8 @@ import { type Done, withCommonOptions } from "./options.ts";
 import { screenOf } from "./screen.ts";
 import { type StatusFacts, statusScreen } from "./status-screen.ts";
 
-/** For what a pass would remove: long enough on most hosts, short enough for whoever was paged. Seconds. */
-const PLAN_DEADLINE = 5;
+/** For what a pass would remove and what holds the disk: long enough on most hosts, short enough for whoever was paged. Seconds. */
+const DEADLINE = 5;
 
 export function statusCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -35,7 +37,7 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
         .option("quick", {
           type: "boolean",
           default: false,
-          describe: `Ask the gates alone, not what a pass would remove (which is given up after ${PLAN_DEADLINE} s)`,
+          describe: `Ask the gates alone, not what a pass would remove and what holds the disk (given up after ${DEADLINE} s)`,
         })
         .option("ascii", {
           type: "boolean",
@@ -48,8 +50,8 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
       const giveUp = new AbortController();
       const context = openContext(argv, false, giveUp.signal);
       const [seen, timer] = await Promise.all([previewGates(context, false), readTimer()]);
-      const plan = argv.quick ? null : await planInTime(context, seen, giveUp);
-      const facts = statusFacts(context, seen, plan, timer);
+      const [plan, holding] = argv.quick ? [null, null] : await lookInTime(context, seen, giveUp);
+      const facts = statusFacts(context, seen, { plan, holders: holding, timer });
       process.stdout.write(
         argv.json
           ? `${JSON.stringify(visibleDeep(statusDocument(facts)), null, 2)}\n`
@@ -60,24 +62,32 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
   );
 }
 
-async function planInTime(
+/** What a pass would remove, and what holds the disk; each not known where it takes too long. */
+async function lookInTime(
   context: Context,
   seen: GatesPreview,
   giveUp: AbortController,
-): Promise<Fact<PlanPreview>> {
-  const timer = setTimeout(() => giveUp.abort(), PLAN_DEADLINE * 1000);
-  const plan = await previewPlan(context, seen);
+): Promise<[Fact<PlanPreview>, Fact<readonly Holder[]>]> {
+  const timer = setTimeout(() => giveUp.abort(), DEADLINE * 1000);
+  const path = seen.engine.known ? seen.engine.value.info.rootDir : seen.state.engineRoot;
+  const filesystem = readable(seen.pressure.filesystems).find(
+    ({ paths }) => path !== null && paths.includes(path),
+  );
+  const root = path === null ? null : { path, filesystem: filesystem ?? null };
+  const inTime = <T>(fact: Fact<T>) =>
+    fact.known || !giveUp.signal.aborted ? fact : unknown(fact.what, `not known within ${DEADLINE} s`);
+  const [plan, holding] = await Promise.all([
+    previewPlan(context, seen).then(inTime),
+    observeHolders(context.reader, root, giveUp.signal, systemClock.now()).then(inTime),
+  ]);
   clearTimeout(timer);
-  return giveUp.signal.aborted
-    ? unknown("the plan", `not known within ${PLAN_DEADLINE} s; ci-docker-prune plan waits for it`)
-    : plan;
+  return [plan, holding];
 }
 
 function statusFacts(
   { settings, stateDir }: Context,
   { engine, pressure, gates, state }: GatesPreview,
-  plan: StatusFacts["plan"],
-  timer: StatusFacts["timer"],
+  asked: Pick<StatusFacts, "plan" | "holders" | "timer">,
 ): StatusFacts {
   const { textfile } = settings.metrics;
   return {
@@ -91,14 +101,13 @@ function statusFacts(
     deferrals: state.deferrals,
     passes: state.passes,
     stateTrouble: loadState(stateDir).damage?.reason ?? null,
-    plan,
-    timer,
+    ...asked,
     auth: loadLastCheck(stateDir),
     suspicions: suspicions(settings, {
       filesystems: readable(pressure.filesystems),
       swarm: engine.known ? engine.value.info.swarm.role !== "none" : null,
       passes: state.passes,
-      plan: plan?.known ? plan.value : null,
+      plan: asked.plan?.known ? asked.plan.value : null,
       metricsFolder: textfile === null ? null : existsSync(dirname(textfile)),
     }),
   };
@@ -117,6 +126,12 @@ export function statusDocument(facts: StatusFacts) {
     filesystems: readable(pressure.filesystems),
     gates: facts.gates.map(({ facts: told, ...verdict }) => ({ ...verdict, ...told })),
     plan: plan === null ? null : plan.known ? planDocument(plan.value) : { unknown: plan.reason },
+    holders:
+      facts.holders === null
+        ? null
+        : facts.holders.known
+          ? facts.holders.value
+          : { unknown: facts.holders.reason },
     deferrals: facts.deferrals,
     timer: facts.timer,
     passes: facts.passes,

@@ -1,7 +1,7 @@
 import type { Fact } from "../facts.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { Settings } from "../settings/settings.ts";
-import { formatBytes, formatWatermark, type Watermark } from "../units.ts";
+import { type Bytes, formatBytes, formatWatermark, type Watermark } from "../units.ts";
 import type { Verdict } from "./verdict.ts";
 
 type DiskSettings = Settings["disk"];
@@ -60,6 +60,15 @@ export function markPercent({ usedBytes, availableBytes }: Filesystem, mark: Wat
   if (mark.kind === "used-percent") return mark.percent;
   const whole = usedBytes + availableBytes;
   return whole === 0 ? 100 : Math.max(0, Math.round(1000 * (1 - mark.bytes / whole)) / 10);
+}
+
+/** The filesystem as it would be with so many bytes fewer in use. Inodes stay as they are. Pure. */
+export function withFreed(filesystem: Filesystem, bytes: Bytes): Filesystem {
+  const freed = Math.min(bytes, filesystem.usedBytes);
+  const usedBytes = filesystem.usedBytes - freed;
+  const availableBytes = filesystem.availableBytes + freed;
+  const usedPercent = Math.ceil((100 * usedBytes) / Math.max(1, usedBytes + availableBytes));
+  return { ...filesystem, usedBytes, availableBytes, usedPercent };
 }
 
 /** Every filesystem is known and below the mark. */

@@ -155,7 +155,7 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
-const HEAVY = ["yargs", "dockerode", "systeminformation", "cli-table3", "dockerfile-ast"];
+const HEAVY = ["yargs", "dockerode", "systeminformation", "cliui", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {

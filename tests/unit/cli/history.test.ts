@@ -2,7 +2,7 @@ import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
 import { historyDocument, historyScreen } from "../../../agent/cli/history.ts";
 import type { History } from "../../../agent/cli/past.ts";
-import { screenOf, wrap } from "../../../agent/cli/screen.ts";
+import { screenOf } from "../../../agent/cli/screen.ts";
 import { disk, pass, week } from "../past-passes.ts";
 import { NOW } from "../support.ts";
 
@@ -117,18 +117,5 @@ describe("what is known of a screen", () => {
 
   it("ASCII can be asked for", () => {
     expect(screenOf({}, { LANG: "C.UTF-8" }, true).unicode).toBe(false);
-  });
-});
-
-describe("lines that fit", () => {
-  it.each([
-    ["", 5, [""]],
-    ["a bc", 5, ["a bc"]],
-    ["one two three", 7, ["one two", "three"]],
-    ["one two three", 3, ["one", "two", "thr", "ee"]],
-    ["abcdefgh", 4, ["abcd", "efgh"]],
-    ["a abcdefghi b", 4, ["a", "abcd", "efgh", "i b"]],
-  ])("%j in %i", (text, width, expected) => {
-    expect(wrap(text, width)).toEqual(expected);
   });
 });
