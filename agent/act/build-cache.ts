@@ -2,7 +2,7 @@ import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { CacheRecord } from "../engine/types.ts";
 import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../log/events.ts";
-import { judgeCacheRecord } from "../plan/build-cache.ts";
+import { judgeBuildCache } from "../plan/build-cache.ts";
 import type { Judged, ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ActPorts, type Ending, endingOf } from "./ports.ts";
@@ -15,9 +15,7 @@ export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"])
     tally.add(object, "kept", because);
   };
   try {
-    const listed = (await listBuildCache(reader)).map((record) =>
-      judgeCacheRecord(record, prune, clock.now()),
-    );
+    const listed = judgeBuildCache(await listBuildCache(reader), prune, clock.now());
     if (stop.aborted) return { by: "stop" };
     const pruned = await writer.pruneBuildCache(prune.until);
     const forecast = new Map(listed.map((object) => [object.id, object]));

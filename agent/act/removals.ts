@@ -84,6 +84,7 @@ export class Removals {
           ? null
           : judgeContainer(
               { summary, detail: await reader.container(id, false) },
+              this.#context.volumeKeepers,
               this.#settings.prune,
               clock.now(),
             ),

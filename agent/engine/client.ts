@@ -24,6 +24,8 @@ export interface EngineRequest {
   readonly query?: Readonly<Record<string, string>>;
   /** Sent as JSON, where the envelope allows one; never part of an error. */
   readonly body?: Readonly<Record<string, unknown>>;
+  /** Masks secrets in what the engine says of this request. Gets the whole text, before it is shortened. */
+  readonly redact?: (text: string) => string;
   /** Seconds until the answer must be complete; the client's own default when absent. */
   readonly deadline?: number;
   /** `false`: sent without a version prefix, to ask for the version. */
@@ -54,6 +56,12 @@ type BuildRequest = (
   data: unknown,
   callback: (error: unknown, response?: IncomingMessage) => void,
 ) => void;
+
+/**
+ * Bytes of one answer. A list of 10,000 images takes some 10 MiB; what is longer comes from something else than an
+ * engine, and would fill the memory.
+ */
+const LARGEST_ANSWER = 64 * 1024 * 1024;
 
 /** docker-modem reads these even when socketPath is given: DOCKER_HOST=tcp://… would win over it. */
 const ENGINE_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_PATH_PREFIX"];
@@ -92,6 +100,12 @@ export class DockerodeClient implements EngineClient {
         (response) => callback(null, response),
       )
         .on("error", callback)
+        // No request of ours asks for another protocol. Unheard, node:http would close the connection without an error.
+        .on("upgrade", (response, socket) => {
+          socket.destroy();
+          callback(new Error(`${response.statusCode} Upgrade`));
+        })
+        .on("close", () => callback(new Error("the connection was closed")))
         // Text or nothing: the envelope lets no other body through.
         .end(data as string | undefined);
     };
@@ -129,8 +143,13 @@ export class DockerodeClient implements EngineClient {
       const response = await this.#dial(request, signal);
       const body = await readBody(response, signal);
       const status = response.statusCode ?? 0;
+      if (status < 200) throw new EngineError("cut-off", `${what}: ${status}, which is no answer`, status);
       if (status < 200 || status > 299) {
-        throw new EngineError(kindOfStatus(status), `${what}: ${status} ${messageOf(body)}`.trim(), status);
+        throw new EngineError(
+          kindOfStatus(status),
+          `${what}: ${status} ${messageOf(body, request.redact)}`.trim(),
+          status,
+        );
       }
       if (body === "") return undefined;
       try {
@@ -187,15 +206,20 @@ async function readBody(response: IncomingMessage, signal: AbortSignal): Promise
   if (signal.aborted) onAbort();
   try {
     const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
+    let bytes = 0;
+    for await (const chunk of response) {
+      bytes += (chunk as Buffer).length;
+      if (bytes > LARGEST_ANSWER) throw new Error(`longer than ${LARGEST_ANSWER >> 20} MiB`);
+      chunks.push(chunk as Buffer);
+    }
     return Buffer.concat(chunks).toString("utf8").trim();
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
 }
 
-/** The engine's own words, from `{"message": …}` or the text, shortened. */
-function messageOf(body: string): string {
+/** The engine's own words, from `{"message": …}` or the text: redacted, then shortened. */
+function messageOf(body: string, redact = (text: string) => text): string {
   let text = body;
   try {
     const parsed: unknown = JSON.parse(body);
@@ -203,5 +227,6 @@ function messageOf(body: string): string {
   } catch {
     // Not JSON: the text itself.
   }
-  return text.length > 300 ? `${text.slice(0, 297)}...` : text;
+  const shown = redact(text);
+  return shown.length > 300 ? `${shown.slice(0, 297)}...` : shown;
 }

@@ -13,19 +13,9 @@ import type {
   Step,
   Task,
 } from "./types.ts";
-import {
-  toBuildCache,
-  toContainer,
-  toContainers,
-  toDiskUsage,
-  toHistory,
-  toImage,
-  toImages,
-  toInfo,
-  toServices,
-  toTasks,
-  toVersion,
-} from "./wire.ts";
+import { toBuildCache, toContainer, toContainers, toHistory, toImage, toImages } from "./wire.ts";
+import { toInfo, toServices, toTasks, toVersion } from "./wire-swarm.ts";
+import { toDiskUsage } from "./wire-usage.ts";
 
 /** What can be asked of the engine. Every method throws EngineError. */
 export interface EngineReader {
@@ -100,10 +90,12 @@ export class Reader implements EngineReader {
   }
 
   async version(): Promise<EngineVersion> {
-    const { version, apiVersion } = toVersion(
+    const { version, newestApi, oldestApi } = toVersion(
       await this.#client.call({ method: "GET", path: "/version", versioned: false }),
     );
-    this.#apiVersion = apiAtLeast(apiVersion, NEWEST_API) ? NEWEST_API : apiVersion;
+    const wanted = apiAtLeast(newestApi, NEWEST_API) ? NEWEST_API : newestApi;
+    // An engine may refuse what is older than its own minimum, which its operator may have raised.
+    this.#apiVersion = apiAtLeast(wanted, oldestApi) ? wanted : oldestApi;
     this.#client.useApiVersion(this.#apiVersion);
     return { version, apiVersion: this.#apiVersion };
   }

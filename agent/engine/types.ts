@@ -65,7 +65,16 @@ export interface ContainerSummary {
   readonly state: string;
   readonly createdAt: number;
   readonly labels: Labels;
+  readonly mounts: readonly Mount[];
   readonly networks: readonly string[];
+}
+
+export interface Mount {
+  /** `"volume"`, `"bind"` … */
+  readonly type: string;
+  /** A volume's name; the path on the host of a bind mount. */
+  readonly source: string;
+  readonly destination: string;
 }
 
 export interface ContainerDetail {
@@ -116,6 +125,8 @@ export interface CacheRecord {
   readonly lastUsedAt: number | null;
   readonly inUse: boolean;
   readonly shared: boolean;
+  /** Ids of the records it was built on: none of them goes while it is there. */
+  readonly parents: readonly string[];
 }
 
 /** What a build cache prune reports. */

@@ -1,19 +1,13 @@
 import * as v from "valibot";
-import { EngineError } from "./errors.ts";
+import { count, labels, read, recordOf, strings, time } from "./shapes.ts";
 import type {
   CachePruned,
   CacheRecord,
   ContainerDetail,
   ContainerSummary,
-  DiskUsage,
-  EngineInfo,
   ImageDetail,
   ImageSummary,
-  Service,
-  ServiceMode,
   Step,
-  SwarmState,
-  Task,
 } from "./types.ts";
 
 /**
@@ -21,159 +15,25 @@ import type {
  * anything else is `malformed`, hence unknown, hence blocks.
  */
 
-const labels = v.nullish(v.record(v.string(), v.string()), {});
-const strings = v.nullish(v.array(v.string()), []);
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-
-/** RFC 3339 -> ms. The zero time of Go (year 1) and an empty text mean "never"; so does anything before 1970. */
-const time = v.nullish(
-  v.pipe(
-    v.string(),
-    v.rawTransform<string, number | null>(({ dataset, addIssue, NEVER }) => {
-      if (dataset.value === "") return null;
-      const at = Date.parse(dataset.value);
-      if (Number.isNaN(at)) {
-        addIssue({ message: "not a time" });
-        return NEVER;
-      }
-      return at <= 0 ? null : at;
-    }),
-  ),
-  "",
-);
-
-function read<T extends v.GenericSchema>(what: string, schema: T, body: unknown): v.InferOutput<T> {
-  const result = v.safeParse(schema, body);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue);
-  throw new EngineError(
-    "malformed",
-    `${what}: unexpected answer${path === null ? "" : ` at ${path}`}: ${issue.message}`,
-  );
-}
-
-export function toVersion(body: unknown): { version: string; apiVersion: string } {
-  const schema = v.object({ Version: v.string(), ApiVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)) });
-  const { Version, ApiVersion } = read("version", schema, body);
-  return { version: Version, apiVersion: ApiVersion };
-}
-
-export function toInfo(body: unknown): EngineInfo {
-  const schema = v.object({
-    DockerRootDir: v.string(),
-    DriverStatus: v.nullish(v.array(v.array(v.string()))),
-    Swarm: v.nullish(
+/** Volumes have a name, bind mounts a source; anything else is told apart by its destination alone. */
+const mounts = v.nullish(
+  v.array(
+    v.pipe(
       v.object({
-        LocalNodeState: v.nullish(v.string()),
-        ControlAvailable: v.nullish(v.boolean()),
-        Error: v.nullish(v.string()),
+        Type: v.nullish(v.string(), ""),
+        Name: v.nullish(v.string(), ""),
+        Source: v.nullish(v.string(), ""),
+        Destination: v.nullish(v.string(), ""),
       }),
+      v.transform(({ Type, Name, Source, Destination }) => ({
+        type: Type,
+        source: Type === "volume" ? Name : Source,
+        destination: Destination,
+      })),
     ),
-  });
-  const info = read("info", schema, body);
-  const containerd = (info.DriverStatus ?? []).some(
-    ([key, value]) => key === "driver-type" && value === "io.containerd.snapshotter.v1",
-  );
-  return {
-    rootDir: info.DockerRootDir,
-    imageStore: containerd ? "containerd" : "classic",
-    swarm: swarmState(info.Swarm ?? {}),
-  };
-}
-
-/** A manager without a quorum says active and ControlAvailable, with Error set (engine 20.10 to 28.5). */
-function swarmState(swarm: {
-  LocalNodeState?: string | null | undefined;
-  ControlAvailable?: boolean | null | undefined;
-  Error?: string | null | undefined;
-}): SwarmState {
-  const state = swarm.LocalNodeState ?? "";
-  if (state === "inactive") return { role: "none" };
-  if (swarm.Error) return { role: "unclear", why: swarm.Error };
-  if (state !== "active") return { role: "unclear", why: `this node's swarm state is "${state}"` };
-  return { role: swarm.ControlAvailable === true ? "manager" : "worker" };
-}
-
-const MODES: Readonly<Record<string, ServiceMode>> = {
-  Replicated: "replicated",
-  Global: "global",
-  ReplicatedJob: "replicated-job",
-  GlobalJob: "global-job",
-};
-
-const taskTemplate = v.nullish(
-  v.object({ ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })) }),
+  ),
+  [],
 );
-
-const serviceSchema = v.array(
-  v.object({
-    ID: v.string(),
-    CreatedAt: time,
-    UpdatedAt: time,
-    Spec: v.object({
-      Name: v.string(),
-      Labels: labels,
-      Mode: v.record(v.string(), v.unknown()),
-      TaskTemplate: taskTemplate,
-    }),
-    PreviousSpec: v.nullish(v.object({ TaskTemplate: taskTemplate })),
-    ServiceStatus: v.nullish(
-      v.object({ RunningTasks: count, DesiredTasks: count, CompletedTasks: v.optional(count, 0) }),
-    ),
-    UpdateStatus: v.nullish(v.object({ State: v.optional(v.string(), "") })),
-  }),
-);
-
-export function toServices(body: unknown): Service[] {
-  return read("services", serviceSchema, body).map((service) => {
-    const [modeName = ""] = Object.keys(service.Spec.Mode).filter((key) => service.Spec.Mode[key] != null);
-    const mode = MODES[modeName];
-    if (mode === undefined) throw new EngineError("malformed", `services: unknown mode "${modeName}"`);
-    const job = service.Spec.Mode.ReplicatedJob as { TotalCompletions?: unknown } | undefined;
-    const replicated = service.Spec.Mode.Replicated as { Replicas?: unknown } | undefined;
-    const status = service.ServiceStatus;
-    return {
-      id: service.ID,
-      name: service.Spec.Name,
-      labels: service.Spec.Labels,
-      mode,
-      replicas: typeof replicated?.Replicas === "number" ? replicated.Replicas : 1,
-      totalCompletions: typeof job?.TotalCompletions === "number" ? job.TotalCompletions : 1,
-      status: status
-        ? { running: status.RunningTasks, desired: status.DesiredTasks, completed: status.CompletedTasks }
-        : null,
-      updateState: service.UpdateStatus?.State || "none",
-      images: [service.Spec, service.PreviousSpec].flatMap((spec) => {
-        const image = spec?.TaskTemplate?.ContainerSpec?.Image;
-        return image ? [image] : [];
-      }),
-      createdAt: service.CreatedAt ?? 0,
-      updatedAt: service.UpdatedAt ?? 0,
-    };
-  });
-}
-
-export function toTasks(body: unknown): Task[] {
-  const schema = v.array(
-    v.object({
-      ServiceID: v.string(),
-      DesiredState: v.string(),
-      Status: v.object({
-        State: v.string(),
-        Timestamp: time,
-        ContainerStatus: v.nullish(v.object({ ContainerID: v.nullish(v.string(), "") })),
-      }),
-    }),
-  );
-  return read("tasks", schema, body).map((task) => ({
-    serviceId: task.ServiceID,
-    state: task.Status.State,
-    desiredState: task.DesiredState,
-    at: task.Status.Timestamp,
-    hadContainer: (task.Status.ContainerStatus?.ContainerID ?? "") !== "",
-  }));
-}
 
 export function toContainers(body: unknown): ContainerSummary[] {
   const schema = v.array(
@@ -185,7 +45,8 @@ export function toContainers(body: unknown): ContainerSummary[] {
       State: v.string(),
       Created: v.number(),
       Labels: labels,
-      NetworkSettings: v.nullish(v.object({ Networks: v.nullish(v.record(v.string(), v.unknown())) })),
+      Mounts: mounts,
+      NetworkSettings: v.nullish(v.object({ Networks: v.nullish(recordOf(v.unknown())) })),
     }),
   );
   return read("containers", schema, body).map((container) => ({
@@ -196,6 +57,7 @@ export function toContainers(body: unknown): ContainerSummary[] {
     state: container.State,
     createdAt: container.Created * 1000,
     labels: container.Labels,
+    mounts: container.Mounts,
     networks: Object.keys(container.NetworkSettings?.Networks ?? {}),
   }));
 }
@@ -228,17 +90,22 @@ export function toContainer(body: unknown): ContainerDetail {
 
 /**
  * 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. The containerd
- * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`.
+ * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`; and the bare id
+ * of some images among their digests (28.5, 29), where it is no name.
  */
-function namesOf(image: { readonly RepoTags: readonly string[]; readonly RepoDigests: readonly string[] }) {
+export function namesOf(image: {
+  readonly RepoTags: readonly string[];
+  readonly RepoDigests: readonly string[];
+}) {
   const digests = [...image.RepoDigests, ...image.RepoTags.filter(isDigest)];
   return {
     tags: image.RepoTags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
-    digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>"),
+    digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>" && !BARE_ID.test(digest)),
   };
 }
 
 const isDigest = (name: string) => name.includes("@");
+const BARE_ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 
 export function toImages(body: unknown): ImageSummary[] {
   const schema = v.array(
@@ -296,6 +163,9 @@ const cacheSchema = v.object({
   LastUsedAt: time,
   InUse: v.optional(v.boolean(), false),
   Shared: v.optional(v.boolean(), false),
+  // Before API 1.42 one parent, or an empty text.
+  Parent: v.nullish(v.string(), ""),
+  Parents: strings,
 });
 
 export function toBuildCache(body: unknown): CacheRecord[] {
@@ -308,6 +178,7 @@ export function toBuildCache(body: unknown): CacheRecord[] {
     lastUsedAt: record.LastUsedAt,
     inUse: record.InUse,
     shared: record.Shared,
+    parents: [...record.Parents, record.Parent].filter((id) => id !== ""),
   }));
 }
 
@@ -332,87 +203,4 @@ export function toHistory(body: unknown): Step[] {
   return read("image history", v.array(step), body)
     .map(({ Size, Created, CreatedBy }) => ({ sizeBytes: Size, mark: `${Created} ${CreatedBy}` }))
     .reverse();
-}
-
-/** -1 means "not measured". */
-const size = v.nullish(
-  v.pipe(
-    v.number(),
-    v.transform((bytes) => Math.max(0, bytes)),
-  ),
-  0,
-);
-
-export function toDiskUsage(body: unknown): DiskUsage {
-  const schema = v.object({
-    LayersSize: size,
-    Images: v.nullish(
-      v.array(
-        v.object({
-          Id: v.string(),
-          RepoTags: strings,
-          RepoDigests: strings,
-          Size: size,
-          SharedSize: size,
-          Created: v.nullish(v.number(), 0),
-        }),
-      ),
-      [],
-    ),
-    Containers: v.nullish(
-      v.array(
-        v.object({
-          Id: v.string(),
-          Names: strings,
-          ImageID: v.optional(v.string(), ""),
-          State: v.optional(v.string(), ""),
-          SizeRw: size,
-          Mounts: v.nullish(
-            v.array(v.object({ Type: v.optional(v.string()), Name: v.optional(v.string()) })),
-            [],
-          ),
-        }),
-      ),
-      [],
-    ),
-    Volumes: v.nullish(
-      v.array(v.object({ Name: v.string(), UsageData: v.nullish(v.object({ Size: size })) })),
-      [],
-    ),
-    BuildCache: v.nullish(
-      v.array(
-        v.object({
-          Size: size,
-          Shared: v.optional(v.boolean(), false),
-          InUse: v.optional(v.boolean(), false),
-        }),
-      ),
-      [],
-    ),
-  });
-  const usage = read("disk usage", schema, body);
-  return {
-    layersBytes: usage.LayersSize,
-    images: usage.Images.map((image) => ({
-      id: image.Id,
-      ...namesOf(image),
-      ownBytes: Math.max(0, image.Size - image.SharedSize),
-      sharedBytes: image.SharedSize,
-      createdAt: image.Created > 0 ? image.Created * 1000 : null,
-    })),
-    containers: usage.Containers.map(({ Id, Names, ImageID, State, SizeRw, Mounts }) => ({
-      id: Id,
-      name: (Names[0] ?? Id).replace(/^\//, ""),
-      imageId: ImageID,
-      running: State === "running",
-      bytes: SizeRw,
-      volumes: Mounts.flatMap(({ Type, Name }) => (Type === "volume" && Name !== undefined ? [Name] : [])),
-    })),
-    volumes: usage.Volumes.map(({ Name, UsageData }) => ({ name: Name, bytes: UsageData?.Size ?? 0 })),
-    buildCache: usage.BuildCache.map(({ Size, Shared, InUse }) => ({
-      bytes: Size,
-      shared: Shared,
-      inUse: InUse,
-    })),
-  };
 }

@@ -153,7 +153,7 @@ export function observeCandidates(
         })
       : [];
     const dangling = prune.images ? await reader.danglingImages() : [];
-    const images = await pMap(
+    const inspected = await pMap(
       dangling,
       async (summary) => ({
         summary,
@@ -161,13 +161,18 @@ export function observeCandidates(
       }),
       { concurrency: CONCURRENCY },
     );
+    // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is tagged.
+    const images =
+      engine.info.imageStore === "classic"
+        ? inspected
+        : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);
     const all = [
       ...new Map([...stopped, ...live.value].map((container) => [container.id, container])).values(),
     ];
     return {
       containers,
       images,
-      imageOfContainer: new Map(all.map(({ id, imageId }) => [id, imageId])),
+      everyContainer: all,
       parents: await readParents(images),
       buildCache: prune.buildCache && scope.forecastCache ? ((await reader.buildCache(true)) ?? []) : [],
       ruled:

@@ -35,6 +35,7 @@ export const NOTHING_RULED: Ruled = {
   orphans: [],
   families: [],
   waiting: [],
+  displaced: new Set(),
   measured: NOT_MEASURED,
   lookalikes: new Map(),
   named: new Set(),
@@ -67,6 +68,9 @@ export async function observeRuled(
     families,
     waiting: claimed.filter(({ rule }) => !inForce(rules, rule)),
     unread,
+    displaced: families.some(({ members }) => members.length > 1)
+      ? await readDisplaced(reader, engine)
+      : new Set(),
     named: new Set(
       rules.retention.filter((rule) => images.some((image) => fits(rule, image))).map(({ name }) => name),
     ),
@@ -81,6 +85,15 @@ export async function observeRuled(
         ? "on a swarm worker nobody can tell which images services use"
         : null,
   };
+}
+
+/**
+ * On the containerd store an image that loses a name and keeps another one gets a nameless record beside it, which is
+ * listed as dangling by the same id. Throws EngineError.
+ */
+async function readDisplaced(reader: EngineReader, { info }: Engine): Promise<ReadonlySet<string>> {
+  if (info.imageStore === "classic") return new Set();
+  return new Set((await reader.danglingImages()).map(({ id }) => id));
 }
 
 /** Containers that a rule names, inspected where they may be past its limit. Throws EngineError. */

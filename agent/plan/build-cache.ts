@@ -7,11 +7,34 @@ import { type Judged, verdictsOn } from "./plan.ts";
 const INTERNAL = ["internal", "frontend"];
 
 /**
- * What the engine's prune is expected to take: it decides by LastUsedAt itself, and also keeps a record whose child
- * it keeps, so this is a forecast, and the engine's report is what the log records.
+ * What the engine's prune is expected to take: a forecast, since the engine decides by LastUsedAt itself and its report
+ * is what the log records. A record stays as long as one that was built on it.
  * @param now milliseconds
  */
-export function judgeCacheRecord(record: CacheRecord, prune: Settings["prune"], now: number): Judged {
+export function judgeBuildCache(
+  records: readonly CacheRecord[],
+  prune: Settings["prune"],
+  now: number,
+): Judged[] {
+  const judged = records.map((record) => judgeRecord(record, prune, now));
+  const parentsOf = new Map(records.map(({ id, parents }) => [id, parents]));
+  const pinned = new Set<string>();
+  const next = judged.filter(({ action }) => action === "keep").map(({ id }) => id);
+  for (let id = next.pop(); id !== undefined; id = next.pop()) {
+    for (const parent of parentsOf.get(id) ?? []) {
+      if (pinned.has(parent)) continue;
+      pinned.add(parent);
+      next.push(parent);
+    }
+  }
+  return judged.map((object) =>
+    object.action === "remove" && pinned.has(object.id)
+      ? { ...object, action: "keep", because: "parent", reason: "a record that stays was built on it" }
+      : object,
+  );
+}
+
+function judgeRecord(record: CacheRecord, prune: Settings["prune"], now: number): Judged {
   const age = youngest([{ at: record.lastUsedAt, basis: "last-used" }], now);
   const { keep, remove } = verdictsOn({
     kind: "build-cache",

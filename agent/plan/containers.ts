@@ -21,10 +21,12 @@ export function worthInspecting(summary: ContainerSummary, until: number, now: n
 /**
  * Goes: exited or dead for longer than the limit since it *finished*; or created for longer than the limit and never
  * started. (The engine's own prune counts from Created: a long job's container would go a second after its exit.)
+ * @param volumeKeepers containers through which somebody finds volumes, and why each stays
  * @param now milliseconds
  */
 export function judgeContainer(
   { summary, detail }: ContainerFacts,
+  volumeKeepers: ReadonlyMap<string, string>,
   prune: Settings["prune"],
   now: number,
 ): Judged {
@@ -50,6 +52,8 @@ export function judgeContainer(
     return keep("undatable", "the engine does not say when it finished");
   if (!isPast(age, prune.until)) return keep("young", "younger than prune.until");
   if (detail === null) return keep("unreadable", "it could not be inspected");
+  const holding = volumeKeepers.get(summary.id);
+  if (holding !== undefined) return keep("holds-volumes", holding);
   return neverStarted
     ? remove("expired", "created longer ago than prune.until and never started")
     : remove("expired", `${state} for longer than prune.until`);

@@ -1,6 +1,6 @@
-import type { CacheRecord, ImageSummary } from "../engine/types.ts";
+import type { CacheRecord, ContainerSummary, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
-import { judgeCacheRecord } from "./build-cache.ts";
+import { judgeBuildCache } from "./build-cache.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import type { Measured } from "./footprint.ts";
@@ -9,13 +9,14 @@ import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, toPlan, verdictsOn } from "./plan.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 import type { Users } from "./usage.ts";
+import { volumeKeepers } from "./volumes.ts";
 
 /** Everything a plan is made from. */
 export interface Candidates {
   readonly containers: readonly ContainerFacts[];
   readonly images: readonly ImageFacts[];
-  /** Image ids by container id: every container there is. */
-  readonly imageOfContainer: ReadonlyMap<string, string>;
+  /** Every container there is, whatever its state. */
+  readonly everyContainer: readonly ContainerSummary[];
   readonly parents: ReadonlySet<string>;
   /** Empty where no forecast was asked for. */
   readonly buildCache: readonly CacheRecord[];
@@ -31,6 +32,8 @@ export interface Ruled {
   /** Rules that fit an image, also where an earlier one owns its names. */
   readonly named: ReadonlySet<string>;
   readonly measured: Measured;
+  /** Ids of images with a name that lost another one to a younger image, where the engine tells (containerd store). */
+  readonly displaced: ReadonlySet<string>;
   /** By rule: images that its repositories name, and that carry none of its labels. */
   readonly lookalikes: ReadonlyMap<string, readonly ImageSummary[]>;
   /** Images that a rule may name, and that the engine refuses to show. */
@@ -44,6 +47,8 @@ export interface Ruled {
 
 /** What the verdicts came from, for the look before each deletion. */
 export interface PlanContext {
+  /** Containers through which somebody finds volumes, by id, and why each stays. */
+  readonly volumeKeepers: ReadonlyMap<string, string>;
   readonly images: ImageContext;
   readonly retention: RetentionContext;
   /** By rule, then by image id. */
@@ -71,14 +76,16 @@ export function decide(
   const { ruled } = candidates;
   const orphans = ruled.orphans.map((facts) => judgeOrphan(facts, prune.keepLabels, now));
   const ofRules = new Set(orphans.map(({ id }) => id));
+  const keepers = volumeKeepers(candidates.everyContainer);
   const containers = candidates.containers
     .filter(({ summary }) => !ofRules.has(summary.id))
-    .map((facts) => judgeContainer(facts, prune, now));
+    .map((facts) => judgeContainer(facts, keepers, prune, now));
 
   const retention: RetentionContext = {
     users: ruled.users,
     servicesUnread: ruled.servicesUnread,
     keepLabels: prune.keepLabels,
+    displaced: ruled.displaced,
     memory: remembered,
   };
   const families = ruled.families.map((family) => ({
@@ -89,17 +96,18 @@ export function decide(
   const inFamilies = new Set(named.map(({ id }) => id));
 
   const images: ImageContext = {
-    used: stillUsed(candidates.imageOfContainer, containers),
+    used: stillUsed(candidates.everyContainer, containers),
     parents: candidates.parents,
     firstSeen: remembered.dangling,
   };
   const dangling = candidates.images
     .filter(({ summary }) => !inFamilies.has(summary.id))
     .map((facts) => judgeImage(facts, images, prune, now));
-  const cache = candidates.buildCache.map((record) => judgeCacheRecord(record, prune, now));
+  const cache = judgeBuildCache(candidates.buildCache, prune, now);
   const { remove } = toPlan(dangling);
   return {
     context: {
+      volumeKeepers: keepers,
       images,
       retention,
       ranks: new Map(families.map(({ name, ranks }) => [name, ranks])),
@@ -149,12 +157,7 @@ function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
 }
 
 /** Images of containers that will still be there. An orphan's image stays for this pass: its stop may fail. */
-function stillUsed(
-  imageOfContainer: ReadonlyMap<string, string>,
-  containers: readonly Judged[],
-): Set<string> {
+function stillUsed(everyContainer: readonly ContainerSummary[], containers: readonly Judged[]): Set<string> {
   const leaving = new Set(containers.filter(({ action }) => action === "remove").map(({ id }) => id));
-  return new Set(
-    [...imageOfContainer].filter(([container]) => !leaving.has(container)).map(([, image]) => image),
-  );
+  return new Set(everyContainer.filter(({ id }) => !leaving.has(id)).map(({ imageId }) => imageId));
 }

@@ -87,8 +87,11 @@ export function groupsOf({ rule, members }: Family): Member[][] {
   if (perGroup === null) return [[...members]];
   const groups = new Map<string | null, Member[]>();
   for (const member of members) {
-    const key = member.image.labels[perGroup] ?? null;
-    groups.set(key, [...(groups.get(key) ?? []), member]);
+    const { labels } = member.image;
+    const key = Object.hasOwn(labels, perGroup) ? (labels[perGroup] as string) : null;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [member]);
+    else group.push(member);
   }
   return [...groups.values()];
 }

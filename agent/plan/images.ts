@@ -57,11 +57,13 @@ export function judgeImage(
   const { id } = summary;
   const image = detail ?? summary;
   const age = imageAge(image, context.firstSeen[id] ?? null, now);
+  // On the containerd store an inspection counts packed bytes alone (28.5, 29), the list unpacked ones as well.
+  const sizeBytes = Math.max(summary.sizeBytes, image.sizeBytes);
   const { keep, remove } = verdictsOn({
     kind: "image",
     id,
     names: image.tags.length > 0 ? image.tags : image.digests,
-    sizeBytes: image.sizeBytes,
+    sizeBytes,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
   });

@@ -32,8 +32,10 @@ export type ReasonCode =
   | "has-digest"
   /** It has a tag (again). */
   | "tagged"
-  /** Another image was built on it. */
+  /** Another image, or a record of the build cache that stays, was built on it. */
   | "parent"
+  /** A container through which somebody finds volumes (volumes.ts). */
+  | "holds-volumes"
   /** BuildKit shares it with an image, or keeps it for itself. */
   | "shared"
   /** Of a retention family: more of its group were used more recently than `keepCount` allows. */

@@ -30,6 +30,8 @@ export interface Rank {
 export interface RetentionContext {
   readonly users: Users;
   readonly keepLabels: readonly LabelRule[];
+  /** Ids of images that lost a name to a younger image, as the containerd store tells: its LastTagTime shows that too. */
+  readonly displaced: ReadonlySet<string>;
   readonly memory: Memory;
   /** Not known on a swarm worker; then nothing of a family goes. */
   readonly servicesUnread: string | null;
@@ -53,7 +55,7 @@ export function judgeFamily(
     for (const [id, rank] of ranksOf(family, group, context, measured, now)) ranks.set(id, rank);
   }
   // The least recently used first: whatever ends the pass early, what is left is what was used last.
-  const members = mostRecentFirst(family.members, context.memory, now).reverse();
+  const members = mostRecentFirst(family.members, context, now).reverse();
   return {
     ranks,
     judged: members.map((member) =>
@@ -157,15 +159,37 @@ export function isUndated({ lastTaggedAt }: ImageDetail): boolean {
 }
 
 /** By their last use; among those that were first seen together, by when they were made. */
-function mostRecentFirst(members: readonly Member[], memory: Memory, now: number): Member[] {
-  const made = ({ image }: Member) => Math.min(image.createdAt ?? 0, now);
-  return [...members].sort(
-    (a, b) =>
-      lastUse(b.image, memory, now) - lastUse(a.image, memory, now) ||
-      made(b) - made(a) ||
-      (a.image.id < b.image.id ? -1 : 1),
-  );
+function mostRecentFirst(
+  members: readonly Member[],
+  { memory, displaced }: Pick<RetentionContext, "memory" | "displaced">,
+  now: number,
+): Member[] {
+  const sorted = members
+    .map((member) => ({
+      member,
+      used: lastUse(member.image, memory, now),
+      made: Math.min(member.image.createdAt ?? 0, now),
+    }))
+    .sort((a, b) => b.used - a.used || b.made - a.made || (a.member.image.id < b.member.image.id ? -1 : 1));
+  // Upwards, so that each displaced one meets the image that took its name, which is a little older by this clock.
+  for (let at = sorted.length - 1, taker = null as (typeof sorted)[number] | null; at >= 0; at--) {
+    const one = sorted[at] as (typeof sorted)[number];
+    if (!displaced.has(one.member.image.id)) taker = one;
+    else if (
+      taker !== null &&
+      one.used === one.member.image.lastTaggedAt &&
+      one.used - taker.used < SAME_MOVE
+    )
+      one.used = taker.used - 1;
+  }
+  return sorted.sort((a, b) => b.used - a.used).map(({ member }) => member);
 }
+
+/**
+ * Milliseconds. When a name moves from an image that keeps another one to a newer image, the containerd store notes a
+ * LastTagTime for both, that of the older image 4 to 5 ms after the newer one's (28.5, 29): longer on a busy disk.
+ */
+const SAME_MOVE = 60_000;
 
 /** The last sign of use; a date in the future says nothing, and what nothing dates counts as used just now. */
 function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: number): number {
@@ -196,7 +220,7 @@ function ranksOf(
   measured: Measured,
   now: number,
 ): Map<string, Rank> {
-  const order = mostRecentFirst(group, context.memory, now);
+  const order = mostRecentFirst(group, context, now);
   const stays = (member: Member, place: number) =>
     place < rule.keepNewest || factsOf(rule, member.image, context, now).protectedBy !== null;
   const overSize =

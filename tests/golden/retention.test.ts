@@ -192,7 +192,7 @@ async function decided(scenario: Scenario) {
       images: [],
       buildCache: [],
       parents: new Set<string>(),
-      imageOfContainer: new Map(containers.map(({ id, imageId: used }) => [id, used])),
+      everyContainer: containers,
     }),
     ruled,
   };

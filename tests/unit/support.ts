@@ -57,6 +57,7 @@ export function container(changes: Partial<ContainerSummary> = {}): ContainerSum
     state: "running",
     createdAt: ago(HOUR),
     labels: {},
+    mounts: [],
     networks: ["bridge"],
     ...changes,
   };

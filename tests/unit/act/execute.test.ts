@@ -87,7 +87,7 @@ async function play(story: Story) {
   const candidates = unruled({
     containers,
     images,
-    imageOfContainer: new Map(),
+    everyContainer: [],
     parents: new Set(),
     buildCache: [],
   });
@@ -468,6 +468,7 @@ describe("the build cache", () => {
     lastUsedAt: ago(2 * DAY),
     inUse: false,
     shared: false,
+    parents: [],
     ...changes,
   });
 

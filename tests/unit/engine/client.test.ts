@@ -256,6 +256,42 @@ describe("an answer", () => {
     expect(error.message.length).toBeLessThan(400);
   });
 
+  it("is redacted as a whole before it is shortened: no part of a secret is left at the end", async () => {
+    const secret = "hunter2-hunter2-hunter2";
+    answer = (_, response) => response.writeHead(500).end(`${"x".repeat(285)}${secret} and more`);
+    const redact = (text: string) => text.replaceAll(secret, "***");
+    const error = await engineError(connect().call({ ...INFO, redact }));
+    expect(error.message).toContain("xxx*");
+    expect(error.message).not.toContain("hunter2");
+  });
+
+  it.each(["101 Switching Protocols", "101 Switching Protocols\r\nUpgrade: tcp\r\nConnection: Upgrade"])(
+    "%j is cut off: nobody asked for another protocol",
+    async (head) => {
+      answer = (request) => request.socket.write(`HTTP/1.1 ${head}\r\n\r\n`);
+      const error = await engineError(connect({ timeout: 1 }).call(INFO));
+      expect(error.endsThePass).toBe(true);
+    },
+  );
+
+  it("that never ends is cut off at 64 MiB, however fast it comes", async () => {
+    const chunk = Buffer.alloc(1 << 20, " ");
+    let sent = 0;
+    answer = (_, response) => {
+      const pump = () => {
+        while (!response.destroyed && response.write(chunk)) sent++;
+        if (!response.destroyed) response.once("drain", pump);
+      };
+      pump();
+    };
+    const error = await engineError(connect({ timeout: 30 }).call(INFO));
+    expect([error.kind, error.message]).toEqual([
+      "cut-off",
+      "GET /info: the answer broke off (longer than 64 MiB)",
+    ]);
+    expect(sent).toBeLessThan(80);
+  });
+
   it.each(["<html>busy</html>", "{", '{"a":1', "nonsense", '{"a":1}{"b":2}'])(
     "that is not JSON (%s) is malformed",
     async (body) => {

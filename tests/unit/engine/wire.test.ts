@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { toImage, toImages } from "../../../agent/engine/wire.ts";
+import { EngineError } from "../../../agent/engine/errors.ts";
+import { toBuildCache, toContainers, toImage, toImages } from "../../../agent/engine/wire.ts";
+import { toServices, toVersion } from "../../../agent/engine/wire-swarm.ts";
 
 const DIGEST = `app@sha256:${"a".repeat(64)}`;
 
@@ -12,15 +14,81 @@ describe("the names of an image", () => {
     ["a digest alone, as the containerd store lists it among the tags", [DIGEST], [DIGEST], [], [DIGEST]],
     ["a tag and a digest, as that store lists them", ["app:1", DIGEST], [DIGEST], ["app:1"], [DIGEST]],
     [
-      "of a layer that is missing: no name in RepoDigests",
+      "of a layer that is missing: a bare id in RepoDigests is no name",
       [DIGEST],
       [`sha256:${"a".repeat(64)}`],
       [],
-      [`sha256:${"a".repeat(64)}`, DIGEST],
+      [DIGEST],
     ],
+    ["of an artifact whose tag moved on: its own bare id", null, [`sha256:${"b".repeat(64)}`], [], []],
   ])("%s", (_, RepoTags, RepoDigests, tags, digests) => {
     const image = { Id: "sha256:1", RepoTags, RepoDigests, Size: 1 };
     expect(toImages([{ ...image, Created: 0 }])).toMatchObject([{ tags, digests }]);
     expect(toImage({ ...image, Created: "" })).toMatchObject({ tags, digests });
   });
+});
+
+describe("keys that every object of JavaScript inherits", () => {
+  /** As JSON: `__proto__` in an object literal would be something else. */
+  const record = (value: string) =>
+    JSON.parse(`{"__proto__":${value},"constructor":${value},"prototype":${value}}`);
+  const NAMES = ["__proto__", "constructor", "prototype"];
+  const CONTAINER = { Id: "c", ImageID: "i", State: "exited", Created: 1 };
+  const IMAGE = { Id: "i", Size: 1, Created: 1 };
+
+  it("are labels like others, of containers, images and services", () => {
+    const Labels = record('"yes"');
+    const service = { ID: "s", Spec: { Name: "web", Labels, Mode: { Global: {} } } };
+    for (const labels of [
+      toContainers([{ ...CONTAINER, Labels }])[0]?.labels,
+      toImages([{ ...IMAGE, Labels }])[0]?.labels,
+      toImage({ ...IMAGE, Created: "", Config: { Labels } }).labels,
+      toServices([service])[0]?.labels,
+    ]) {
+      expect(Object.entries(labels ?? {})).toEqual(NAMES.map((name) => [name, "yes"]));
+    }
+  });
+
+  it("are networks like others, and no mode of a service", () => {
+    const NetworkSettings = { Networks: record("{}") };
+    expect(toContainers([{ ...CONTAINER, NetworkSettings }])[0]?.networks).toEqual(NAMES);
+    const Spec = { Name: "web", Labels: {}, Mode: { constructor: {} } };
+    expect(() => toServices([{ ID: "s", Spec }])).toThrow(/unknown mode "constructor"/);
+  });
+
+  it("are not labels where the engine sends none, and must be texts where it does", () => {
+    expect(Object.keys(toContainers([CONTAINER])[0]?.labels ?? {})).toEqual([]);
+    expect(() => toContainers([{ ...CONTAINER, Labels: { a: 1 } }])).toThrow(EngineError);
+    expect(() => toContainers([{ ...CONTAINER, Labels: ["a"] }])).toThrow(EngineError);
+  });
+});
+
+it("the mounts of a container: volumes by name, binds by their path on the host", () => {
+  const Mounts = [
+    { Type: "volume", Name: "v", Source: "/var/lib/docker/volumes/v/_data", Destination: "/data" },
+    { Type: "bind", Source: "/srv", Destination: "/srv" },
+    { Type: "tmpfs", Destination: "/tmp" },
+  ];
+  const [container] = toContainers([{ Id: "c", ImageID: "i", State: "created", Created: 1, Mounts }]);
+  expect(container?.mounts).toEqual([
+    { type: "volume", source: "v", destination: "/data" },
+    { type: "bind", source: "/srv", destination: "/srv" },
+    { type: "tmpfs", source: "", destination: "/tmp" },
+  ]);
+});
+
+it("the parents of a record of the build cache, as a list (API 1.42) or alone", () => {
+  const record = { ID: "b", Size: 1 };
+  const parents = (told: object) => toBuildCache({ BuildCache: [{ ...record, ...told }] })[0]?.parents;
+  expect(parents({ Parents: ["a", "c"] })).toEqual(["a", "c"]);
+  expect(parents({ Parent: "a" })).toEqual(["a"]);
+  expect(parents({ Parent: "" })).toEqual([]);
+});
+
+it.each([
+  [{ MinAPIVersion: "1.24" }, "1.24"],
+  [{ MinAPIVersion: "" }, "0.0"],
+  [{}, "0.0"],
+])("the oldest API version of an engine that says %j is %s", (told, oldestApi) => {
+  expect(toVersion({ Version: "28", ApiVersion: "1.51", ...told })).toMatchObject({ oldestApi });
 });

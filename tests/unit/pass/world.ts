@@ -75,6 +75,7 @@ export const cacheRecord = (changes: Partial<CacheRecord> = {}): CacheRecord => 
   lastUsedAt: ago(3 * DAY),
   inUse: false,
   shared: false,
+  parents: [],
   ...changes,
 });
 

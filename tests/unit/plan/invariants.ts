@@ -54,10 +54,13 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
     const never = state === "created" || detail?.startedAt === null;
     check(old(never ? (detail?.createdAt ?? null) : (detail?.finishedAt ?? null)), `${what} is too young`);
     labelsLetGo(what, summary.labels);
+    const volumes = summary.mounts.filter(({ type }) => type === "volume").map(({ source }) => source);
+    check(summary.state !== "created" || volumes.length === 0, `${what} was never started and has volumes`);
+    check(!volumes.includes(`${summary.names[0]}_state`), `${what} is a builder with its volume`);
   }
 
-  const staying = [...candidates.imageOfContainer].filter(([container]) => !leaving.has(container));
-  const used = new Set(staying.map(([, image]) => image));
+  const staying = candidates.everyContainer.filter(({ id }) => !leaving.has(id));
+  const used = new Set(staying.map(({ imageId }) => imageId));
   const going = goes("image");
   check(prune.images || going.size === 0, "images are switched off");
   for (const { summary, detail } of candidates.images.filter(({ summary: { id } }) => going.has(id))) {
@@ -78,6 +81,8 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
   check(prune.buildCache || forecast.size === 0, "the build cache is switched off");
   for (const record of cache.filter(({ id }) => forecast.has(id))) {
     const what = name("build-cache", record.id);
+    const child = cache.find(({ id, parents }) => parents.includes(record.id) && !forecast.has(id));
+    check(child === undefined, `${what} has a child that stays`);
     check(!record.inUse, `${what} is in use`);
     check(!record.shared, `${what} is shared`);
     check(old(record.lastUsedAt), `${what} is too young`);

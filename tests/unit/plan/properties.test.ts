@@ -75,9 +75,10 @@ const containerFacts = (limit: number) =>
       finishedAt: fc.option(around(limit), { freq: 5 }),
       labels,
       image: some("i"),
+      volume: fc.constantFrom(null, null, null, "named", "_state", "a".repeat(64)),
       gone: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
     })
-    .map(({ name, listed, state, createdAt, started, finishedAt, labels, image, gone }) => {
+    .map(({ name, listed, state, createdAt, started, finishedAt, labels, image, volume, gone }) => {
       const id = hexId(name);
       const summary = container({
         id,
@@ -86,6 +87,16 @@ const containerFacts = (limit: number) =>
         createdAt: Math.floor(createdAt / 1000) * 1000,
         labels,
         imageId: imageId(image),
+        mounts:
+          volume === null
+            ? []
+            : [
+                {
+                  type: "volume",
+                  source: volume === "_state" ? `${name}_state` : volume,
+                  destination: "/var/lib/buildkit",
+                },
+              ],
       });
       const startedAt = started ? createdAt : null;
       const detail = containerDetail({
@@ -136,6 +147,7 @@ const cacheRecord = (limit: number): fc.Arbitrary<CacheRecord> =>
     lastUsedAt: fc.option(around(limit), { freq: 4 }),
     inUse: fc.integer({ min: 0, max: 4 }).map((dice) => dice === 0),
     shared: fc.integer({ min: 0, max: 4 }).map((dice) => dice === 0),
+    parents: fc.array(some("b"), { maxLength: 2 }),
   });
 
 const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])).chain((until) => {
@@ -159,10 +171,10 @@ const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])
         images,
         buildCache,
         parents: new Set(parents.map(imageId)),
-        imageOfContainer: new Map([
-          ...containers.map(({ summary }) => [summary.id, summary.imageId] as const),
-          ...running.map((name, at) => [hexId(`running-${at}`), imageId(name)] as const),
-        ]),
+        everyContainer: [
+          ...containers.map(({ summary }) => summary),
+          ...running.map((name, at) => container({ id: hexId(`running-${at}`), imageId: imageId(name) })),
+        ],
       });
       return { candidates, firstSeen, prune, now: NOW };
     });
@@ -185,9 +197,11 @@ describe("on every host that can be thought of", () => {
     expect(Math.min(...Object.values(gone))).toBeGreaterThan(200);
     expect([...reasons].sort()).toEqual([
       "build-cache in-use",
+      "build-cache parent",
       "build-cache shared",
       "build-cache undatable",
       "build-cache young",
+      "container holds-volumes",
       "container in-use",
       "container keep-label",
       "container not-selected",
@@ -230,9 +244,12 @@ describe("on every host that can be thought of", () => {
           decide(facts, rememberedDangling(firstSeen), { prune }, now)
             .plan.remove.filter(({ kind }) => kind === "image")
             .map(({ id }) => id);
-        const imageOfContainer = new Map([...candidates.imageOfContainer, [hexId("new"), imageId(name)]]);
+        const everyContainer = [
+          ...candidates.everyContainer,
+          container({ id: hexId("new"), imageId: imageId(name) }),
+        ];
         const before = images(candidates);
-        expect(images({ ...candidates, imageOfContainer })).toEqual(
+        expect(images({ ...candidates, everyContainer })).toEqual(
           before.filter((id) => id !== imageId(name)),
         );
       }),
@@ -266,7 +283,7 @@ describe("the check of the plans", () => {
     images: [{ summary: old, detail: old }],
     buildCache: [],
     parents: new Set(),
-    imageOfContainer: new Map(),
+    everyContainer: [],
   });
   const check = (facts: Candidates) => {
     const { plan } = decide(candidates, rememberedDangling({}), { prune }, NOW);
@@ -278,7 +295,7 @@ describe("the check of the plans", () => {
   });
 
   it.each<readonly [string, Partial<Candidates>]>([
-    ["is in use by a container that stays", { imageOfContainer: new Map([["c", old.id]]) }],
+    ["is in use by a container that stays", { everyContainer: [container({ imageId: old.id })] }],
     ["is a parent", { parents: new Set([old.id]) }],
     ["has a tag", { images: [{ summary: old, detail: { ...old, tags: ["a:1"] } }] }],
     ["has a digest", { images: [{ summary: old, detail: { ...old, digests: ["a@b"] } }] }],

@@ -229,7 +229,7 @@ function decided(story: Story) {
       images: [],
       buildCache: [],
       parents: new Set<string>(),
-      imageOfContainer: new Map(),
+      everyContainer: [],
     }),
     ruled,
   };
@@ -347,7 +347,7 @@ describe("on every family that can be thought of", () => {
               images: [],
               buildCache: [],
               parents: new Set<string>(),
-              imageOfContainer: new Map(),
+              everyContainer: [],
             }),
             ruled: { ...ruled, families },
           };
