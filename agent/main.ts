@@ -11,7 +11,7 @@ import { exportMetrics } from "./metrics/textfile.ts";
 import { belowWatermark, readPressure, toRecord } from "./pass/pressure.ts";
 import { loadSettings } from "./settings/load.ts";
 import { rulesWithoutPressure } from "./settings/rules.ts";
-import { loadState, NO_DEFERRALS, type State, saveState } from "./state/state.ts";
+import { type Core, loadCore, NO_DEFERRALS, updateCore } from "./state/state.ts";
 import { addToTotals } from "./state/totals.ts";
 import { VERSION } from "./version.ts";
 
@@ -65,23 +65,23 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
     process.env,
     process.getuid?.() ?? 0,
   );
-  const { state, damage } = loadState(stateDir);
-  if (damage !== null) return false;
+  const core = loadCore(stateDir);
+  if (core === null) return false;
   // A rule that does not wait for disk pressure has the engine asked in every pass.
   if (rulesWithoutPressure(settings).length > 0) return false;
-  const pressure = await readPressure({ readFilesystems }, settings.disk, state.engineRoot);
+  const pressure = await readPressure({ readFilesystems }, settings.disk, core.engineRoot);
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
   const endedAt = systemClock.now();
   const finished = belowWatermark(pressure, settings.disk, (endedAt - startedAt) / 1000);
-  const next: State = {
-    ...state,
+  const change = (before: Core): Core => ({
+    ...before,
     deferrals: NO_DEFERRALS,
-    totals: addToTotals(state.totals, finished, settings, state.deferrals.count, endedAt),
-    passes: [...state.passes, toRecord(pass, startedAt, finished)],
-  };
+    totals: addToTotals(before.totals, finished, settings, before.deferrals.count, endedAt),
+  });
+  let next: Core;
   try {
-    saveState(stateDir, next);
+    next = updateCore(stateDir, toRecord(pass, startedAt, finished), change);
   } catch {
     // The full program says so, in the place where all such events are said.
     return false;

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { makeFolder } from "../state/state.ts";
+import { makeFolder } from "../host/paths.ts";
 import type { Checked } from "./check.ts";
 import type { Owned } from "./config.ts";
 

@@ -5,6 +5,7 @@ import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
 import { Exit } from "../exit.ts";
 import { type Clock, systemClock } from "../host/clock.ts";
+import { makeFolder } from "../host/paths.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
 import { type HostPorts, hostPorts } from "../pass/host.ts";
 import { namesTag } from "../settings/globs.ts";
@@ -12,7 +13,6 @@ import { loadSettings } from "../settings/load.ts";
 import type { Problem } from "../settings/parse.ts";
 import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
-import { makeFolder } from "../state/state.ts";
 import { visible } from "../text.ts";
 
 /** The settings are not valid; the message names every problem. */

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
-import { type PastPass, parseSince, passesSince } from "../state/passes.ts";
-import { loadState } from "../state/state.ts";
+import { loadPasses, type PastPass, parseSince, passesSince } from "../state/passes.ts";
 import { UsageError } from "./usage.ts";
 
 /** The passes that a command shows, and where they come from. */
@@ -21,12 +20,12 @@ export interface History {
  */
 export function readHistory(sinceText: string | undefined, stateDir: string, now: number): History {
   const since = sinceText === undefined ? null : (parseSince(sinceText, now) ?? notAMoment(sinceText));
-  const { state, damage } = loadState(stateDir);
+  const { passes, unreadable } = loadPasses(stateDir);
   return {
-    passes: passesSince(state.passes, since),
+    passes: passesSince(passes, since),
     source: `the state in ${resolve(stateDir)}`,
     since,
-    unreadable: damage?.reason ?? null,
+    unreadable,
   };
 }
 

@@ -14,8 +14,7 @@ import { readable } from "../pass/pressure.ts";
 import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import { suspicions } from "../pass/suspicions.ts";
 import type { Holder } from "../plan/holders.ts";
-import { KINDS } from "../state/passes.ts";
-import { loadState } from "../state/state.ts";
+import { KINDS, loadPasses } from "../state/passes.ts";
 import { visibleDeep } from "../text.ts";
 import { formatWatermark } from "../units.ts";
 import { VERSION } from "../version.ts";
@@ -90,6 +89,7 @@ function statusFacts(
   asked: Pick<StatusFacts, "plan" | "holders" | "timer">,
 ): StatusFacts {
   const { textfile } = settings.metrics;
+  const past = loadPasses(stateDir);
   return {
     version: VERSION,
     host: hostname(),
@@ -99,14 +99,14 @@ function statusFacts(
     pressure,
     gates,
     deferrals: state.deferrals,
-    passes: state.passes,
-    stateTrouble: loadState(stateDir).damage?.reason ?? null,
+    passes: past.passes,
+    stateTrouble: past.unreadable,
     ...asked,
     auth: loadLastCheck(stateDir),
     suspicions: suspicions(settings, {
       filesystems: readable(pressure.filesystems),
       swarm: engine.known ? engine.value.info.swarm.role !== "none" : null,
-      passes: state.passes,
+      passes: past.passes,
       plan: asked.plan?.known ? asked.plan.value : null,
       metricsFolder: textfile === null ? null : existsSync(dirname(textfile)),
     }),

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Bytes, formatBytes, type Seconds } from "../units.ts";
-import { kindOf, openFolder, removeFile, statLink, UnsafeFile } from "./paths.ts";
+import { kindOf, openFolder, removeFile, statLink, TooLarge, UnsafeFile } from "./paths.ts";
 import { PAUSE, pause } from "./pause.ts";
 
 /**
@@ -89,7 +89,7 @@ function readSome(fd: number, into: Buffer): number | null {
 }
 
 const tooLarge = (path: string, maxBytes: Bytes) =>
-  new UnsafeFile(`${path} is larger than ${formatBytes(maxBytes)}`);
+  new TooLarge(`${path} is larger than ${formatBytes(maxBytes)}`);
 
 export interface Owner {
   readonly uid: number;

@@ -17,6 +17,9 @@ export class UnsafeFile extends Error {
   override readonly name = "UnsafeFile";
 }
 
+/** It holds more than is read. */
+export class TooLarge extends UnsafeFile {}
+
 /** In words, for an error. */
 export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return "a folder";

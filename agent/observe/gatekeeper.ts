@@ -8,7 +8,8 @@ import type { Observation } from "../gates/observation.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Sightings, sinceOf, stillSeen } from "../state/sightings.ts";
+import { sinceOf, stillSeen } from "../state/sightings.ts";
+import type { Sightings } from "../state/state.ts";
 import { ask, type Engine, observe } from "./candidates.ts";
 
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */

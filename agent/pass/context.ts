@@ -8,8 +8,7 @@ import type { Journal } from "../log/journal.ts";
 import type { Engine } from "../observe/candidates.ts";
 import type { Gatekeeper } from "../observe/gatekeeper.ts";
 import type { Rules } from "../observe/ruled.ts";
-import type { Sightings } from "../state/sightings.ts";
-import type { State } from "../state/state.ts";
+import type { Sightings, State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
 import type { Pressure } from "./pressure.ts";
 

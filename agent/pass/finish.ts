@@ -150,19 +150,18 @@ export async function record(
   finished: PassFinished,
   learnt: Partial<State>,
 ): Promise<void> {
-  const { state, damage } = host.loadState();
   const endedAt = startedAt + finished.durationSeconds * 1000;
-  const next: State = {
-    ...state,
+  const change = (before: State): State => ({
+    ...before,
     ...learnt,
-    totals: addToTotals(state.totals, finished, settings, state.deferrals.count, endedAt),
-    passes: [...state.passes, toRecord(pass, startedAt, finished)],
-  };
+    totals: addToTotals(before.totals, finished, settings, before.deferrals.count, endedAt),
+  });
+  let next: State;
   try {
-    if (damage !== null) throw new Error(damage.reason);
-    host.saveState(next);
+    next = host.updateState(toRecord(pass, startedAt, finished), change);
   } catch (error) {
     journal.emit(stateUnwritable((error as Error).message));
+    next = change(host.loadState().state);
   }
   const trouble = await exportMetrics({ version, endedAt, finished, state: next, settings });
   if (trouble !== null) journal.emit(trouble);

@@ -2,7 +2,14 @@ import type { Fact } from "../facts.ts";
 import { type Filesystem, readFilesystems } from "../host/disk.ts";
 import { type Lock, lockIsHeld, takeLock } from "../host/lock.ts";
 import { type MountName, nameMounts } from "../host/mounts.ts";
-import { type LoadedState, loadState, type State, saveState, setAside } from "../state/state.ts";
+import {
+  type LoadedState,
+  loadState,
+  type PassRecord,
+  type State,
+  setAside,
+  updateState,
+} from "../state/state.ts";
 
 /** What a pass and a preview of one touch of this host, besides the engine. */
 export interface HostPorts {
@@ -14,8 +21,8 @@ export interface HostPorts {
   /** Without taking it. */
   lockIsHeld(): Promise<Fact<boolean>>;
   loadState(): LoadedState;
-  /** Throws what the filesystem says. */
-  saveState(state: State): void;
+  /** Records a pass and changes the state as it stands now; the new one. Throws what the filesystem says. */
+  updateState(pass: PassRecord, change: (before: State) => State): State;
   /** The new path of a state file that was not understood; `null` where it could not be moved. */
   setAside(now: number): string | null;
 }
@@ -29,7 +36,7 @@ export function hostPorts(stateDir: string, lockFile: string): HostPorts {
     takeLock: () => takeLock(lockFile),
     lockIsHeld: () => lockIsHeld(lockFile),
     loadState: () => loadState(stateDir),
-    saveState: (state) => saveState(stateDir, state),
+    updateState: (pass, change) => updateState(stateDir, pass, change),
     setAside: (now) => setAside(stateDir, now),
   };
 }

@@ -1,9 +1,83 @@
+import * as v from "valibot";
 import type { ObjectKind } from "../plan/plan.ts";
 import { type Bytes, parseDuration } from "../units.ts";
-import type { PassRecord } from "./state.ts";
+import { KEPT_PASSES, readLines } from "./pass-log.ts";
+import { loadState, type PassRecord } from "./state.ts";
 
 /** One pass as the state keeps it. */
 export type PastPass = PassRecord;
+
+/** The last passes that a state folder remembers, and why not where they cannot be read. */
+export interface PastPasses {
+  /** Oldest first; lines that nobody understands are left out. */
+  readonly passes: readonly PastPass[];
+  readonly unreadable: string | null;
+}
+
+/** Never throws. */
+export function loadPasses(dir: string): PastPasses {
+  const { earlier, damage } = loadState(dir);
+  try {
+    const found = [...earlier, ...linesOf(dir).map(parse)].filter(isPassRecord);
+    return { passes: found.slice(-KEPT_PASSES), unreadable: damage?.reason ?? null };
+  } catch (error) {
+    return { passes: [], unreadable: (error as Error).message };
+  }
+}
+
+function linesOf(dir: string): string[] {
+  try {
+    return readLines(dir);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
+
+const numbers = v.record(v.string(), v.number());
+const look = {
+  usedPercent: v.number(),
+  availableBytes: v.number(),
+  inodesUsedPercent: v.nullable(v.number()),
+};
+const text = v.string();
+const count = v.number();
+/** What is optional is absent in what versions before 0.2 wrote. */
+const record = v.object({
+  ...{ pass: text, outcome: text, reason: text, gate: v.nullable(text) },
+  ...{ startedAt: count, durationSeconds: count, exitCode: count, kept: count, failed: count },
+  ...{ freedBytes: count, claimedBytes: count, removed: numbers, removedBytes: v.optional(numbers) },
+  filesystems: v.array(
+    v.object({
+      ...look,
+      path: text,
+      totalBytes: count,
+      highWatermarkPercent: v.optional(count),
+      lowWatermarkPercent: v.optional(count),
+      before: v.optional(v.object(look)),
+    }),
+  ),
+  objects: v.optional(v.array(v.object({ kind: text, fate: text, reason: text, count }))),
+  rules: v.optional(
+    v.array(
+      v.object({
+        ...{ list: text, name: text, matched: count, removed: count, failed: count },
+        keptBytes: v.nullable(count),
+      }),
+    ),
+  ),
+});
+
+const isPassRecord = (value: unknown): value is PassRecord => v.is(record, value);
 
 export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache"];
 

@@ -5,16 +5,7 @@ import { isUndated } from "../plan/retention.ts";
 import { userOf } from "../plan/usage.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Seconds } from "../units.ts";
-import type { State } from "./state.ts";
-
-/** Something seen in one listing after the other. Milliseconds. */
-export interface Sighting {
-  readonly since: number;
-  readonly lastSeen: number;
-}
-
-/** By id. */
-export type Sightings = Readonly<Record<string, Sighting>>;
+import type { Sightings, State } from "./state.ts";
 
 /**
  * The sightings of what is there now. A gap that is too long, or a clock that went back, starts one anew. Pure.

@@ -1,20 +1,31 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import * as v from "valibot";
+import { join } from "node:path";
+import { exclusively } from "../host/exclusive.ts";
+import { readFile, replaceFile } from "../host/files.ts";
+import { makeFolder, renameFile, TooLarge } from "../host/paths.ts";
 import type { ObjectCount, RuleReport } from "../log/events.ts";
 import type { Outcome } from "../log/outcome.ts";
-import type { Sightings } from "./sightings.ts";
+import { appendPasses } from "./pass-log.ts";
 import { isTotals, NO_TOTALS, type Totals } from "./totals.ts";
 
 /**
- * What one pass leaves for the next: the last passes, the deferrals in a row, and when things were first seen that
- * the engine does not date. One JSON file, replaced whole by rename. Times are milliseconds since the epoch.
+ * What one pass leaves for the next. Times are milliseconds since the epoch. Three files, since a quiet pass reads and
+ * writes the first alone: `state.json` with what every pass needs, `sightings.json`, and `passes.jsonl` (pass-log.ts),
+ * which only reports read.
  */
-export interface State {
+export type State = Core & Memory;
+
+/** The part of the state that every pass needs: some hundred bytes, whatever there is on the host. */
+export interface Core {
   /** Where the engine keeps its data, as it said last: watched from then on, before it is asked again. */
   readonly engineRoot: string | null;
   /** Of the engine, as it said last. */
   readonly engineVersion: string | null;
+  readonly deferrals: { readonly count: number; readonly since: number | null };
+  readonly totals: Totals;
+}
+
+/** When things were first seen that the engine does not date. */
+export interface Memory {
   /** Dangling images, by id. */
   readonly dangling: Sightings;
   /** Busy services, by id. */
@@ -23,11 +34,16 @@ export interface State {
   readonly undated: Sightings;
   /** When a pass last saw a container or a service use an image of a retention family, by id. */
   readonly uses: Readonly<Record<string, number>>;
-  readonly deferrals: { readonly count: number; readonly since: number | null };
-  readonly totals: Totals;
-  /** Oldest first. */
-  readonly passes: readonly PassRecord[];
 }
+
+/** Something seen in one listing after the other. */
+export interface Sighting {
+  readonly since: number;
+  readonly lastSeen: number;
+}
+
+/** By id. */
+export type Sightings = Readonly<Record<string, Sighting>>;
 
 export interface PassRecord {
   readonly pass: string;
@@ -67,180 +83,198 @@ export interface PassRecord {
 
 export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 
-export const EMPTY_STATE: State = {
+const EMPTY_CORE: Core = {
   engineRoot: null,
   engineVersion: null,
-  dangling: {},
-  busy: {},
-  undated: {},
-  uses: {},
   deferrals: NO_DEFERRALS,
   totals: NO_TOTALS,
-  passes: [],
 };
+const EMPTY_MEMORY: Memory = { dangling: {}, busy: {}, undated: {}, uses: {} };
+export const EMPTY_STATE: State = { ...EMPTY_CORE, ...EMPTY_MEMORY };
 
-const KEPT_PASSES = 200;
 const FILE = "state.json";
+const MEMORY_FILE = "sightings.json";
+const MEMORY_KEYS = ["dangling", "busy", "undated", "uses"] as const;
 
-const sightings = v.record(v.string(), v.object({ since: v.number(), lastSeen: v.number() }));
-const schema = v.object({
-  version: v.literal(1),
-  engineRoot: v.nullable(v.string()),
-  dangling: sightings,
-  busy: sightings,
-  // Not in what versions before 0.2 wrote.
-  undated: v.optional(sightings, {}),
-  uses: v.optional(v.record(v.string(), v.number()), {}),
-  deferrals: v.object({ count: v.number(), since: v.nullable(v.number()) }),
-  engineVersion: v.optional(v.nullable(v.string()), null),
-  // By hand, as are the passes: valibot takes 1 ms, and 4 ms and 5 MB for the 200 of them, in each quiet pass.
-  totals: v.optional(v.custom<Totals>(isTotals), NO_TOTALS as never),
-  passes: v.custom<PassRecord[]>((list) => Array.isArray(list) && list.every(isPassRecord)),
-});
-
-const TEXTS = ["pass", "outcome", "reason"] as const;
-const NUMBERS = [
-  "startedAt",
-  "durationSeconds",
-  "exitCode",
-  "freedBytes",
-  "claimedBytes",
-  "kept",
-  "failed",
-] as const;
-
-export function isPassRecord(value: unknown): value is PassRecord {
-  const record = value as Record<string, unknown> | null;
-  return (
-    typeof record === "object" &&
-    record !== null &&
-    TEXTS.every((key) => typeof record[key] === "string") &&
-    NUMBERS.every((key) => typeof record[key] === "number") &&
-    (record.gate === null || typeof record.gate === "string") &&
-    areNumbers(record.removed) &&
-    (record.removedBytes === undefined || areNumbers(record.removedBytes)) &&
-    (record.objects === undefined || areRecords(record.objects, ["kind", "fate", "reason"], ["count"])) &&
-    (record.rules === undefined ||
-      (areRecords(record.rules, ["list", "name"], RULE_NUMBERS) && record.rules.every(saysKeptBytes))) &&
-    Array.isArray(record.filesystems) &&
-    record.filesystems.every(isFilesystemRecord)
-  );
-}
-
-const RULE_NUMBERS = ["matched", "removed", "failed"] as const;
-
-const areNumbers = (value: unknown): boolean =>
-  typeof value === "object" &&
-  value !== null &&
-  Object.values(value).every((inner) => typeof inner === "number");
-
-const saysKeptBytes = ({ keptBytes }: Record<string, unknown>) =>
-  keptBytes === null || typeof keptBytes === "number";
-
-function areRecords(
-  value: unknown,
-  texts: readonly string[],
-  numbers: readonly string[],
-): value is Record<string, unknown>[] {
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (item: Record<string, unknown> | null) =>
-        typeof item === "object" &&
-        item !== null &&
-        texts.every((key) => typeof item[key] === "string") &&
-        numbers.every((key) => typeof item[key] === "number"),
-    )
-  );
-}
-
-function isFilesystemRecord(value: unknown): boolean {
-  const record = value as Record<string, unknown> | null;
-  return (
-    isMeasured(record) &&
-    typeof record.path === "string" &&
-    typeof record.totalBytes === "number" &&
-    ["highWatermarkPercent", "lowWatermarkPercent"].every(
-      (key) => record[key] === undefined || typeof record[key] === "number",
-    ) &&
-    (record.before === undefined || isMeasured(record.before))
-  );
-}
-
-function isMeasured(value: unknown): value is Record<string, unknown> {
-  const record = value as Record<string, unknown> | null;
-  return (
-    typeof record === "object" &&
-    record !== null &&
-    typeof record.usedPercent === "number" &&
-    typeof record.availableBytes === "number" &&
-    (record.inodesUsedPercent === null || typeof record.inodesUsedPercent === "number")
-  );
+export interface Damage {
+  readonly reason: string;
+  /** `unreadable`: the file may be as good as ever. `not-understood`: it may be moved out of the way. */
+  readonly kind: "unreadable" | "not-understood";
 }
 
 export interface LoadedState {
   readonly state: State;
-  /** Why the file says nothing; `null` where it was understood, or is not there yet. */
-  readonly damage: { readonly reason: string; readonly kind: "unreadable" | "not-understood" } | null;
+  /** Why a file says nothing; `null` where all were understood, or are not there yet. */
+  readonly damage: Damage | null;
+  /** Passes that a version before 0.2 kept in the state itself, not looked at. */
+  readonly earlier: readonly unknown[];
 }
 
 /** Never throws: no file is the empty state, and so is one that cannot be understood. */
 export function loadState(dir: string): LoadedState {
-  let text: string;
-  try {
-    text = readFileSync(join(dir, FILE), "utf8");
-  } catch (error) {
+  const core = load(join(dir, FILE), EMPTY_FILE, toCore);
+  const kept = core.value.memory;
+  const memory =
+    kept === null ? load(join(dir, MEMORY_FILE), EMPTY_MEMORY, toMemory) : { value: kept, damage: null };
+  return {
+    state: { ...core.value.core, ...memory.value },
+    damage: core.damage ?? memory.damage,
+    earlier: core.value.earlier,
+  };
+}
+
+/** The small part alone, for a quiet pass; `null` where the whole state must be looked at. Never throws. */
+export function loadCore(dir: string): Core | null {
+  const { value, damage } = load(join(dir, FILE), EMPTY_FILE, toCore, CORE_BYTES);
+  return damage === null && value.memory === null ? value.core : null;
+}
+
+/** A version before 0.2 kept everything in one file: that is not parsed in a quiet pass. */
+const CORE_BYTES = 64 * 1024;
+const MOST_BYTES = 64 * 1024 * 1024;
+
+interface CoreFile {
+  readonly core: Core;
+  /** Versions before 0.2 kept these in the same file; `null`: this one does not. */
+  readonly memory: Memory | null;
+  readonly earlier: readonly unknown[];
+}
+
+const EMPTY_FILE: CoreFile = { core: EMPTY_CORE, memory: null, earlier: [] };
+
+function load<T>(
+  path: string,
+  empty: T,
+  read: (document: Record<string, unknown>) => T,
+  maxBytes = MOST_BYTES,
+): { readonly value: T; readonly damage: Damage | null } {
+  const damaged = (error: unknown, kind: Damage["kind"]) => {
     const { code, message } = error as NodeJS.ErrnoException;
     const absent = code === "ENOENT" || code === "ENOTDIR";
-    return { state: EMPTY_STATE, damage: absent ? null : { reason: message, kind: "unreadable" } };
+    return { value: empty, damage: absent ? null : { reason: message, kind } };
+  };
+  let text: string;
+  try {
+    const { bytes, stats } = readFile(path, { maxBytes });
+    if ((stats.mode & 0o002) !== 0)
+      return damaged(new Error(`${path} is not trusted: every user may write to it`), "not-understood");
+    text = bytes.toString("utf8");
+  } catch (error) {
+    return damaged(error, error instanceof TooLarge ? "not-understood" : "unreadable");
   }
   try {
-    const { version: _, ...state } = v.parse(schema, JSON.parse(text));
-    return { state, damage: null };
+    return { value: read(JSON.parse(text)), damage: null };
   } catch (error) {
-    return { state: EMPTY_STATE, damage: { reason: (error as Error).message, kind: "not-understood" } };
+    return damaged(new Error(`${path}: ${(error as Error).message}`), "not-understood");
   }
 }
 
-/** Moves a damaged file out of the way; its new path, or `null` where it could not be moved. */
+/** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
+function toCore(document: Record<string, unknown>): CoreFile {
+  const { version, engineRoot, engineVersion = null, deferrals, totals = NO_TOTALS } = document;
+  if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
+  const { count, since } = Object(deferrals) as Record<string, unknown>;
+  check("engineRoot", engineRoot === null || typeof engineRoot === "string");
+  check("engineVersion", engineVersion === null || typeof engineVersion === "string");
+  check("deferrals", isTime(count) && (since === null || isTime(since)));
+  check("totals", isTotals(totals));
+  const core = { engineRoot, engineVersion, deferrals, totals } as Core;
+  if (version === 2) return { core, memory: null, earlier: [] };
+  check("passes", Array.isArray(document.passes));
+  return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
+}
+
+function toMemory(document: Record<string, unknown>): Memory {
+  const { dangling, busy, undated = {}, uses = {} } = document;
+  for (const [key, sightings] of Object.entries({ dangling, busy, undated })) {
+    check(
+      key,
+      isEach(sightings, (one) => isTime(Object(one).since) && isTime(Object(one).lastSeen)),
+    );
+  }
+  check("uses", isEach(uses, isTime));
+  return { dangling, busy, undated, uses } as Memory;
+}
+
+function check(key: string, holds: boolean): void {
+  if (!holds) throw new Error(`"${key}" is not what it should be`);
+}
+
+const isTime = (value: unknown): boolean => Number.isFinite(value);
+
+const isEach = (value: unknown, test: (one: unknown) => boolean): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(test);
+
+/** Moves what is damaged out of the way; its new path, or `null` where it could not be moved. */
 export function setAside(dir: string, now: number): string | null {
-  const to = join(dir, `state.damaged-${new Date(now).toISOString().replace(/[:.]/g, "")}.json`);
+  const time = new Date(now).toISOString().replace(/[:.]/g, "");
+  const damaged = [
+    load(join(dir, FILE), EMPTY_FILE, toCore),
+    load(join(dir, MEMORY_FILE), EMPTY_MEMORY, toMemory),
+  ];
+  const at = damaged.findIndex(({ damage }) => damage?.kind === "not-understood");
+  const name = [FILE, MEMORY_FILE][at];
+  if (name === undefined) return null;
+  const to = name.replace(".json", `.damaged-${time}.json`);
   try {
-    renameSync(join(dir, FILE), to);
-    return to;
+    renameFile(join(dir, name), to);
+    return join(dir, to);
   } catch {
     return null;
   }
 }
 
 /**
- * Makes a folder and those above it. Not `recursive: true`: node 20 spins for ever where the kernel answers ENOENT to
- * any mkdir, as below /proc.
+ * Changes the state as it stands now, which another pass may have changed meanwhile, and adds the pass to those that
+ * reports read. Throws what the filesystem says, and where the state is damaged: that is not replaced.
+ * @returns the new state
  */
-export function makeFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { mode: 0o755 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || dirname(dir) === dir) throw error;
-    makeFolder(dirname(dir));
-    mkdirSync(dir, { mode: 0o755 });
-  }
+export function updateState(dir: string, pass: PassRecord, change: (before: State) => State): State {
+  return update(dir, () => {
+    const { state: before, damage, earlier } = loadState(dir);
+    if (damage !== null) throw new Error(damage.reason);
+    const next = change(before);
+    if (earlier.length > 0 || MEMORY_KEYS.some((key) => next[key] !== before[key])) {
+      const { dangling, busy, undated, uses } = next;
+      write(join(dir, MEMORY_FILE), { dangling, busy, undated, uses }, true);
+    }
+    writeCore(dir, next, pass, true);
+    appendPasses(dir, [...earlier, pass]);
+    return next;
+  });
 }
 
-/** Replaces the file as a whole. Throws what the filesystem says. */
-export function saveState(dir: string, state: State): void {
+/**
+ * The same for a quiet pass, which learnt nothing. It does not wait for the disk: after a power failure one quiet pass
+ * less is remembered.
+ */
+export function updateCore(dir: string, pass: PassRecord, change: (before: Core) => Core): Core {
+  return update(dir, () => {
+    const before = loadCore(dir);
+    if (before === null) throw new Error("the state is not what it was a moment ago");
+    const next = change(before);
+    writeCore(dir, next, pass, false);
+    appendPasses(dir, [pass]);
+    return next;
+  });
+}
+
+function update<T>(dir: string, work: () => T): T {
   makeFolder(dir);
-  const temporary = join(dir, `.${FILE}.new`);
-  try {
-    writeFileSync(
-      temporary,
-      JSON.stringify({ version: 1, ...state, passes: state.passes.slice(-KEPT_PASSES) }),
-    );
-    renameSync(temporary, join(dir, FILE));
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  return exclusively(join(dir, ".state.lock"), work);
+}
+
+/** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
+function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
+  const { engineRoot, engineVersion, deferrals, totals } = core;
+  write(
+    join(dir, FILE),
+    { version: 2, engineRoot, engineVersion, deferrals, totals, passes: [pass] },
+    durable,
+  );
+}
+
+/** Readable by all and the folder's owner's, so that a pass by hand as root leaves it to the service. */
+function write(path: string, document: object, durable: boolean): void {
+  replaceFile(path, JSON.stringify(document), { mode: 0o644, owner: "folder", durable });
 }

@@ -4,7 +4,7 @@ import type { EngineReader } from "../../../agent/engine/reader.ts";
 import type { EngineInfo, Service, Task } from "../../../agent/engine/types.ts";
 import type { Engine } from "../../../agent/observe/candidates.ts";
 import { Gatekeeper } from "../../../agent/observe/gatekeeper.ts";
-import type { Sightings } from "../../../agent/state/sightings.ts";
+import type { Sightings } from "../../../agent/state/state.ts";
 import { container, containerDetail, HOUR, hexId, NOW, service, settingsOf } from "../support.ts";
 
 const settings = settingsOf({ convergence: { ignoreStuckAfter: "6h" } });

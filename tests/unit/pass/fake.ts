@@ -4,7 +4,7 @@ import { known, unknown } from "../../../agent/facts.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
 import type { HostPorts } from "../../../agent/pass/host.ts";
-import type { State } from "../../../agent/state/state.ts";
+import type { PassRecord, State } from "../../../agent/state/state.ts";
 import { GiB, NOW } from "../support.ts";
 import { fails, type Hook, readDisk, type World } from "./world.ts";
 
@@ -17,6 +17,7 @@ export class Fake {
   readonly writes: string[] = [];
   readonly events: AuditEvent[] = [];
   readonly saved: State[] = [];
+  readonly recorded: PassRecord[] = [];
   readonly stop = new AbortController();
   now = NOW;
   elapsed = 0;
@@ -215,12 +216,16 @@ export class Fake {
         world.lock === "free" || world.lock === "held"
           ? known(world.lock === "held")
           : unknown("lock /run/lock/ci", world.lock.broken),
-      loadState: () => ({ state: world.state, damage: world.damage }),
-      saveState: (state) => {
+      loadState: () => ({ state: world.state, damage: world.damage, earlier: [] }),
+      updateState: (pass, change) => {
         if (world.stateUnwritable !== null) throw new Error(world.stateUnwritable);
+        if (world.damage !== null) throw new Error(world.damage.reason);
+        const state = change(world.state);
         this.saved.push(state);
+        this.recorded.push(pass);
         this.log.push("save the state");
         world.state = state;
+        return state;
       },
       setAside: () => {
         this.log.push("set the state aside");

@@ -23,7 +23,7 @@ describe("a pass on the usual host", () => {
     const fake = await check({ hook: relief, writes: PLAN, outcome: "pruned", exit: 0 });
     expect(fake.finished.freedBytes).toBe(30 * GiB);
     expect(fake.finished.claimedBytes).toBe(3 * GiB + 2000);
-    expect(fake.saved.at(-1)?.passes.at(-1)).toMatchObject({ outcome: "pruned", exitCode: 0 });
+    expect(fake.recorded.at(-1)).toMatchObject({ outcome: "pruned", exitCode: 0 });
     expect(fake.log.indexOf("save the state")).toBeLessThan(fake.log.indexOf("unlock"));
   });
 

@@ -1,15 +1,30 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { loadPasses } from "../../../agent/state/passes.ts";
 import {
   EMPTY_STATE,
+  loadCore,
   loadState,
   type PassRecord,
   type State,
-  saveState,
   setAside,
+  updateCore,
+  updateState,
 } from "../../../agent/state/state.ts";
 import { NO_TOTALS } from "../../../agent/state/totals.ts";
 import { NOW } from "../support.ts";
@@ -84,74 +99,160 @@ const FULL: State = {
     ],
     lastSuccessAt: NOW - 9000,
   },
-  passes: [record("1"), whole("2")],
 };
 
-const put = (text: string) => writeFileSync(join(dir, "state.json"), text);
+const path = (name: string) => join(dir, name);
+const put = (text: string, name = "state.json") => writeFileSync(path(name), text);
+const save = (state: State, pass = whole("2")) => updateState(dir, pass, () => state);
+const passes = () => loadPasses(dir).passes.map(({ pass }) => pass);
+/** As versions before 0.2 kept it: one file for all. */
+const inOneFile = (changes: object = {}) =>
+  JSON.stringify({ version: 1, ...FULL, passes: [record("1"), whole("2")], ...changes });
 
 describe("what one pass saves", () => {
   it("the next one loads", () => {
-    saveState(dir, FULL);
-    expect(loadState(dir)).toEqual({ state: FULL, damage: null });
+    save(FULL);
+    expect(loadState(dir)).toEqual({ state: FULL, damage: null, earlier: [] });
+    expect(loadPasses(dir)).toEqual({ passes: [whole("2")], unreadable: null });
   });
 
-  it("also where it was saved before there were totals", () => {
-    const { totals: _, engineVersion: __, ...before } = FULL;
-    put(JSON.stringify({ version: 1, ...before }));
-    const { state, damage } = loadState(dir);
-    expect(damage).toBeNull();
-    expect(state).toEqual({ ...FULL, totals: NO_TOTALS, engineVersion: null });
+  it("is changed as it stands by then, and what nobody changed stays", () => {
+    save(FULL);
+    const after = updateState(dir, record("3"), (before) => ({ ...before, uses: { c: 8 } }));
+    expect(after).toEqual({ ...FULL, uses: { c: 8 } });
+    expect(loadState(dir).state).toEqual(after);
+    expect(passes()).toEqual(["2", "3"]);
   });
 
-  it("leaves one file and no other", () => {
-    saveState(dir, FULL);
-    saveState(dir, EMPTY_STATE);
-    expect(readdirSync(dir)).toEqual(["state.json"]);
+  it("is for a quiet pass a small file, whatever there is on the host", () => {
+    const dangling = Object.fromEntries(
+      Array.from({ length: 20_000 }, (_, at) => [`sha256:${at}`, { since: 1, lastSeen: 2 }]),
+    );
+    save({ ...FULL, dangling });
+    const before = statSync(path("sightings.json"));
+    expect(statSync(path("state.json")).size).toBeLessThan(2048);
+    const { dangling: _, busy: __, undated: ___, uses: ____, ...core } = FULL;
+    expect(loadCore(dir)).toEqual(core);
+    const next = updateCore(dir, record("3"), (old) => ({ ...old, engineRoot: "/new" }));
+    expect(loadState(dir).state).toEqual({ ...FULL, ...next, dangling });
+    expect(statSync(path("sightings.json")).ino).toBe(before.ino);
+    expect(passes()).toEqual(["2", "3"]);
   });
 
-  it("makes the folder when it is absent", () => {
-    saveState(join(dir, "a", "b"), FULL);
-    expect(loadState(join(dir, "a", "b")).state).toEqual(FULL);
-  });
-
-  it("is the last 200 passes, and the oldest go", () => {
-    const passes = Array.from({ length: 205 }, (_, at) => record(`${at}`));
-    saveState(dir, { ...FULL, passes });
-    const { state } = loadState(dir);
-    expect([state.passes.length, state.passes[0]?.pass, state.passes.at(-1)?.pass]).toEqual([
-      200,
-      "5",
-      "204",
-    ]);
+  it("makes the folder when it is absent, and leaves no other files", () => {
+    updateState(path("a/b"), record("1"), () => FULL);
+    updateState(path("a/b"), record("2"), () => EMPTY_STATE);
+    expect(loadState(path("a/b")).state).toEqual(EMPTY_STATE);
+    expect(readdirSync(path("a/b")).sort()).toEqual(["passes.jsonl", "sightings.json", "state.json"]);
   });
 
   it("is replaced whole or not at all: when that fails, the old one stands and nothing is left lying", () => {
-    // A folder in the place of the file cannot be replaced by one.
-    mkdirSync(join(dir, "state.json"));
-    writeFileSync(join(dir, "state.json", "x"), "");
-    expect(() => saveState(dir, FULL)).toThrow();
+    mkdirSync(path("state.json"));
+    expect(() => save(FULL)).toThrow(/state.json is a folder/);
     expect(readdirSync(dir)).toEqual(["state.json"]);
   });
 
   it("throws what the filesystem says where nothing can be written", () => {
-    writeFileSync(join(dir, "file"), "");
-    expect(() => saveState(join(dir, "file", "state"), FULL)).toThrow("ENOTDIR");
+    put("", "file");
+    expect(() => updateState(path("file/state"), record("1"), () => FULL)).toThrow("ENOTDIR");
+  });
+
+  it.runIf(process.getuid?.() === 0)("as root with a strict umask is the service's to read and write", () => {
+    chownSync(dir, 65_534, 65_534);
+    const umask = process.umask(0o077);
+    try {
+      save(FULL);
+    } finally {
+      process.umask(umask);
+    }
+    for (const name of readdirSync(dir)) {
+      const { uid, mode } = statSync(path(name));
+      expect([name, uid, (mode & 0o777).toString(8)]).toEqual([name, 65_534, "644"]);
+    }
+  });
+
+  it("is complete after passes that end together", async () => {
+    const program = `
+      const { updateState } = require("./agent/state/state.ts");
+      const [, dir, name, record] = process.argv;
+      for (let k = 0; k < 20; k++) updateState(dir, { ...JSON.parse(record), pass: name + k },
+        (state) => ({ ...state, totals: { ...state.totals, freedBytes: state.totals.freedBytes + 1 } }));`;
+    const run = (name: string) =>
+      new Promise((resolve) =>
+        spawn(process.execPath, ["--import", "tsx", "-e", program, dir, name, JSON.stringify(record(""))], {
+          stdio: "inherit",
+        }).once("exit", resolve),
+      );
+    expect(await Promise.all(["a", "b", "c", "d"].map(run))).toEqual([0, 0, 0, 0]);
+    expect(loadState(dir).state.totals.freedBytes).toBe(80);
+    expect(new Set(passes()).size).toBe(80);
+  });
+});
+
+describe("the passes that reports read", () => {
+  it("are the last 200, and the file does not grow for ever", () => {
+    const fat = (pass: string) => ({ ...record(pass), reason: "x".repeat(10_000) });
+    for (let at = 0; at < 230; at++) updateState(dir, fat(`${at}`), (state) => state);
+    expect(statSync(path("passes.jsonl")).size).toBeLessThan(1024 * 1024 + 20_000);
+    expect(passes().at(-1)).toBe("229");
+    for (let at = 230; at < 500; at++) updateState(dir, record(`${at}`), (state) => state);
+    expect([passes().length, passes()[0], passes().at(-1)]).toEqual([200, "300", "499"]);
+  });
+
+  it("leave out lines that nobody understands", () => {
+    save(FULL, record("1"));
+    const lines = [{ ...record("x"), reason: 1 }, [null], { pass: "x" }].map((line) => JSON.stringify(line));
+    writeFileSync(path("passes.jsonl"), `${lines.join("\n")}\n{"pass":"cut off`, { flag: "a" });
+    updateState(dir, record("2"), (state) => state);
+    expect(passes()[0]).toBe("1");
+    updateState(dir, record("3"), (state) => state);
+    expect(passes()).toEqual(["1", "3"]);
+  });
+
+  it("say why where they cannot be read", () => {
+    mkdirSync(path("passes.jsonl"));
+    expect(loadPasses(dir)).toMatchObject({ passes: [], unreadable: expect.stringMatching(/is a folder/) });
+  });
+});
+
+describe("a state of a version before 0.2", () => {
+  it("is read as it is, and its passes too", () => {
+    put(inOneFile());
+    expect(loadState(dir)).toMatchObject({ state: FULL, damage: null });
+    expect(passes()).toEqual(["1", "2"]);
+    put(inOneFile({ totals: undefined, engineVersion: undefined, undated: undefined, uses: undefined }));
+    const { state, damage } = loadState(dir);
+    expect(damage).toBeNull();
+    expect(state).toEqual({ ...FULL, totals: NO_TOTALS, engineVersion: null, undated: {}, uses: {} });
+  });
+
+  it("is divided by the next pass, which is not a quiet one; nothing is lost", () => {
+    put(inOneFile());
+    expect(loadCore(dir)).toBeNull();
+    expect(updateState(dir, record("3"), (before) => before)).toEqual(FULL);
+    expect(readdirSync(dir).sort()).toEqual(["passes.jsonl", "sightings.json", "state.json"]);
+    expect(loadState(dir)).toEqual({ state: FULL, damage: null, earlier: [] });
+    expect(passes()).toEqual(["1", "2", "3"]);
+    expect(loadCore(dir)).not.toBeNull();
   });
 });
 
 describe("a state that is not there", () => {
   it("is empty, and that is no damage", () => {
-    expect(loadState(dir)).toEqual({ state: EMPTY_STATE, damage: null });
-    expect(loadState(join(dir, "absent"))).toEqual({ state: EMPTY_STATE, damage: null });
+    for (const where of [dir, path("absent")]) {
+      expect(loadState(where)).toEqual({ state: EMPTY_STATE, damage: null, earlier: [] });
+      expect(loadPasses(where)).toEqual({ passes: [], unreadable: null });
+    }
   });
 });
 
 describe("a state that cannot be understood", () => {
-  const saved = () => {
-    saveState(dir, FULL);
-    return readFileSync(join(dir, "state.json"), "utf8");
+  const saved = (name = "state.json") => {
+    save(FULL);
+    return readFileSync(path(name), "utf8");
   };
   const changed = (changes: object) => JSON.stringify({ ...JSON.parse(saved()), ...changes });
+  const totals = (changes: object) => changed({ totals: { ...FULL.totals, ...changes } });
 
   it.each<readonly [string, () => string]>([
     ["empty", () => ""],
@@ -159,98 +260,107 @@ describe("a state that cannot be understood", () => {
     ["full of zeros, as after a power cut", () => "\0".repeat(500)],
     ["not an object", () => "[]"],
     ["null", () => "null"],
-    ["of another version", () => changed({ version: 2 })],
+    ["of another version", () => changed({ version: 3 })],
     ["without its version", () => changed({ version: undefined })],
-    ["without its passes", () => changed({ passes: undefined })],
-    ["with passes of another shape", () => changed({ passes: [{ pass: "1" }] })],
-    ["with a pass that is null", () => changed({ passes: [null] })],
-    ["with a pass without its counts", () => changed({ passes: [{ ...record("1"), removed: undefined }] })],
-    ["with a pass whose counts are a text", () => changed({ passes: [{ ...record("1"), removed: "3" }] })],
-    [
-      "with a pass without a filesystem's path",
-      () => changed({ passes: [{ ...record("1"), filesystems: [{}] }] }),
-    ],
-    [
-      "with a pass without its reason",
-      () => changed({ passes: [record("0"), { ...record("1"), reason: 1 }] }),
-    ],
-    ...(
-      [
-        [
-          "a watermark in words",
-          { filesystems: [{ ...whole("1").filesystems[0], highWatermarkPercent: "80%" }] },
-        ],
-        ["a start that was not measured", { filesystems: [{ ...whole("1").filesystems[0], before: {} }] }],
-        ["a start that is null", { filesystems: [{ ...whole("1").filesystems[0], before: null }] }],
-        ["removed bytes that are texts", { removedBytes: { image: "4" } }],
-        ["removed bytes that are null", { removedBytes: null }],
-        ["counts that are no list", { objects: {} }],
-        ["a count without its reason", { objects: [{ kind: "image", fate: "kept", count: 1 }] }],
-        ["a count that is null", { objects: [null] }],
-        ["a rule without a name", { rules: [{ ...whole("1").rules![0], name: undefined }] }],
-        ["a rule whose bytes are a text", { rules: [{ ...whole("1").rules![0], keptBytes: "4" }] }],
-      ] as const
-    ).map(
-      ([what, changes]) =>
-        [`with a pass with ${what}`, () => changed({ passes: [{ ...whole("1"), ...changes }] })] as const,
-    ),
-    ["with a time that is none", () => changed({ dangling: { a: { since: "yesterday", lastSeen: 1 } } })],
-    ["with a missing time", () => changed({ busy: { a: { since: 1 } } })],
+    ["an old one without its passes", () => inOneFile({ passes: undefined })],
+    ["an old one with a time that is none", () => inOneFile({ dangling: { a: { since: "yesterday" } } })],
     ["with deferrals that are no numbers", () => changed({ deferrals: { count: "3", since: null } })],
     ["with an engine root that is no path", () => changed({ engineRoot: 7 })],
     ["with an engine version that is none", () => changed({ engineVersion: 28 })],
     ["with totals that are a list", () => changed({ totals: [] })],
     ["with totals that are null", () => changed({ totals: null })],
-    ["with totals without bytes", () => changed({ totals: { ...FULL.totals, freedBytes: undefined } })],
-    ["with totals below zero", () => changed({ totals: { ...FULL.totals, claimedBytes: -1 } })],
-    ["with a count that is a text", () => changed({ totals: { ...FULL.totals, passes: { pruned: "2" } } })],
-    ["with a gate below zero", () => changed({ totals: { ...FULL.totals, deferralsInARow: { lock: -1 } } })],
-    ["with objects without a kind", () => changed({ totals: { ...FULL.totals, objects: [{ count: 1 }] } })],
-    ["with a rule without its counts", () => changed({ totals: { ...FULL.totals, rules: [{ name: "a" }] } })],
-    ["with a success at no time", () => changed({ totals: { ...FULL.totals, lastSuccessAt: "now" } })],
+    ["with totals without bytes", () => totals({ freedBytes: undefined })],
+    ["with totals below zero", () => totals({ claimedBytes: -1 })],
+    ["with a count that is a text", () => totals({ passes: { pruned: "2" } })],
+    ["with a gate below zero", () => totals({ deferralsInARow: { lock: -1 } })],
+    ["with objects without a kind", () => totals({ objects: [{ count: 1 }] })],
+    ["with a rule without its counts", () => totals({ rules: [{ name: "a" }] })],
+    ["with a success at no time", () => totals({ lastSuccessAt: "now" })],
     ["with a number too large", () => saved().replace(/"freedBytes":7/, '"freedBytes":1e999')],
   ])("is read as empty, and said to be damaged: %s", (_, text) => {
     put(text());
+    rmSync(path("sightings.json"), { force: true });
     const { state, damage } = loadState(dir);
     expect(state).toEqual(EMPTY_STATE);
-    expect(damage).toMatchObject({ kind: "not-understood", reason: expect.stringMatching(/./) });
+    expect(damage).toMatchObject({ kind: "not-understood", reason: expect.stringMatching(/state\.json/) });
+    expect(loadCore(dir)).toBeNull();
+    expect(() => updateState(dir, record("1"), () => FULL)).toThrow(damage?.reason);
+  });
+
+  it.each([
+    ["cut off", (text: string) => text.slice(0, -5)],
+    ["with a missing time", () => JSON.stringify({ dangling: {}, busy: { a: { since: 1 } } })],
+    ["with sightings that are a list", () => JSON.stringify({ dangling: [], busy: {} })],
+    ["with uses at no time", () => JSON.stringify({ dangling: {}, busy: {}, uses: { a: "now" } })],
+  ])("nor its sightings: %s", (_, spoil) => {
+    put(spoil(saved("sightings.json")), "sightings.json");
+    const { state, damage } = loadState(dir);
+    expect(damage).toMatchObject({
+      kind: "not-understood",
+      reason: expect.stringMatching(/sightings\.json/),
+    });
+    expect(state).toEqual({ ...FULL, dangling: {}, busy: {}, undated: {}, uses: {} });
+    expect(setAside(dir, NOW)).toBe(path("sightings.damaged-2026-08-01T120000000Z.json"));
+    expect(loadState(dir).damage).toBeNull();
   });
 
   it("is set aside under a name with the time, and stays readable there", () => {
     put("{damaged");
     const to = setAside(dir, NOW);
-    expect(to).toBe(join(dir, "state.damaged-2026-08-01T120000000Z.json"));
+    expect(to).toBe(path("state.damaged-2026-08-01T120000000Z.json"));
     expect(readFileSync(to ?? "", "utf8")).toBe("{damaged");
-    expect(loadState(dir)).toEqual({ state: EMPTY_STATE, damage: null });
+    expect(loadState(dir)).toEqual({ state: EMPTY_STATE, damage: null, earlier: [] });
   });
 
   it("and cannot be set aside is no reason to stop", () => {
-    expect(setAside(join(dir, "absent"), NOW)).toBeNull();
+    expect(setAside(path("absent"), NOW)).toBeNull();
   });
 
   it("never throws, whatever stands in the file", () => {
-    const inner = fc.oneof(fc.jsonValue(), fc.constant(FULL), fc.constant({ ...FULL, version: 1 }));
+    const inner = fc.oneof(fc.jsonValue(), fc.constant(FULL), fc.constant({ ...FULL, version: 2 }));
+    const text = fc.oneof(
+      fc.string(),
+      inner.map((value) => JSON.stringify(value)),
+    );
     fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.string(),
-          inner.map((value) => JSON.stringify(value)),
-        ),
-        (text) => {
-          put(text);
-          const { state, damage } = loadState(dir);
-          expect(damage === null ? state : EMPTY_STATE).toEqual(state);
-        },
-      ),
+      fc.property(text, text, (one, two) => {
+        put(one);
+        put(two, "sightings.json");
+        put(two, "passes.jsonl");
+        expect(() => [loadState(dir), loadPasses(dir), loadCore(dir)]).not.toThrow();
+      }),
       { numRuns: 300 },
     );
   });
 
-  it("that is a folder is damage as well", () => {
-    mkdirSync(join(dir, "state.json"));
+  it("is one that every user may write to, and it is not trusted", () => {
+    save(FULL);
+    chmodSync(path("state.json"), 0o666);
+    expect(loadState(dir).damage).toMatchObject({
+      kind: "not-understood",
+      reason: expect.stringMatching(/every user may write/),
+    });
+    expect(loadCore(dir)).toBeNull();
+  });
+
+  it("is left where it is where it is no file, or a link", () => {
+    mkdirSync(path("state.json"));
     expect(loadState(dir).damage).toMatchObject({
       kind: "unreadable",
-      reason: expect.stringContaining("EISDIR"),
+      reason: expect.stringMatching(/is a folder/),
+    });
+    expect(setAside(dir, NOW)).toBeNull();
+    rmSync(path("state.json"), { recursive: true });
+    symlinkSync("/etc/passwd", path("state.json"));
+    expect(loadState(dir).damage).toMatchObject({
+      kind: "unreadable",
+      reason: expect.stringMatching(/ELOOP/),
+    });
+    rmSync(path("state.json"));
+    execFileSync("mkfifo", [path("state.json")]);
+    expect(loadState(dir).damage).toMatchObject({
+      kind: "unreadable",
+      reason: expect.stringMatching(/is a FIFO/),
     });
   });
 });
