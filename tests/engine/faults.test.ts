@@ -14,6 +14,7 @@ import {
   BUNDLE,
   copyBundle,
   only,
+  recordedPasses,
   runAgent,
   scratchDir,
 } from "../support/agent.ts";
@@ -1344,8 +1345,7 @@ onEngine("faults", () => {
         removed: { container: 2 },
       });
       expect(await left(lot)).toEqual({ containers: 0, images: 0 });
-      const { passes } = JSON.parse(readFileSync(file, "utf8")) as { passes: { outcome: string }[] };
-      expect(passes.map(({ outcome }) => outcome)).toEqual(["failed", "pruned"]);
+      expect(recordedPasses(stateDir).map(({ outcome }) => outcome)).toEqual(["failed", "pruned"]);
     });
 
     it.each([

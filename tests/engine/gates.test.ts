@@ -454,7 +454,7 @@ onEngine("gates", () => {
     }
 
     function stateOf(dir: string): { busy: Record<string, { since: number; lastSeen: number }> } {
-      return JSON.parse(readFileSync(join(dir, "state.json"), "utf8"));
+      return JSON.parse(readFileSync(join(dir, "sightings.json"), "utf8"));
     }
 
     /** Sets the clock of the pass, and of nothing else, so many seconds ahead. */

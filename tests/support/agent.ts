@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -93,6 +93,12 @@ export function runAgent(options: AgentOptions): Promise<AgentResult> {
     });
     options.whileRunning?.(child, events);
   });
+}
+
+/** The passes that a state folder remembers, oldest first. */
+export function recordedPasses(stateDir: string): AgentEvent[] {
+  const lines = readFileSync(join(stateDir, "passes.jsonl"), "utf8").trimEnd().split("\n");
+  return lines.map((line) => JSON.parse(line) as AgentEvent);
 }
 
 /** The single event of this name; throws when there is none or more than one. */
