@@ -6,8 +6,10 @@ import { formatDuration } from "../units.ts";
 import { hanging } from "./table.ts";
 
 const SHOWN_NAMES = 3;
-/** For so long, in seconds, a deploy or a job may just take its time. */
+/** For so long, in seconds, a deploy may just take its time. */
 const STUCK_AFTER = 3600;
+/** And a run. */
+const LONG_RUN = 24 * 3600;
 
 /** One verdict as lines that fit. */
 export function gateLines(gate: Verdict, colours: Colors, width: number | null): string[] {
@@ -55,13 +57,13 @@ export function gateWords({ gate, verdict, reason, facts }: Verdict): string {
 const busyOf = ({ gate, facts }: Pick<Verdict, "gate" | "facts">): readonly BusyService[] =>
   gate === "converging" && Array.isArray(facts.busy) ? (facts.busy as readonly BusyService[]) : [];
 
-/** For a gate that has been closed for long. */
+/** What to look at, and which setting lets passes go on, where a gate is closed by mistake or for long. */
 export function gateWayOut(verdict: Verdict): string | null {
   const [busy] = busyOf(verdict);
-  if (busy !== undefined && busy.busySeconds > STUCK_AFTER)
-    return `docker service ps ${busy.service} shows why; convergence.ignoreStuckAfter in the settings lets passes go on`;
+  if (busy !== undefined)
+    return `docker service ps ${busy.service} shows why; convergence.ignoreStuckAfter in the settings lets passes go on beside a stuck service`;
   const [live] = Array.isArray(verdict.facts.live) ? (verdict.facts.live as readonly LiveMatch[]) : [];
-  if (verdict.gate === "live-run" && live !== undefined && live.ageSeconds > 24 * STUCK_AFTER)
+  if (verdict.gate === "live-run" && live !== undefined && live.ageSeconds > LONG_RUN)
     return `if ${live.name} is no run any more: docker ${live.kind} rm ${live.name}; liveRuns.ignoreOlderThan in the settings lets passes go on`;
   return null;
 }

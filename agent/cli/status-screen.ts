@@ -134,7 +134,13 @@ function holding({ holders, plan }: StatusFacts, pen: Pen): string[] {
           ? formatBytes(sumSizes(plan.value.plan.remove.filter((object) => object.kind === kind)))
           : "?";
     return [
-      [`  ${HOLDER_WORDS[what]}`, formatBytes(bytes), count === null ? "" : String(count), freed, note],
+      [
+        `  ${HOLDER_WORDS[what]}`,
+        formatBytes(bytes),
+        count === null ? "" : String(count),
+        freed,
+        note === HOLDER_WORDS[what] ? "" : note,
+      ],
       ...largest.map((part): Cell[] => [
         { text: `    ${shorten(part.name, width)}`, style: colours.dim },
         { text: formatBytes(part.bytes), style: colours.dim },

@@ -68,6 +68,8 @@ const stuck = (busySeconds: number) =>
       busyCount: 1,
     },
   });
+const STUCK_WAY_OUT =
+  "docker service ps backup_once shows why; convergence.ignoreStuckAfter in the settings lets passes go on beside a stuck service";
 const LOW = { usedPercent: 58, usedBytes: 58 * GiB, availableBytes: 42 * GiB };
 
 describe("the verdict on a host", () => {
@@ -134,14 +136,14 @@ describe("the verdict on a host", () => {
       seen({ gates: [stuck(40)] }),
       "waiting",
       "disk 90% full, and no pass may run now: a service is converging: backup_once (0 of 1 tasks run, for 40s)",
-      null,
+      STUCK_WAY_OUT,
     ],
     [
       "put off by a service that is stuck",
       seen({ gates: [stuck(10 * DAY)], plan: plan([image(20 * GiB)]) }),
       "waiting",
       "disk 90% full, and no pass may run now: a service is stuck: backup_once (0 of 1 tasks run, for 10d); one object would go then, at most 20.0 GiB: the disk would be at 70%, the mark is 80%: enough",
-      "docker service ps backup_once shows why; convergence.ignoreStuckAfter in the settings lets passes go on",
+      STUCK_WAY_OUT,
     ],
     [
       "what could not be told comes first",
