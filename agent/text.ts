@@ -12,13 +12,19 @@ export function visible(text: string): string {
 }
 
 /** The same for every text inside a value, keys included. */
+export function visibleDeep<T>(value: T): T;
 export function visibleDeep(value: unknown): unknown {
   if (typeof value === "string") return visible(value);
-  if (Array.isArray(value)) return value.map(visibleDeep);
+  if (Array.isArray(value)) return value.map((inner: unknown) => visibleDeep(inner));
   if (typeof value === "object" && value !== null) {
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => [visible(key), visibleDeep(inner)]),
     );
   }
   return value;
+}
+
+/** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */
+export function shortId(id: string): string {
+  return id.replace(/^sha256:/, "").slice(0, 12);
 }

@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import { visible, visibleDeep } from "../text.ts";
-import type { AuditEvent, Level } from "./events.ts";
+import { type AuditEvent, type Level, rowOf } from "./events.ts";
 import { journalSentence } from "./sentence.ts";
 
 /** Between the sentence and the object of a journal entry. Neither holds one: text.ts, JSON.stringify. */
@@ -11,21 +11,13 @@ const PRIORITY: Readonly<Record<Level, number>> = { info: 6, warn: 4, error: 3 }
 /** "Normal, but significant". */
 const NOTICE = 5;
 
-const CHANGES: readonly AuditEvent["event"][] = [
-  "object.removed",
-  "object.untagged",
-  "container.stopped",
-  "auth.applied",
-];
-
 /**
  * `-p notice` is then what a host's owner asks for in the morning: what changed here, what each pass came to, and all
  * that went wrong. Pure.
  */
-export function priority({ event, level, fields }: AuditEvent): number {
-  if (level !== "info") return PRIORITY[level];
-  const cameToSomething = event === "pass.finished" && fields.outcome !== "below-watermark";
-  return CHANGES.includes(event) || cameToSomething ? NOTICE : PRIORITY.info;
+export function priority(event: AuditEvent): number {
+  if (event.level !== "info") return PRIORITY[event.level];
+  return rowOf(event).notice?.(event.fields) ? NOTICE : PRIORITY.info;
 }
 
 /**
@@ -33,8 +25,8 @@ export function priority({ event, level, fields }: AuditEvent): number {
  * Pure.
  */
 export function safe(event: AuditEvent, inJournal: boolean): AuditEvent {
-  const fields = visibleDeep(event.fields) as AuditEvent["fields"];
-  return { ...event, fields: inJournal ? fitting(fields) : fields };
+  const shown = visibleDeep(event);
+  return inJournal ? ({ ...shown, fields: fitting({ ...shown.fields }) } as AuditEvent) : shown;
 }
 
 /**
@@ -62,7 +54,7 @@ export function journalLine(event: AuditEvent, object: string): string {
 const MOST = 20_000;
 
 /** The same where it fits; else with long texts and lists cut, and `cut` naming the fields that were. Pure. */
-function fitting(fields: AuditEvent["fields"]): AuditEvent["fields"] {
+function fitting(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
   let fitted = fields;
   for (let most = 4096; size(fitted) > MOST && most > 0; most >>= 1) {

@@ -2,7 +2,8 @@ import { colours } from "../colours.ts";
 import { visibleDeep } from "../text.ts";
 import type { AuditEvent } from "./events.ts";
 import type { Journal } from "./journal.ts";
-import { bar, describeFilesystem, type Look, sentence as sentenceIn } from "./sentence.ts";
+import type { Look } from "./row.ts";
+import { bar, describeFilesystem, sentence as sentenceIn } from "./sentence.ts";
 
 /** The same events as sentences for a person, with a progress line while objects are removed. */
 export interface PlainJournal extends Journal {
@@ -20,7 +21,7 @@ export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) =
   return {
     emit(event) {
       clear();
-      out.write(`${sentence({ ...event, fields: visibleDeep(event.fields) as AuditEvent["fields"] })}\n`);
+      out.write(`${sentence(visibleDeep(event))}\n`);
     },
     progress(done, total) {
       if (out.isTTY !== true) return;

@@ -64,7 +64,7 @@ export interface PlanPreview {
   readonly plan: Plan;
   readonly rules: readonly RuleReport[];
   /** Rules that name nothing, though they look as if they should; and size limits that cannot be judged. */
-  readonly idle: readonly AuditEvent[];
+  readonly idle: readonly AuditEvent<"pass.ineffective" | "fact.unknown">[];
 }
 
 export async function previewPlan(

@@ -50,7 +50,7 @@ export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): Ru
  * A rule that asks for a label and names nothing, while what looks like its family piles up without it: images of its
  * repositories, or the images of containers that carry the label (put on at run time, and on no image). Pure.
  */
-export function idleRules({ families, users, lookalikes, named }: Ruled): AuditEvent[] {
+export function idleRules({ families, users, lookalikes, named }: Ruled): AuditEvent<"pass.ineffective">[] {
   return families.flatMap((family) => {
     const { name, match } = family.rule;
     if (match.labels.length === 0 || named.has(name)) return [];
@@ -76,7 +76,7 @@ export function idleRules({ families, users, lookalikes, named }: Ruled): AuditE
 }
 
 /** Limits that nobody can judge: for want of one image, or on a swarm worker. Else they would be silent for ever. */
-export function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent[] {
+export function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent<"fact.unknown">[] {
   const size =
     measured.unread === null
       ? []

@@ -143,8 +143,8 @@ function ofPrune({ prune, disk, retention, orphans }: Settings, { filesystems, p
 
 function ofRules({ retention }: Settings, { passes, plan }: Seen): Suspicion[] {
   const idle = (plan?.idle ?? []).map(({ fields }) => ({
-    setting: String(fields.policy),
-    why: String(fields.reason),
+    setting: "policy" in fields ? fields.policy : "retention",
+    why: fields.reason,
   }));
   const empty = retention.flatMap(({ name }) => {
     const reports = passes.flatMap(({ rules = [] }) =>

@@ -1,6 +1,5 @@
 import { sentence } from "../log/plain.ts";
-import { shortId } from "../log/sentence.ts";
-import { visible, visibleDeep } from "../text.ts";
+import { shortId, visible, visibleDeep } from "../text.ts";
 import { formatBytes } from "../units.ts";
 import type { CommitReport } from "./commit.ts";
 import type { EvictReport } from "./evict.ts";
@@ -36,7 +35,7 @@ export function describeCommit(report: CommitReport): Lines {
   if (left && left.because !== "built-on")
     err.push(`the earlier snapshot ${shortId(left.id)} is still there: ${visible(left.reason)}`);
   for (const event of limits?.events ?? []) {
-    const line = sentence({ ...event, fields: visibleDeep(event.fields) as typeof event.fields }).trim();
+    const line = sentence(visibleDeep(event)).trim();
     (event.level === "info" ? out : err).push(line);
   }
   for (const id of limits?.below ?? []) out.push(`Removed ${shortId(id)}, on which one of these was made`);

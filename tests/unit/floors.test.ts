@@ -73,12 +73,7 @@ function circles(): string[] {
 }
 
 /** Not mended yet; a line that is mended must go from here. */
-const STILL_UP: readonly string[] = [
-  "log/events.ts > auth/check.ts",
-  "log/events.ts > auth/config.ts",
-  "log/sentence.ts > auth/check.ts",
-  "pass/pass.ts > snapshots/below.ts",
-];
+const STILL_UP: readonly string[] = ["pass/pass.ts > snapshots/below.ts"];
 const STILL_CIRCLES: readonly string[] = ["observe/candidates.ts observe/ruled.ts"];
 
 describe("the floors of agent/", () => {

@@ -170,9 +170,9 @@ async function play(story: Story) {
   const acted = await execute(ports, plan, candidates, context, settings, true);
   const told = events
     .filter(({ event }) => event.startsWith("object."))
-    .map(({ event, fields }) => {
-      const name = names.get(fields.id as string) ?? fields.id;
-      return `${event.slice(7)} ${name}${event === "object.kept" ? ` ${fields.rule}` : ""}`;
+    .map((one) => {
+      const { id, rule } = one.fields as { id: string; rule: string };
+      return `${one.event.slice(7)} ${names.get(id) ?? id}${one.event === "object.kept" ? ` ${rule}` : ""}`;
     });
   const deleted = calls.filter((text) => text.startsWith("delete")).map((text) => text.slice(7));
   return { calls, deleted, events, told, acted, tally, progress };

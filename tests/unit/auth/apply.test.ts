@@ -55,7 +55,7 @@ const put = (text: string, bits = 0o600) => {
   chmodSync(target, bits);
 };
 const names = () => events.map(({ event }) => event);
-const reason = () => String(events.at(-1)?.fields.reason);
+const reason = () => String(Object(events.at(-1)?.fields).reason);
 
 describe("putting credentials in place", () => {
   it("makes folder and file for their owner alone, whatever the umask", () => {
@@ -126,7 +126,7 @@ describe("putting credentials in place", () => {
     apply();
     chmodSync(target, 0o644);
     apply();
-    expect([mode(target), names(), events[0]?.fields.closedToOthers]).toEqual([
+    expect([mode(target), names(), Object(events[0]?.fields).closedToOthers]).toEqual([
       0o600,
       ["auth.applied"],
       true,

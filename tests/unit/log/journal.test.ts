@@ -13,7 +13,7 @@ const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
 const EVENTS: readonly AuditEvent[] = [
   gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
   passEndedEarly(FORGED, 3, [], "warn"),
-  passIneffective({ cause: "pressure-remains", reason: "x" }),
+  passIneffective({ cause: "pressure-remains", reason: "x", removed: 0, holders: [] }),
 ];
 const PROGRAM = `import { jsonJournal } from "./agent/log/journal.ts";
   const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });

@@ -57,7 +57,7 @@ export class Fake {
 
   /** Fields of all events of this name. */
   said(event: AuditEvent["event"]): readonly Readonly<Record<string, unknown>>[] {
-    return this.events.filter((one) => one.event === event).map(({ fields }) => fields);
+    return this.events.filter((one) => one.event === event).map(({ fields }) => ({ ...fields }));
   }
 
   get finished(): Readonly<Record<string, unknown>> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { factUnknown, passIneffective } from "../../../agent/log/events.ts";
 import { type Seen, suspicions } from "../../../agent/pass/suspicions.ts";
 import type { Judged, ReasonCode } from "../../../agent/plan/plan.ts";
 import type { PassRecord } from "../../../agent/state/state.ts";
@@ -98,15 +99,25 @@ describe("suspected", () => {
       expect(why).toMatch(/^\S.*[^.]$/);
   });
 
+  it("the rules of retention, where a size limit of theirs cannot be judged", () => {
+    const idle = [factUnknown("the size of retention families", "image a cannot be read")];
+    expect(suspicions(settingsOf({}), { ...SEEN, plan: { ...plan(), idle } })).toEqual([
+      { setting: "retention", why: "image a cannot be read" },
+    ]);
+  });
+
   it("a rule that the plan finds idle, once, in the plan's words", () => {
     const idle = [
-      {
-        event: "pass.ineffective",
-        level: "error",
-        msg: "x",
-        fields: { policy: "retention/ci", reason: "no image carries it" },
-      },
-    ] as const;
+      passIneffective({
+        cause: "rule-matches-nothing",
+        reason: "no image carries it",
+        policy: "retention/ci",
+        labels: ["ci"],
+        unlabelledImages: 1,
+        unlabelledBytes: 1,
+        labelledContainers: 0,
+      }),
+    ];
     const seen = { ...SEEN, plan: { ...plan(), idle }, passes: rules(0, 0, 0) };
     expect(suspicions(settingsOf({ retention: [FAMILY] }), seen)).toEqual([
       { setting: "retention/ci", why: "no image carries it" },
