@@ -8,7 +8,7 @@ import { passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, passFinished } from "./log/events.ts";
 import { auditLine, journalListens } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
-import { belowWatermark, readPressure, toRecord } from "./pass/pressure.ts";
+import { belowWatermark, readPressure, rememberedRoots, toRecord } from "./pass/pressure.ts";
 import { loadSettings } from "./settings/load.ts";
 import { rulesWithoutPressure } from "./settings/rules.ts";
 import { type Core, loadCore, NO_DEFERRALS, updateCore } from "./state/state.ts";
@@ -56,6 +56,7 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   const options = plainRun(args);
   if (options === null || (onTerminal() && !options.json)) return false;
   const startedAt = systemClock.now();
+  const startedElapsed = systemClock.elapsed();
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) return false;
   const { settings } = loaded;
@@ -67,13 +68,16 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const core = loadCore(stateDir);
   if (core === null) return false;
+  // Where the engine keeps its data has not been learnt yet: the disk that fills may be another one.
+  if (core.engineRoot === null) return false;
   // A rule that does not wait for disk pressure has the engine asked in every pass.
   if (rulesWithoutPressure(settings).length > 0) return false;
-  const pressure = await readPressure({ readFilesystems }, settings.disk, core.engineRoot);
+  const pressure = await readPressure({ readFilesystems }, settings.disk, rememberedRoots(core));
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
-  const endedAt = systemClock.now();
-  const finished = belowWatermark(pressure, settings.disk, (endedAt - startedAt) / 1000);
+  const seconds = (systemClock.elapsed() - startedElapsed) / 1000;
+  const endedAt = startedAt + seconds * 1000;
+  const finished = belowWatermark(pressure, settings.disk, seconds);
   const change = (before: Core): Core => ({
     ...before,
     deferrals: NO_DEFERRALS,

@@ -423,7 +423,10 @@ function noOp({ noOpPairs }: Scale): void {
 /** A host in service has the longest history there can be, and each pass reads and writes it. */
 function fillHistory(file: string): void {
   const state = JSON.parse(readFileSync(file, "utf8")) as { passes: unknown[] };
-  writeFileSync(file, JSON.stringify({ ...state, passes: Array(200).fill(state.passes[0]) }));
+  writeFileSync(
+    file,
+    JSON.stringify({ ...state, engineRoot: "/var/lib/docker", passes: Array(200).fill(state.passes[0]) }),
+  );
 }
 
 interface Measured {

@@ -6,7 +6,7 @@ import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { Timer } from "../host/timer.ts";
 import { sumSizes } from "../log/events.ts";
-import type { Engine } from "../observe/candidates.ts";
+import type { Engine } from "../observe/engine.ts";
 import type { Pressure } from "../pass/pressure.ts";
 import type { PlanPreview } from "../pass/preview.ts";
 import type { Suspicion } from "../pass/suspicions.ts";

@@ -12,6 +12,8 @@ export interface EngineInfo {
   readonly rootDir: string;
   /** `"containerd"` when the containerd image store is in use. */
   readonly imageStore: "classic" | "containerd";
+  /** The socket of containerd, from engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it. */
+  readonly containerdSocket?: string | null;
   readonly swarm: SwarmState;
 }
 

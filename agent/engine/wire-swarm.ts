@@ -21,6 +21,7 @@ export function toInfo(body: unknown): EngineInfo {
   const schema = v.object({
     DockerRootDir: v.string(),
     DriverStatus: v.nullish(v.array(v.array(v.string()))),
+    Containerd: v.nullish(v.object({ Address: v.nullish(v.string()) })),
     Swarm: v.nullish(
       v.object({
         LocalNodeState: v.nullish(v.string()),
@@ -36,6 +37,7 @@ export function toInfo(body: unknown): EngineInfo {
   return {
     rootDir: info.DockerRootDir,
     imageStore: containerd ? "containerd" : "classic",
+    containerdSocket: info.Containerd?.Address || null,
     swarm: swarmState(info.Swarm ?? {}),
   };
 }

@@ -1,4 +1,5 @@
 import type { EngineReader } from "../engine/reader.ts";
+import { orUnknown } from "../engine/tolerant.ts";
 import type { Task } from "../engine/types.ts";
 import { unknown } from "../facts.ts";
 import { type BusyService, busyServices } from "../gates/converging.ts";
@@ -10,13 +11,21 @@ import type { Clock } from "../host/clock.ts";
 import type { Settings } from "../settings/settings.ts";
 import { sinceOf, stillSeen } from "../state/sightings.ts";
 import type { Sightings } from "../state/state.ts";
-import { ask, type Engine, observe } from "./candidates.ts";
+import type { Engine } from "./engine.ts";
+import { observe } from "./runs.ts";
 
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
 
 /** A task in one of these states has not run anything yet. */
 const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
+
+/** What a gatekeeper needs from outside. */
+export interface GatekeeperPorts {
+  readonly reader: EngineReader;
+  readonly settings: Settings;
+  readonly clock: Clock;
+}
 
 /**
  * The short loop `observe → gates` that a pass goes round before it starts and between its steps: is a run live, does
@@ -36,7 +45,8 @@ export class Gatekeeper {
   };
   #askedAt = 0;
 
-  constructor(reader: EngineReader, engine: Engine, settings: Settings, clock: Clock, busy: Sightings) {
+  /** @param busy what the state remembers of an earlier pass */
+  constructor({ reader, settings, clock }: GatekeeperPorts, engine: Engine, busy: Sightings) {
     this.#reader = reader;
     this.#engine = engine;
     this.#settings = settings;
@@ -78,7 +88,7 @@ export class Gatekeeper {
 
   /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */
   async lookAgain(): Promise<readonly Verdict[]> {
-    const info = await ask("the engine", () => this.#reader.info());
+    const info = await orUnknown("the engine", () => this.#reader.info());
     if (!info.known) return [unclear(info.reason)];
     // A manager that shuts down says so for some seconds, on connections that are open (20.10): its swarm lives on.
     if (info.value.swarm.role === "none" && this.#engine.info.swarm.role !== "none")
@@ -129,7 +139,7 @@ export class Gatekeeper {
     since: Readonly<Record<string, number>>,
     now: number,
   ): Promise<Readonly<Record<string, number>>> {
-    const tasks = await ask("the tasks of stuck services", () => this.#reader.tasks(ids, []));
+    const tasks = await orUnknown("the tasks of stuck services", () => this.#reader.tasks(ids, []));
     return Object.fromEntries(
       ids.map((id) => {
         if (!tasks.known) return [id, now];

@@ -5,10 +5,10 @@ import type { ExitCode } from "../exit.ts";
 import type { Clock } from "../host/clock.ts";
 import type { PassFinished, RuleReport } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
-import type { Engine } from "../observe/candidates.ts";
-import type { Gatekeeper } from "../observe/gatekeeper.ts";
-import type { Rules } from "../observe/ruled.ts";
-import type { Sightings, State } from "../state/state.ts";
+import type { Engine } from "../observe/engine.ts";
+import type { Rules } from "../settings/rules.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
 import type { Pressure } from "./pressure.ts";
 
@@ -34,26 +34,46 @@ export interface PassOptions {
   readonly withoutPressure: boolean;
 }
 
-/** What the stages hand to the report; filled in as the pass gets that far. */
-export interface Course {
-  readonly startedAt: number;
-  before: Pressure;
-  readonly state: State;
-  /** `pressed`: the pass is about `prune` as well, not only about rules that do not wait for pressure. */
-  rules: Rules;
-  /** What became of objects so far. */
-  readonly tally: Tally;
-  engine: Engine | null;
-  gatekeeper: Gatekeeper | null;
-  dangling: Sightings | null;
-  /** What the state remembers of retention families. */
-  families: Pick<State, "undated" | "uses"> | null;
+/** One pass: what it needs, and what it was asked for. */
+export interface PassContext {
+  readonly ports: PassPorts;
+  readonly settings: Settings;
+  readonly options: PassOptions;
+  readonly startedAt: {
+    /** Milliseconds since the epoch. */
+    readonly now: number;
+    /** Milliseconds by the clock that never jumps: what durations count from. */
+    readonly elapsed: number;
+  };
 }
 
-/** How a pass ended, before the disk was measured again. */
+/** What a pass has found so far. Each stage returns its own; none changes that of another. */
+export interface Found {
+  /** What earlier passes left. */
+  readonly state: State;
+  /** The disk at the start. */
+  readonly before: Pressure;
+  /** `pressed`: the pass is about `prune` as well, not only about rules that do not wait for pressure. */
+  readonly rules: Rules;
+  /** `null`: not asked yet. */
+  readonly engine: Engine | null;
+  /** Counts what becomes of each object; holds also when a bug ends the pass. */
+  readonly tally: Tally;
+  /** For the next pass. */
+  readonly learnt: Partial<State>;
+}
+
+/** A pass that is over, before the disk was measured again. */
+export interface Passed extends Found {
+  readonly ended: Ended;
+}
+
+/** How it ended. */
 export type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
   readonly exitCode: ExitCode;
   /** Of a dry run, which acts on nothing. */
   readonly keptByPlan?: number;
   readonly rules?: readonly RuleReport[];
 };
+
+export const isOver = (found: Found | Passed): found is Passed => "ended" in found;

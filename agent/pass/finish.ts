@@ -1,73 +1,39 @@
-import type { EngineReader } from "../engine/reader.ts";
 import { Exit, type ExitCode } from "../exit.ts";
-import {
-  countByKind,
-  factUnknown,
-  type PassFinished,
-  passFinished,
-  passIneffective,
-  stateDamaged,
-  stateUnwritable,
-} from "../log/events.ts";
-import { exportMetrics } from "../metrics/textfile.ts";
+import { countByKind, factUnknown, type PassFinished, passFinished, passIneffective } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { State } from "../state/state.ts";
-import { addToTotals } from "../state/totals.ts";
-import type { Course, Ended, PassOptions, PassPorts } from "./context.ts";
-import { nextDeferrals, type Pressure, readable, readPressure, reported, toRecord } from "./pressure.ts";
+import { NO_DEFERRALS } from "../state/state.ts";
+import type { Ended, Found, PassContext, Passed } from "./context.ts";
+import { deferralsAfter, record } from "./memory.ts";
+import {
+  belowWatermark,
+  type Pressure,
+  readable,
+  readPressure,
+  rememberedRoots,
+  reported,
+} from "./pressure.ts";
 
 /** For the look at the host, in milliseconds: a pass that is done must end. */
 const HOLDERS_DEADLINE = 5000;
 
-/** Measures the disk again, says whether it helped, and records the pass. */
-export async function report(
-  ports: PassPorts,
-  settings: Settings,
-  options: PassOptions,
-  course: Course,
-  ended: Ended,
-): Promise<ExitCode> {
-  const { clock, journal } = ports;
-  const { tally } = course;
-  const engineRoot = course.engine?.info.rootDir ?? course.state.engineRoot;
-  const after = await readPressure(ports.host, settings.disk, engineRoot);
-  let { outcome, exitCode, reason } = ended;
-  if (after.verdict.verdict === "unknown" && course.before.verdict.verdict !== "unknown") {
-    journal.emit(factUnknown("whether the pass helped", after.verdict.reason));
-    if (exitCode === Exit.ok && outcome !== "deferred") {
-      exitCode = Exit.unavailable;
-      reason = `${reason}, but the disk cannot be read any more: ${after.verdict.reason}`;
-    }
-  }
-  const ranThrough = outcome === "pruned" || outcome === "nothing-eligible" || outcome === "incomplete";
-  const pressed = course.rules.pressed && !options.withoutPressure && after.verdict.verdict === "open";
-  if (ranThrough && pressed && ended.gate === null && !ports.stop.aborted) {
-    journal.emit(
-      passIneffective({
-        cause: "pressure-remains",
-        reason: after.verdict.reason,
-        removed: tally.removed.length,
-        holders: await readHolders(ports.reader, after, engineRoot, clock.now()),
-      }),
-    );
-    if (outcome === "pruned") outcome = "pressure-remains";
-    if (exitCode === Exit.ok) {
-      exitCode = Exit.pressureRemains;
-      reason = `${reason}, but the disk is still ${after.verdict.reason}`;
-    }
-  }
-  const deferrals = deferralsAfter(options, course, outcome);
-  const now = clock.now();
-  const deferredFor = deferrals.since === null ? null : (now - deferrals.since) / 1000;
+/** Measures the disk again, says whether the pass helped, and records it. */
+export async function finish(context: PassContext, passed: Passed): Promise<ExitCode> {
+  const { ports, settings, options } = context;
+  const { before, tally, learnt } = passed;
+  const after = await readPressure(ports.host, settings.disk, rememberedRoots(rootsAfter(passed)));
+  const ended = await judgedByDisk(context, passed, after);
+  const { outcome, exitCode, reason } = ended;
+  const deferrals = deferralsAfter(context, passed, outcome);
+  const deferredFor = deferrals.since === null ? null : (ports.clock.now() - deferrals.since) / 1000;
   const fields: PassFinished = {
     outcome,
     exitCode,
     reason,
-    freedBytes: freed(course.before, after),
+    freedBytes: freed(before, after),
     claimedBytes: tally.claimedBytes,
-    durationSeconds: (now - course.startedAt) / 1000,
-    filesystems: reported(after, settings.disk, course.before),
+    durationSeconds: secondsSince(context),
+    filesystems: reported(after, settings.disk, before),
     removed: countByKind(tally.removed),
     removedBytes: tally.claimedByKind,
     kept: tally.count("kept") + (ended.keptByPlan ?? 0),
@@ -80,32 +46,74 @@ export async function report(
     engineRequests: ports.requests(),
     gate: ended.gate,
   };
-  const { warnAfterPasses, warnAfter } = settings.deferrals;
-  const tooLong =
-    outcome === "deferred" &&
-    (deferrals.count >= warnAfterPasses || (deferredFor !== null && deferredFor >= warnAfter));
-  const level = exitCode !== Exit.ok ? "error" : tooLong || outcome === "incomplete" ? "warn" : "info";
-  journal.emit(passFinished(fields, level));
-  if (!options.dryRun) {
-    await record(ports, settings, course.startedAt, fields, {
-      deferrals,
-      engineRoot,
-      ...(course.engine === null ? {} : { engineVersion: course.engine.version.version }),
-      ...(course.gatekeeper === null ? {} : { busy: course.gatekeeper.busy }),
-      ...(course.dangling === null ? {} : { dangling: course.dangling }),
-      ...course.families,
-    });
-  }
+  ports.journal.emit(passFinished(fields, levelOf(fields, settings)));
+  if (!options.dryRun) await record(context, fields, { ...learnt, deferrals });
   return exitCode;
 }
 
-/** A pass that a person asked for without pressure counts for nothing when it is put off. */
-function deferralsAfter(options: PassOptions, course: Course, outcome: PassFinished["outcome"]) {
-  const { state, before, startedAt } = course;
-  const byHand = options.withoutPressure && before.verdict.verdict !== "open";
-  return options.dryRun || (byHand && outcome === "deferred")
-    ? state.deferrals
-    : nextDeferrals(state, outcome, startedAt);
+/** The whole report of a pass that found no pressure, and no rule that does not wait for it: one line. */
+export async function finishQuietly(context: PassContext, found: Found): Promise<ExitCode> {
+  const { ports, settings, options } = context;
+  const below = belowWatermark(found.before, settings.disk, secondsSince(context));
+  const unasked = "; no engine could be asked where its data is";
+  const reason = rootsAfter(found).engineRoot === null ? `${below.reason}${unasked}` : below.reason;
+  const finished = { ...below, reason, engineRequests: ports.requests() };
+  ports.journal.emit(passFinished(finished, "info"));
+  if (!options.dryRun) await record(context, finished, { ...found.learnt, deferrals: NO_DEFERRALS });
+  return Exit.ok;
+}
+
+const secondsSince = ({ ports, startedAt }: PassContext): number =>
+  (ports.clock.elapsed() - startedAt.elapsed) / 1000;
+
+const rootsAfter = ({ state, learnt }: Found) => ({ ...state, ...learnt });
+
+/** A pass that did what it could is no success where the disk is still full, or cannot be read. */
+async function judgedByDisk(context: PassContext, passed: Passed, after: Pressure): Promise<Ended> {
+  const { ports, options } = context;
+  const { ended, before, rules, tally } = passed;
+  const { verdict, reason } = after.verdict;
+  const ok = ended.exitCode === Exit.ok;
+  if (verdict === "unknown") {
+    if (before.verdict.verdict !== "unknown")
+      ports.journal.emit(factUnknown("whether the pass helped", reason));
+    return ok && ended.outcome !== "deferred"
+      ? {
+          ...ended,
+          exitCode: Exit.unavailable,
+          reason: `${ended.reason}, but the disk cannot be read: ${reason}`,
+        }
+      : ended;
+  }
+  const ranThrough = ["pruned", "nothing-eligible", "incomplete"].includes(ended.outcome);
+  const pressed = rules.pressed && !options.withoutPressure && verdict === "open";
+  if (!ranThrough || !pressed || ended.gate !== null || ports.stop.aborted) return ended;
+  ports.journal.emit(
+    passIneffective({
+      cause: "pressure-remains",
+      reason,
+      removed: tally.removed.length,
+      holders: await readHolders(context, passed, after),
+    }),
+  );
+  const outcome = ended.outcome === "pruned" ? "pressure-remains" : ended.outcome;
+  return ok
+    ? {
+        ...ended,
+        outcome,
+        exitCode: Exit.pressureRemains,
+        reason: `${ended.reason}, but the disk is still ${reason}`,
+      }
+    : { ...ended, outcome };
+}
+
+function levelOf(finished: PassFinished, { deferrals }: Settings) {
+  const { exitCode, outcome, deferralsInARow, deferredForSeconds } = finished;
+  if (exitCode !== Exit.ok) return "error";
+  const tooLong =
+    deferralsInARow >= deferrals.warnAfterPasses ||
+    (deferredForSeconds !== null && deferredForSeconds >= deferrals.warnAfter);
+  return outcome === "incomplete" || (outcome === "deferred" && tooLong) ? "warn" : "info";
 }
 
 /** Available space now less that before, over the filesystems that both looks could read. Pure. */
@@ -117,52 +125,13 @@ export function freed(before: Pressure, after: Pressure): number {
   }, 0);
 }
 
-async function readHolders(reader: EngineReader, after: Pressure, engineRoot: string | null, now: number) {
+async function readHolders({ ports }: PassContext, passed: Passed, after: Pressure) {
+  const { engineRoot } = rootsAfter(passed);
   const filesystem = readable(after.filesystems).find(
     ({ paths }) => engineRoot !== null && paths.includes(engineRoot),
   );
   const root = engineRoot === null ? null : { path: engineRoot, filesystem: filesystem ?? null };
-  const found = await observeHolders(reader, root, AbortSignal.timeout(HOLDERS_DEADLINE), now);
+  const giveUp = AbortSignal.timeout(HOLDERS_DEADLINE);
+  const found = await observeHolders(ports.reader, root, giveUp, ports.clock.now());
   return found.known ? found.value : `not known: ${found.reason}`;
-}
-
-/**
- * The state that earlier passes left. A file that was read and not understood is set aside.
- * @param dryRun leave it where it is
- */
-export function readState({ host, journal, clock }: PassPorts, dryRun: boolean): State {
-  const { state, damage } = host.loadState();
-  if (damage !== null) {
-    const aside = damage.kind === "not-understood" && !dryRun ? host.setAside(clock.now()) : null;
-    journal.emit(stateDamaged(damage.reason, aside ?? "left where it is"));
-  }
-  return state;
-}
-
-/**
- * Adds the pass, and what it learnt, to the state as it stands now: another pass may have been recorded meanwhile. A
- * file that cannot be read is not replaced. Then the metrics, where they are wanted; also without a state.
- */
-export async function record(
-  { host, journal, pass, version }: PassPorts,
-  settings: Settings,
-  startedAt: number,
-  finished: PassFinished,
-  learnt: Partial<State>,
-): Promise<void> {
-  const endedAt = startedAt + finished.durationSeconds * 1000;
-  const change = (before: State): State => ({
-    ...before,
-    ...learnt,
-    totals: addToTotals(before.totals, finished, settings, before.deferrals.count, endedAt),
-  });
-  let next: State;
-  try {
-    next = host.updateState(toRecord(pass, startedAt, finished), change);
-  } catch (error) {
-    journal.emit(stateUnwritable((error as Error).message));
-    next = change(host.loadState().state);
-  }
-  const trouble = await exportMetrics({ version, endedAt, finished, state: next, settings });
-  if (trouble !== null) journal.emit(trouble);
 }

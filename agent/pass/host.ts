@@ -1,5 +1,6 @@
 import type { Fact } from "../facts.ts";
 import { type Filesystem, readFilesystems } from "../host/disk.ts";
+import { configuredDataRoot, containerdRoot } from "../host/docker-files.ts";
 import { type Lock, lockIsHeld, takeLock } from "../host/lock.ts";
 import { type MountName, nameMounts } from "../host/mounts.ts";
 import {
@@ -15,6 +16,10 @@ import {
 export interface HostPorts {
   readFilesystems(paths: readonly string[], required: (path: string) => boolean): Promise<Fact<Filesystem>[]>;
   nameMounts(paths: readonly string[]): Promise<ReadonlyMap<string, MountName>>;
+  /** `data-root` of Docker's configuration; `null`: not set, or not readable. */
+  configuredDataRoot(): string | null;
+  /** Where a containerd that the engine did not start keeps its data. */
+  containerdRoot(): string;
   readonly lockFile: string;
   /** Without waiting; `null`: somebody else holds it. */
   takeLock(): Promise<Fact<Lock | null>>;
@@ -32,6 +37,8 @@ export function hostPorts(stateDir: string, lockFile: string): HostPorts {
   return {
     readFilesystems,
     nameMounts,
+    configuredDataRoot,
+    containerdRoot,
     lockFile,
     takeLock: () => takeLock(lockFile),
     lockIsHeld: () => lockIsHeld(lockFile),

@@ -5,7 +5,7 @@ import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { FilesystemReport, PassFinished } from "../log/events.ts";
 import type { Settings } from "../settings/settings.ts";
-import { NO_DEFERRALS, type PassRecord, type State } from "../state/state.ts";
+import type { PassRecord, State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
 
 /** The cheap half of a pass: on most hosts, most of the time, all of it. Needs no engine. */
@@ -14,22 +14,24 @@ export interface Pressure {
   readonly verdict: Verdict;
 }
 
-/** @param engineRoot where the engine said it keeps its data, now or in an earlier pass; watched where it exists */
+/** @param roots where the engine keeps its data; watched where they exist */
 export async function readPressure(
   { readFilesystems }: Pick<HostPorts, "readFilesystems">,
   settings: Settings["disk"],
-  engineRoot: string | null,
+  roots: readonly string[],
 ): Promise<Pressure> {
-  const paths = engineRoot === null ? settings.paths : [...settings.paths, engineRoot];
+  const paths = [...settings.paths, ...roots];
   const named = new Set(settings.pathsNamed ? settings.paths : []);
   const filesystems = await readFilesystems(paths, (path) => named.has(path));
   return { filesystems, verdict: diskPressure(settings, filesystems) };
 }
 
-/** This path is among those whose filesystem was looked at. Pure. */
-export function watches({ filesystems }: Pressure, path: string): boolean {
-  return readable(filesystems).some(({ paths }) => paths.includes(path));
-}
+/** What the state remembers of where the engine keeps its data. Pure. */
+export const rememberedRoots = ({
+  engineRoot,
+  containerdRoot,
+}: Pick<State, "engineRoot" | "containerdRoot">): string[] =>
+  [engineRoot, containerdRoot].filter((root) => root !== null);
 
 export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
@@ -115,17 +117,4 @@ export function toRecord(pass: string, startedAt: number, finished: PassFinished
     objects: finished.objects,
     rules: finished.rules,
   };
-}
-
-/** How the deferrals in a row go on after this pass. Pure. */
-export function nextDeferrals(
-  state: State,
-  outcome: PassFinished["outcome"],
-  startedAt: number,
-): State["deferrals"] {
-  if (outcome === "deferred") {
-    return { count: state.deferrals.count + 1, since: state.deferrals.since ?? startedAt };
-  }
-  // A pass that could not look, or was stopped, says nothing about runs and services.
-  return ["failed", "incomplete", "dry-run"].includes(outcome) ? state.deferrals : NO_DEFERRALS;
 }

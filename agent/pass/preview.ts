@@ -5,16 +5,18 @@ import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
-import { type Engine, observeCandidates, observeEngine } from "../observe/candidates.ts";
+import type { Observed } from "../observe/candidates.ts";
+import { type Engine, observeEngine } from "../observe/engine.ts";
 import { Gatekeeper } from "../observe/gatekeeper.ts";
-import { decide } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
+import { rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
-import { remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
+import { makeDecision } from "./decide.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
-import { idleRules, reportRules, rulesOf, unjudged } from "./rules.ts";
+import { idleRules, reportRules, unjudged } from "./rules.ts";
+import { rootsNow } from "./survey.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
@@ -40,8 +42,7 @@ export async function previewGates(
 ): Promise<GatesPreview> {
   const { state } = host.loadState();
   const engine = await observeEngine(reader);
-  const root = engine.known ? engine.value.info.rootDir : state.engineRoot;
-  const pressure = await readPressure(host, settings.disk, root);
+  const pressure = await readPressure(host, settings.disk, rootsNow(host, engine, state));
   const held = await host.lockIsHeld();
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
   const gates = [pressure.verdict, lock];
@@ -54,7 +55,7 @@ export async function previewGates(
       gates: [...gates, ...unaskedGates(engine.reason)],
     };
   }
-  const gatekeeper = new Gatekeeper(reader, engine.value, settings, clock, state.busy);
+  const gatekeeper = new Gatekeeper({ reader, settings, clock }, engine.value, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
   return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
 }
@@ -65,30 +66,25 @@ export interface PlanPreview {
   readonly rules: readonly RuleReport[];
   /** Rules that name nothing, though they look as if they should; and size limits that cannot be judged. */
   readonly idle: readonly AuditEvent<"pass.ineffective" | "fact.unknown">[];
+  /** Lists that could not be read: what they hold is not in the plan. */
+  readonly unread: Observed["unreadLists"];
 }
 
 export async function previewPlan(
-  { settings, clock, reader }: PreviewPorts,
+  ports: PreviewPorts,
   { state, engine, gatekeeper }: GatesPreview,
 ): Promise<Fact<PlanPreview>> {
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
-  const now = clock.now();
-  const rules = rulesOf(settings, true);
-  const candidates = await observeCandidates(
-    reader,
-    engine.value,
-    settings,
-    { prune: true, rules, forecastCache: true },
-    gatekeeper.seen,
-    now,
-  );
-  if (!candidates.known) return candidates;
-  const { ruled } = candidates.value;
-  const remembered = remember(state, candidates.value, settings.prune, now);
-  const { plan } = decide(candidates.value, sincesOf(remembered), settings, now);
+  const rules = rulesOf(ports.settings, true);
+  const scope = { prune: ports.settings.prune, rules, forecastCache: true };
+  const look = { engine: engine.value, ...gatekeeper.seen };
+  const decision = await makeDecision(ports, look, scope, state);
+  if (!decision.known) return decision;
+  const { plan, observed } = decision.value;
   return known({
     plan,
-    rules: reportRules(rules, ruled, null),
-    idle: [...idleRules(ruled), ...unjudged(ruled)],
+    rules: reportRules(rules, observed.ruled, null),
+    idle: [...idleRules(observed.ruled), ...unjudged(observed.ruled)],
+    unread: observed.unreadLists,
   });
 }

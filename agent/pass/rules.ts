@@ -1,19 +1,9 @@
 import type { Tally } from "../act/tally.ts";
 import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "../log/events.ts";
-import { inForce, type Rules } from "../observe/ruled.ts";
 import type { Ruled } from "../plan/decide.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
 import { matchingLabel } from "../settings/labels.ts";
-import { retentionRules } from "../settings/rules.ts";
-import type { Settings } from "../settings/settings.ts";
-
-/** The rules that a pass goes by. Pure. @param pressed without pressure, those that wait for it are not in force */
-export function rulesOf(settings: Settings, pressed: boolean): Rules {
-  return { retention: retentionRules(settings), orphans: settings.orphans, pressed };
-}
-
-export const anyInForce = (rules: Rules): boolean =>
-  [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));
+import { inForce, type Rules } from "../settings/rules.ts";
 
 /** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
 export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): RuleReport[] {

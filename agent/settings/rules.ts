@@ -1,6 +1,6 @@
 import { type NameGlob, parseNameGlob } from "./globs.ts";
 import { SNAPSHOT_RULE } from "./schema.ts";
-import type { RetentionRule, Settings, When } from "./settings.ts";
+import type { OrphanRule, RetentionRule, Settings, When } from "./settings.ts";
 
 /** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
 export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
@@ -53,3 +53,21 @@ export function allRules(settings: Settings): readonly ListedRule[] {
 /** Those that do not wait for disk pressure: a pass goes by them whenever its other gates are open. */
 export const rulesWithoutPressure = (settings: Settings): readonly ListedRule[] =>
   allRules(settings).filter(({ when }) => when === "always");
+
+/** Every rule, and whether those that wait for pressure are in force. */
+export interface Rules {
+  readonly retention: readonly RetentionRule[];
+  readonly orphans: readonly OrphanRule[];
+  readonly pressed: boolean;
+}
+
+/** The rules that a pass goes by. Pure. @param pressed without pressure, those that wait for it are not in force */
+export function rulesOf(settings: Settings, pressed: boolean): Rules {
+  return { retention: retentionRules(settings), orphans: settings.orphans, pressed };
+}
+
+export const inForce = ({ pressed }: Pick<Rules, "pressed">, { when }: { readonly when: When }): boolean =>
+  pressed || when === "always";
+
+export const anyInForce = (rules: Rules): boolean =>
+  [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));

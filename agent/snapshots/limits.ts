@@ -1,10 +1,12 @@
 import { execute } from "../act/execute.ts";
 import { Tally } from "../act/tally.ts";
 import { LIVE_STATES } from "../engine/reader.ts";
-import { known } from "../facts.ts";
+import { orUnknown } from "../engine/tolerant.ts";
+import { known, unknown } from "../facts.ts";
 import { takeLock } from "../host/lock.ts";
 import type { AuditEvent } from "../log/events.ts";
-import { ask, observeCandidates, observeEngine } from "../observe/candidates.ts";
+import { observeCandidates } from "../observe/candidates.ts";
+import { observeEngine } from "../observe/engine.ts";
 import { type Candidates, decide } from "../plan/decide.ts";
 import { claim } from "../plan/family.ts";
 import { retentionRules, snapshotRule } from "../settings/rules.ts";
@@ -111,20 +113,16 @@ async function observeSnapshots({ reader, clock }: SnapshotPorts, settings: Sett
   const engine = await observeEngine(reader);
   if (!engine.known) return engine;
   const { swarm } = engine.value.info;
-  const live = await ask("the containers", () => reader.containers(LIVE_STATES));
-  const services = await ask("the services", () => readServices(reader, swarm));
+  const live = await orUnknown("the containers", () => reader.containers(LIVE_STATES));
+  const services = await orUnknown("the services", () => readServices(reader, swarm));
   // In force at every commit, whatever `snapshots.when` says of passes.
   const rules = { retention: [snapshotRule(settings.snapshots)], orphans: [], pressed: true };
-  const scope = { prune: false, rules, forecastCache: false };
-  const found = await observeCandidates(
-    reader,
-    engine.value,
-    settings,
-    scope,
-    { live, services },
-    clock.now(),
-  );
+  const scope = { prune: null, rules, forecastCache: false };
+  const look = { engine: engine.value, live, services };
+  const found = await observeCandidates(reader, look, scope, clock.now());
   if (!found.known) return found;
+  const [unread] = found.value.unreadLists;
+  if (unread !== undefined) return unknown(unread.what, unread.reason);
   const images = found.value.ruled.families.flatMap(({ members }) => members.map(({ image }) => image));
   const families = claim(retentionRules(settings), images).slice(-1);
   return known<Candidates>({ ...found.value, ruled: { ...found.value.ruled, families } });

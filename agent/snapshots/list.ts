@@ -1,4 +1,5 @@
 import pMap from "p-map";
+import { Inspector } from "../engine/tolerant.ts";
 import { measure } from "../observe/ruled.ts";
 import type { Member } from "../plan/family.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
@@ -56,7 +57,7 @@ export async function listSnapshots(
   if (members.length === 0) return [];
   const users = await readUsers(reader);
   const rule = snapshotRule(settings);
-  const measured = await measure(reader, [{ rule, members }]);
+  const measured = await measure(new Inspector(reader), [{ rule, members }]);
   const now = clock.now();
   return members
     .flatMap((member) => listed(member, users, sizeOfFamily({ rule, members: [member] }, measured, [member])))

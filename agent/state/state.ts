@@ -18,6 +18,8 @@ export type State = Core & Memory;
 export interface Core {
   /** Where the engine keeps its data, as it said last: watched from then on, before it is asked again. */
   readonly engineRoot: string | null;
+  /** The same of a containerd that the engine did not start itself, where it keeps images. */
+  readonly containerdRoot: string | null;
   /** Of the engine, as it said last. */
   readonly engineVersion: string | null;
   readonly deferrals: { readonly count: number; readonly since: number | null };
@@ -85,6 +87,7 @@ export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 
 const EMPTY_CORE: Core = {
   engineRoot: null,
+  containerdRoot: null,
   engineVersion: null,
   deferrals: NO_DEFERRALS,
   totals: NO_TOTALS,
@@ -171,14 +174,16 @@ function load<T>(
 
 /** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
 function toCore(document: Record<string, unknown>): CoreFile {
-  const { version, engineRoot, engineVersion = null, deferrals, totals = NO_TOTALS } = document;
+  const { version, engineRoot, containerdRoot = null, engineVersion = null } = document;
+  const { deferrals, totals = NO_TOTALS } = document;
   if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
   const { count, since } = Object(deferrals) as Record<string, unknown>;
   check("engineRoot", engineRoot === null || typeof engineRoot === "string");
+  check("containerdRoot", containerdRoot === null || typeof containerdRoot === "string");
   check("engineVersion", engineVersion === null || typeof engineVersion === "string");
   check("deferrals", isTime(count) && (since === null || isTime(since)));
   check("totals", isTotals(totals));
-  const core = { engineRoot, engineVersion, deferrals, totals } as Core;
+  const core = { engineRoot, containerdRoot, engineVersion, deferrals, totals } as Core;
   if (version === 2) return { core, memory: null, earlier: [] };
   check("passes", Array.isArray(document.passes));
   return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
@@ -266,12 +271,9 @@ function update<T>(dir: string, work: () => T): T {
 
 /** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
 function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
-  const { engineRoot, engineVersion, deferrals, totals } = core;
-  write(
-    join(dir, FILE),
-    { version: 2, engineRoot, engineVersion, deferrals, totals, passes: [pass] },
-    durable,
-  );
+  const { engineRoot, containerdRoot, engineVersion, deferrals, totals } = core;
+  const document = { version: 2, engineRoot, containerdRoot, engineVersion, deferrals, totals };
+  write(join(dir, FILE), { ...document, passes: [pass] }, durable);
 }
 
 /** Readable by all and the folder's owner's, so that a pass by hand as root leaves it to the service. */

@@ -65,10 +65,8 @@ async function decided(scenario: Scenario) {
   const forecast = scenario.forecastCache ?? true;
   const candidates = await observeCandidates(
     reader,
-    engine,
-    { prune },
-    { ...PRUNE_ONLY, forecastCache: forecast },
-    { live, services: known([]) },
+    { engine, live, services: known([]) },
+    { ...PRUNE_ONLY, prune, forecastCache: forecast },
     now,
   );
   if (!candidates.known) throw new Error(candidates.reason);

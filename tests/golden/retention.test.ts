@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EngineError } from "../../agent/engine/errors.ts";
 import type { EngineReader } from "../../agent/engine/reader.ts";
+import { Inspector } from "../../agent/engine/tolerant.ts";
 import type { ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { observeRuled } from "../../agent/observe/ruled.ts";
-import { idleRules, rulesOf } from "../../agent/pass/rules.ts";
+import { idleRules } from "../../agent/pass/rules.ts";
 import { decide } from "../../agent/plan/decide.ts";
 import type { Judged } from "../../agent/plan/plan.ts";
+import { rulesOf } from "../../agent/settings/rules.ts";
 import { parseDuration } from "../../agent/units.ts";
 import { violationsOfRules } from "../unit/plan/rule-invariants.ts";
 import {
@@ -178,7 +180,12 @@ async function decided(scenario: Scenario) {
     service({ id: name, name, images }),
   );
   const rules = rulesOf(settings, scenario.pressed ?? true);
-  const ruled = await observeRuled(engineOf(scenario), engine, rules, { containers, services }, NOW);
+  const ruled = await observeRuled(
+    new Inspector(engineOf(scenario)),
+    rules,
+    { containers, services, engine },
+    NOW,
+  );
   const times = (ages: Readonly<Record<string, string>> = {}) =>
     Object.fromEntries(Object.entries(ages).map(([name, age]) => [imageId(name), at(age) as number]));
   const remembered = {

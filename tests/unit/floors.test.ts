@@ -73,8 +73,8 @@ function circles(): string[] {
 }
 
 /** Not mended yet; a line that is mended must go from here. */
-const STILL_UP: readonly string[] = ["pass/pass.ts > snapshots/below.ts"];
-const STILL_CIRCLES: readonly string[] = ["observe/candidates.ts observe/ruled.ts"];
+const STILL_UP: readonly string[] = ["pass/act.ts > snapshots/below.ts"];
+const STILL_CIRCLES: readonly string[] = [];
 
 describe("the floors of agent/", () => {
   it("hold every folder and file", () => {

@@ -162,7 +162,7 @@ export const rememberedDangling = (dangling: Readonly<Record<string, number>>): 
 
 /** A pass under pressure without rules. */
 export const PRUNE_ONLY: Scope = {
-  prune: true,
+  prune: settingsOf({}).prune,
   rules: { retention: [], orphans: [], pressed: true },
   forecastCache: false,
 };

@@ -53,7 +53,7 @@ function seen(changes: Partial<Seen> = {}, disk: Partial<Filesystem> = {}, raw: 
   };
 }
 const plan = (remove: readonly Judged[]): Seen["plan"] =>
-  known({ plan: { remove, keep: [] }, rules: [], idle: [] });
+  known({ plan: { remove, keep: [] }, rules: [], idle: [], unread: [] });
 const gate = (changes: Partial<Verdict>): Verdict => ({
   gate: "converging",
   verdict: "closed",

@@ -69,7 +69,11 @@ function facts(raw: object, disk: Partial<Filesystem>, changes: Partial<StatusFa
     settings,
     engine: known({
       version: { version: "26.1.5", apiVersion: "1.45" },
-      info: { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "manager" } },
+      info: {
+        rootDir: "/var/lib/docker",
+        imageStore: "classic",
+        swarm: { role: "manager" },
+      },
     }),
     pressure,
     gates: [pressure.verdict, LOCK, NO_RUN, SETTLED],
@@ -118,6 +122,7 @@ const PLAN: PlanPreview = {
     { list: "orphans", name: "workers", matched: 1, removed: 0, failed: 0, keptBytes: null },
   ],
   idle: [],
+  unread: [],
 };
 
 const APP = "registry.example.org/team/app";
@@ -169,7 +174,7 @@ const quiet = facts(
   {},
   { usedPercent: 58, availableBytes: 26.9 * GiB, usedBytes: 37 * GiB, inodesUsedPercent: 7 },
   {
-    plan: known({ plan: { remove: [], keep: [] }, rules: [], idle: [] }),
+    plan: known({ plan: { remove: [], keep: [] }, rules: [], idle: [], unread: [] }),
     timer: TIMER,
     passes: WEEK.slice(0, 3),
   },

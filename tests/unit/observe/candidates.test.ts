@@ -2,13 +2,18 @@ import { describe, expect, it } from "vitest";
 import type { EngineReader } from "../../../agent/engine/reader.ts";
 import type { ImageSummary } from "../../../agent/engine/types.ts";
 import { known, unknown } from "../../../agent/facts.ts";
-import { type Engine, observeCandidates } from "../../../agent/observe/candidates.ts";
+import { observeCandidates } from "../../../agent/observe/candidates.ts";
+import type { Engine } from "../../../agent/observe/engine.ts";
 import { DAY, HOUR, image, imageId, NOW, PRUNE_ONLY, settingsOf } from "../support.ts";
 
 const { prune } = settingsOf({ prune: { until: "24h", buildCache: false } });
 const engine: Engine = {
   version: { version: "20.10.24", apiVersion: "1.41" },
-  info: { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "none" } },
+  info: {
+    rootDir: "/var/lib/docker",
+    imageStore: "classic",
+    swarm: { role: "none" },
+  },
 };
 
 /** An engine with these dangling images; notes which of them are inspected. */
@@ -37,10 +42,8 @@ describe("looking for candidates", () => {
     const inspected: string[] = [];
     await observeCandidates(
       engineWith(listed, inspected),
-      engine,
-      { prune },
-      PRUNE_ONLY,
-      { live: known([]), services: known([]) },
+      { engine, live: known([]), services: known([]) },
+      { ...PRUNE_ONLY, prune },
       NOW,
     );
     expect(inspected.sort()).toEqual([imageId("old"), imageId("undated")].sort());
@@ -50,10 +53,8 @@ describe("looking for candidates", () => {
     const reader = engineWith([], []);
     const found = await observeCandidates(
       reader,
-      engine,
-      { prune },
-      PRUNE_ONLY,
-      { live: unknown("the containers", "timeout"), services: known([]) },
+      { engine, live: unknown("the containers", "timeout"), services: known([]) },
+      { ...PRUNE_ONLY, prune },
       NOW,
     );
     expect(found.known).toBe(false);

@@ -2,13 +2,17 @@ import { describe, expect, it } from "vitest";
 import { EngineError } from "../../../agent/engine/errors.ts";
 import type { EngineReader } from "../../../agent/engine/reader.ts";
 import type { EngineInfo, Service, Task } from "../../../agent/engine/types.ts";
-import type { Engine } from "../../../agent/observe/candidates.ts";
+import type { Engine } from "../../../agent/observe/engine.ts";
 import { Gatekeeper } from "../../../agent/observe/gatekeeper.ts";
 import type { Sightings } from "../../../agent/state/state.ts";
 import { container, containerDetail, HOUR, hexId, NOW, service, settingsOf } from "../support.ts";
 
 const settings = settingsOf({ convergence: { ignoreStuckAfter: "6h" } });
-const info: EngineInfo = { rootDir: "/var/lib/docker", imageStore: "classic", swarm: { role: "manager" } };
+const info: EngineInfo = {
+  rootDir: "/var/lib/docker",
+  imageStore: "classic",
+  swarm: { role: "manager" },
+};
 const engine: Engine = { version: { version: "28.5.2", apiVersion: "1.51" }, info };
 const stuck = service({
   id: "s",
@@ -37,7 +41,7 @@ async function look(services: Service[], tasks: Task[] | null, busy: Sightings) 
     },
   };
   const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
-  const gatekeeper = new Gatekeeper(reader as EngineReader, engine, settings, clock, busy);
+  const gatekeeper = new Gatekeeper({ reader: reader as EngineReader, settings, clock }, engine, busy);
   const [, converging] = await gatekeeper.look();
   return { verdict: converging?.verdict, ignored: gatekeeper.ignored.map((one) => one.service), gatekeeper };
 }
@@ -98,7 +102,7 @@ describe("quiet twice in a row", () => {
       },
     };
     const swarm = { ...engine, info: { ...info, swarm: { role } } };
-    const gatekeeper = new Gatekeeper(reader as EngineReader, swarm, settings, clock, {});
+    const gatekeeper = new Gatekeeper({ reader: reader as EngineReader, settings, clock }, swarm, {});
     const [, converging] = await gatekeeper.lookTwice(new AbortController().signal);
     return { verdict: converging?.verdict, looks: nth, slept };
   }
@@ -126,7 +130,7 @@ describe("in mid-pass", () => {
       info: async () => ({ ...info, swarm: { role: "none" } }),
     };
     const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
-    const gatekeeper = new Gatekeeper(reader as EngineReader, engine, settings, clock, {});
+    const gatekeeper = new Gatekeeper({ reader: reader as EngineReader, settings, clock }, engine, {});
     expect((await gatekeeper.lookAgain()).map(({ verdict }) => verdict)).toEqual(["unknown"]);
   });
 });
@@ -151,7 +155,7 @@ describe("a worker that carries the label of a rule of orphans", () => {
       },
     };
     const clock = { now: () => NOW, elapsed: () => 0, sleep: async () => {} };
-    const gatekeeper = new Gatekeeper(reader as EngineReader, engine, rules, clock, {});
+    const gatekeeper = new Gatekeeper({ reader: reader as EngineReader, settings: rules, clock }, engine, {});
     const [liveRun] = await gatekeeper.look();
     return { verdict: liveRun?.verdict, inspected };
   }
@@ -166,11 +170,14 @@ describe("a worker that carries the label of a rule of orphans", () => {
     expect(await liveRunOf(hours(5), undefined, young)).toEqual({ verdict: "closed", inspected: [] });
   });
 
-  it("is a live run where its inspection is refused, and unknown where the engine does not answer", async () => {
+  it("is a live run where it alone cannot be inspected, and unknown where there is no engine", async () => {
     expect(await liveRunOf(hours(9), new EngineError("refused", "500", 500))).toMatchObject({
       verdict: "closed",
     });
     expect(await liveRunOf(hours(9), new EngineError("timeout", "no answer"))).toMatchObject({
+      verdict: "closed",
+    });
+    expect(await liveRunOf(hours(9), new EngineError("unreachable", "no engine"))).toMatchObject({
       verdict: "unknown",
     });
   });

@@ -199,6 +199,8 @@ export class Fake {
         return readDisk(world, paths, required);
       },
       nameMounts: async () => new Map(),
+      configuredDataRoot: () => world.dataRoot,
+      containerdRoot: () => "/var/lib/containerd",
       lockFile: "/run/lock/ci",
       takeLock: async () => {
         if (world.lock === "held") return known(null);

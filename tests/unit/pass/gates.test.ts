@@ -122,7 +122,9 @@ describe("before the first deletion", () => {
     [
       "this node is a swarm worker",
       {
-        world: { info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } } },
+        world: {
+          info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } },
+        },
         writes: [],
         outcome: "deferred",
         exit: 69,

@@ -32,6 +32,7 @@ const plan = (...reasons: readonly ReasonCode[]) => {
     plan: { remove, keep: objects.filter((object) => !remove.includes(object)) },
     rules: [],
     idle: [],
+    unread: [],
   };
 };
 const remains = { outcome: "pressure-remains", exitCode: 10 };

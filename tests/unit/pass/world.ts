@@ -27,7 +27,8 @@ export interface World {
   info: EngineInfo;
   /** Used percent of each watched path; a text is why it cannot be read, `null`: the path is not there. */
   disk: Record<string, number | string | null>;
-  /** `free`: can be taken; `held`: somebody else has it; a text: it cannot be told. */
+  /** `data-root` of Docker's configuration. */
+  dataRoot: string | null;
   lock: "free" | "held" | { readonly broken: string };
   state: State;
   /** Why the state cannot be read, where it cannot. */
@@ -91,6 +92,7 @@ export function world(changes: Partial<World> = {}): World {
     cache: [cacheRecord()],
     info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "manager" } },
     disk: { "/": 90, [ROOT]: 90 },
+    dataRoot: null,
     lock: "free",
     state: { ...EMPTY_STATE, engineRoot: ROOT },
     damage: null,

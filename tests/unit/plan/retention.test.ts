@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { NOTHING_RULED } from "../../../agent/observe/ruled.ts";
-import { rulesOf } from "../../../agent/pass/rules.ts";
 import { decide, type Ruled } from "../../../agent/plan/decide.ts";
 import { claim } from "../../../agent/plan/family.ts";
 import { layerSizes, type Measured } from "../../../agent/plan/footprint.ts";
 import { sizeOfFamily } from "../../../agent/plan/retention.ts";
 import { parseReference, userOf } from "../../../agent/plan/usage.ts";
+import { rulesOf } from "../../../agent/settings/rules.ts";
 import {
   container,
   DAY,

@@ -1,7 +1,7 @@
-import type { Rules } from "../../../agent/observe/ruled.ts";
 import type { Remembered, Ruled } from "../../../agent/plan/decide.ts";
 import type { Member } from "../../../agent/plan/family.ts";
 import type { Judged, Plan } from "../../../agent/plan/plan.ts";
+import type { Rules } from "../../../agent/settings/rules.ts";
 import type { RetentionRule, Settings } from "../../../agent/settings/settings.ts";
 
 export interface DecidedByRules {

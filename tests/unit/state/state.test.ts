@@ -72,6 +72,7 @@ const whole = (pass: string): PassRecord => ({
 
 const FULL: State = {
   engineRoot: "/var/lib/docker",
+  containerdRoot: null,
   engineVersion: "28.5.1",
   dangling: { "sha256:a": { since: NOW - 1000, lastSeen: NOW } },
   busy: { s1: { since: NOW - 2000, lastSeen: NOW } },

@@ -1,0 +1,108 @@
+import { type Fact, known, unknown } from "../facts.ts";
+import { EngineError } from "./errors.ts";
+import type { EngineReader } from "./reader.ts";
+import type { ContainerDetail, ImageDetail, Step } from "./types.ts";
+
+/** Runs a question. Engine errors make it unknown; only bugs throw. */
+export async function orUnknown<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
+  try {
+    return known(await question());
+  } catch (error) {
+    if (error instanceof EngineError) return unknown(what, error.message);
+    throw error;
+  }
+}
+
+/** There is no engine to ask, or nobody who waits for its answer: the next question is pointless. */
+const NO_ENGINE = ["unreachable", "cut-off", "stopped"];
+
+/** The same of one list among several: throws EngineError where there is no engine at all. */
+export async function orUnread<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
+  try {
+    return known(await question());
+  } catch (error) {
+    if (error instanceof EngineError && !NO_ENGINE.includes(error.kind)) return unknown(what, error.message);
+    throw error;
+  }
+}
+
+/** `gone`: it went since it was listed. `unread`: the engine does not show it. */
+export type Inspected<T> = T | "gone" | "unread";
+
+/** So many objects may cost a whole deadline each; the others of that look are not asked for any more. */
+const SILENT_LIMIT = 3;
+
+/**
+ * Inspects single objects. One that the engine refuses to show, or for which it does not answer in time, is unread and
+ * the others go on: whether the engine as a whole answers is told by its lists. Throws EngineError where there is no
+ * engine (no connection, told to stop).
+ */
+export class Inspector {
+  readonly reader: EngineReader;
+  #silent = 0;
+  #answered = 0;
+  #unread = 0;
+  #why = "";
+
+  constructor(reader: EngineReader) {
+    this.reader = reader;
+  }
+
+  /** @param size also the size of its writable layer, where that can be had in time */
+  container(id: string, size: boolean): Promise<Inspected<ContainerDetail>> {
+    return this.#inspect(async () => {
+      if (!size) return this.reader.container(id, false);
+      try {
+        return await this.reader.container(id, true);
+      } catch (error) {
+        // Measuring walks the layer, and may take long or fail; the size is for the log alone.
+        if (!(error instanceof EngineError) || ["unreachable", "stopped", "gone"].includes(error.kind))
+          throw error;
+        return this.reader.container(id, false);
+      }
+    });
+  }
+
+  image(id: string): Promise<Inspected<ImageDetail>> {
+    return this.#inspect(() => this.reader.image(id));
+  }
+
+  history(id: string): Promise<Inspected<Step[]>> {
+    return this.#inspect(() => this.reader.history(id));
+  }
+
+  /** What could not be inspected so far, and whether nothing could; `null`: all was, or there was nothing to inspect. */
+  get unread(): { readonly count: number; readonly all: boolean; readonly reason: string } | null {
+    if (this.#unread === 0) return null;
+    return { count: this.#unread, all: this.#answered === 0, reason: this.#why };
+  }
+
+  async #inspect<T>(question: () => Promise<T>): Promise<Inspected<T>> {
+    if (this.#silent >= SILENT_LIMIT)
+      return this.#noteUnread(`${SILENT_LIMIT} objects before it had no answer`);
+    try {
+      const answer = await question();
+      this.#answered++;
+      return answer;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (error.kind === "gone") {
+        this.#answered++;
+        return "gone";
+      }
+      if (NO_ENGINE.includes(error.kind)) throw error;
+      if (error.kind === "timeout") this.#silent++;
+      return this.#noteUnread(error.message);
+    }
+  }
+
+  #noteUnread(why: string): "unread" {
+    this.#unread++;
+    this.#why ||= why;
+    return "unread";
+  }
+}
+
+/** The answer, or `null` where there is none. */
+export const orNull = <T extends object>(answer: Inspected<T>): T | null =>
+  answer === "gone" || answer === "unread" ? null : answer;

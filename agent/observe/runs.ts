@@ -1,0 +1,79 @@
+import { apiAtLeast, type EngineReader, LIVE_STATES } from "../engine/reader.ts";
+import { Inspector, orUnknown } from "../engine/tolerant.ts";
+import type { ContainerSummary, Service, Task } from "../engine/types.ts";
+import { type Fact, known, unknown } from "../facts.ts";
+import type { Observation } from "../gates/observation.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Engine } from "./engine.ts";
+import { observeOverdue } from "./ruled.ts";
+
+/** One look at runs and services. The swarm state comes from the caller's last `/info`. @param now milliseconds */
+export async function observe(
+  reader: EngineReader,
+  engine: Engine,
+  settings: Settings,
+  now: number,
+): Promise<Observation> {
+  const { swarm } = engine.info;
+  const manager = swarm.role === "manager";
+  const localTasks = swarm.role === "worker" && settings.convergence.onWorker === "local-tasks";
+  const live = await orUnknown("the containers", () => reader.containers(LIVE_STATES));
+  const overdue = live.known
+    ? await orUnknown("the containers past their limit", () =>
+        observeOverdue(new Inspector(reader), settings, live.value, now),
+      )
+    : live;
+  const services: Fact<readonly Service[]> = manager
+    ? await orUnknown("the services", () => readServices(reader, engine.version.apiVersion))
+    : swarm.role === "none" || localTasks
+      ? known([])
+      : unknown("the services", swarm.role === "worker" ? "this node is a swarm worker" : swarm.why);
+  return {
+    swarm: known(swarm),
+    services,
+    failingGlobals: services.known
+      ? await orUnknown("the tasks of global services", () => readFailingGlobals(reader, services.value))
+      : services,
+    live: overdue.known ? live : overdue,
+    overdue: overdue.known ? overdue.value : new Set(),
+    starting: localTasks
+      ? await orUnknown("the containers that start", () => reader.startingContainers())
+      : known<ContainerSummary[]>([]),
+  };
+}
+
+async function readServices(reader: EngineReader, apiVersion: string): Promise<Service[]> {
+  const services = await reader.services();
+  if (apiAtLeast(apiVersion, "1.41")) return services;
+  // Before API 1.41 there is no ServiceStatus: count the tasks that are meant to run.
+  const tasks = await reader.tasks(
+    services.map(({ id }) => id),
+    ["running"],
+  );
+  return services.map((service) => ({ ...service, status: countTasks(service, tasks) }));
+}
+
+/** Pure. What ServiceStatus would say, for the two modes those engines know. */
+export function countTasks(service: Service, tasks: readonly Task[]): Service["status"] {
+  const own = tasks.filter((task) => task.serviceId === service.id && task.desiredState === "running");
+  return {
+    running: own.filter(({ state }) => state === "running").length,
+    desired: service.mode === "replicated" ? service.replicas : own.length,
+    completed: 0,
+  };
+}
+
+/** A global service whose image is bad desires 0 tasks most of the time; its failed ones wait at "ready". */
+async function readFailingGlobals(
+  reader: EngineReader,
+  services: readonly Service[],
+): Promise<ReadonlySet<string>> {
+  const idle = services.filter(({ mode, status }) => mode === "global" && status?.desired === 0);
+  const tasks = await reader.tasks(
+    idle.map(({ id }) => id),
+    ["ready"],
+  );
+  return new Set(
+    tasks.filter(({ state }) => state === "rejected" || state === "failed").map((task) => task.serviceId),
+  );
+}

@@ -1,0 +1,62 @@
+import { execute } from "../act/execute.ts";
+import { belowEverywhere } from "../gates/disk-pressure.ts";
+import { objectRemoved } from "../log/events.ts";
+import { firstNotOpen } from "../observe/gatekeeper.ts";
+import { removeBelow } from "../snapshots/below.ts";
+import type { PassContext, Passed } from "./context.ts";
+import type { Decided } from "./decide.ts";
+import { say } from "./gates.ts";
+import { acted, withUnread } from "./outcome.ts";
+import { readPressure, rememberedRoots } from "./pressure.ts";
+import { reportRules } from "./rules.ts";
+
+/** The stage of a pass that deletes: goes through the plan, asking the gates again and again. */
+export async function actOn(context: PassContext, decided: Decided): Promise<Passed> {
+  const { ports, settings } = context;
+  const { rules, tally, gatekeeper, decision } = decided;
+  const { plan, observed, planContext } = decision;
+  const { ending } = await execute(
+    {
+      ...ports,
+      tally,
+      gatesAskedAt: gatekeeper.askedAt,
+      askGates: async () => {
+        const notOpen = firstNotOpen(await gatekeeper.lookAgain());
+        if (notOpen !== null) say(ports.journal, notOpen);
+        return notOpen;
+      },
+      roomEnough: () => isRoomEnough(context, decided),
+    },
+    plan,
+    observed,
+    planContext,
+    settings,
+    rules.pressed,
+  );
+  if (ending === null && !ports.stop.aborted) await removeNameless(context, decided);
+  const ended = {
+    ...withUnread(acted(ending, tally, plan), observed),
+    rules: reportRules(rules, observed.ruled, tally),
+  };
+  return { ...decided, learnt: { ...decided.learnt, busy: gatekeeper.busy }, ended };
+}
+
+/** The low watermark is set, and every watched filesystem is known to be below it. */
+async function isRoomEnough({ ports, settings, options }: PassContext, { learnt, state }: Decided) {
+  const { lowWatermark, inodes } = settings.disk;
+  if (lowWatermark === null || options.withoutPressure) return false;
+  const roots = rememberedRoots({ ...state, ...learnt });
+  const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
+  // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
+  return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
+}
+
+/** Nameless images below snapshots that are gone. */
+async function removeNameless({ ports }: PassContext, { tally, decision }: Decided): Promise<void> {
+  for (const object of await removeBelow(ports, decision.observed.ruled.families, tally.removed)) {
+    ports.journal.emit(objectRemoved(object));
+    // Not the rule's own count: it names the snapshots, not what lay below them.
+    const { rule: _, ...nameless } = object;
+    tally.addRemoved(nameless, 0);
+  }
+}

@@ -1,0 +1,90 @@
+import { known } from "../facts.ts";
+import { lockGate } from "../gates/lock.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import type { Lock } from "../host/lock.ts";
+import { factUnknown, gateVerdict, serviceIgnored } from "../log/events.ts";
+import type { Journal } from "../log/journal.ts";
+import { type Engine, observeEngine } from "../observe/engine.ts";
+import { firstNotOpen, Gatekeeper } from "../observe/gatekeeper.ts";
+import { rulesOf } from "../settings/rules.ts";
+import type { Ended, Found, PassContext, Passed } from "./context.ts";
+import { learntWhileDeferred } from "./memory.ts";
+import { deferred, failed, stopped } from "./outcome.ts";
+import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
+import { rootsOf } from "./survey.ts";
+
+/** A pass whose engine answers. */
+export interface Met extends Found {
+  readonly engine: Engine;
+}
+
+/** A pass whose gates are open. */
+export interface Asked extends Met {
+  readonly gatekeeper: Gatekeeper;
+}
+
+/** Logs a verdict, and what could not be read as what it is. */
+export function say(journal: Journal, verdict: Verdict): void {
+  journal.emit(gateVerdict(verdict));
+  if (verdict.verdict === "unknown") journal.emit(factUnknown(`gate ${verdict.gate}`, verdict.reason));
+}
+
+/** A disk that cannot be read ends the pass; `null`: it goes on. */
+export function diskBlocks({ ports, options }: PassContext, { before }: Found): Ended | null {
+  const { verdict } = before;
+  if (options.withoutPressure) return null;
+  say(ports.journal, verdict);
+  return verdict.verdict === "unknown" ? failed(verdict.reason, verdict.gate) : null;
+}
+
+/** The lock, or how the pass ends without it. It is not waited for. */
+export async function takeLock({ ports }: PassContext): Promise<Lock | Ended> {
+  const lock = await ports.host.takeLock();
+  const verdict = lockGate(ports.host.lockFile, lock.known ? known(lock.value !== null) : lock);
+  say(ports.journal, verdict);
+  return lock.known && lock.value !== null ? lock.value : deferred(verdict);
+}
+
+/** Asks the engine who it is and where its data is, and looks at the disk again where that is news. */
+export async function meetEngine(context: PassContext, found: Found): Promise<Met | Passed> {
+  const { ports, settings, options } = context;
+  const engine = found.engine === null ? await observeEngine(ports.reader) : known(found.engine);
+  if (ports.stop.aborted) return { ...found, ended: stopped() };
+  if (!engine.known) {
+    ports.journal.emit(factUnknown(engine.what, engine.reason));
+    return { ...found, ended: failed(engine.reason) };
+  }
+  const { info, version } = engine.value;
+  const roots = rootsOf(ports.host, info);
+  const learnt = { ...found.learnt, ...roots, engineVersion: version.version };
+  const met = { ...found, engine: engine.value, learnt };
+  if (rememberedRoots(roots).every((root) => isWatched(found.before, root))) return met;
+  const before = await readPressure(ports.host, settings.disk, rememberedRoots(roots));
+  const { verdict, reason, gate } = before.verdict;
+  if (verdict === "unknown" && !options.withoutPressure) {
+    say(ports.journal, before.verdict);
+    return { ...met, before, ended: failed(reason, gate) };
+  }
+  const pressed = found.rules.pressed || verdict !== "closed";
+  return { ...met, before, rules: rulesOf(settings, pressed) };
+}
+
+const isWatched = ({ filesystems }: Pressure, path: string): boolean =>
+  filesystems.some((fact) => fact.known && fact.value.paths.includes(path));
+
+/** Is a run live, does a service converge? */
+export async function passGates({ ports, settings }: PassContext, met: Met): Promise<Asked | Passed> {
+  const { clock, journal, stop } = ports;
+  const gatekeeper = new Gatekeeper({ ...ports, settings }, met.engine, met.state.busy);
+  const verdicts = await gatekeeper.lookTwice(stop);
+  if (stop.aborted) return { ...met, ended: stopped() };
+  for (const verdict of verdicts) say(journal, verdict);
+  for (const { service, why, busySeconds } of gatekeeper.ignored) {
+    journal.emit(serviceIgnored({ service, why, busySeconds }));
+  }
+  const learnt = { ...met.learnt, busy: gatekeeper.busy };
+  const notOpen = firstNotOpen(verdicts);
+  if (notOpen === null) return { ...met, learnt, gatekeeper };
+  const uses = learntWhileDeferred(met.state, gatekeeper, clock.now());
+  return { ...met, learnt: { ...learnt, ...uses }, ended: deferred(notOpen) };
+}

@@ -1,0 +1,93 @@
+import type { Ending } from "../act/ports.ts";
+import type { Tally } from "../act/tally.ts";
+import { Exit } from "../exit.ts";
+import type { Verdict } from "../gates/verdict.ts";
+import type { Observed } from "../observe/candidates.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Ended } from "./context.ts";
+
+/** What a pass came to, by where and why it ended. Pure. */
+
+export const stopped = (): Ended => ({
+  outcome: "incomplete",
+  exitCode: Exit.incomplete,
+  reason: "told to stop",
+  gate: null,
+});
+
+/** A fact that everything after it depends on could not be read. */
+export const failed = (reason: string, gate: Verdict["gate"] | null = null): Ended => ({
+  outcome: "failed",
+  exitCode: Exit.unavailable,
+  reason,
+  gate,
+});
+
+export const deferred = ({ verdict, reason, gate }: Verdict): Ended => ({
+  outcome: "deferred",
+  exitCode: verdict === "unknown" ? Exit.unavailable : Exit.ok,
+  reason,
+  gate,
+});
+
+export const bug = (error: Error): Ended => ({
+  outcome: "failed",
+  exitCode: Exit.bug,
+  reason: `a bug: ${error.message}`,
+  gate: null,
+});
+
+/** How the deletions ended; whether pressure remains is seen later, by measuring. */
+export function acted(ending: Ending | null, tally: Tally, plan: Plan): Ended {
+  const taken = tally.count("removed") + tally.count("untagged");
+  const lost = tally.count("failed");
+  if (ending?.by === "engine") return failed(ending.error.message);
+  if (ending?.by === "stop") return stopped();
+  if (lost > 0) {
+    const reason = `${lost} of what was planned could not be removed`;
+    return { outcome: "incomplete", exitCode: Exit.incomplete, reason, gate: null };
+  }
+  if (ending?.by === "gate") {
+    const { verdict, reason, gate } = ending.verdict;
+    return {
+      outcome: "incomplete",
+      exitCode: verdict === "unknown" ? Exit.unavailable : Exit.ok,
+      reason: `ended in mid-pass: ${reason}`,
+      gate,
+    };
+  }
+  const done = { exitCode: Exit.ok, gate: null };
+  if (taken > 0) {
+    const reason =
+      ending?.by === "low-watermark" ? "every filesystem is below the low watermark" : "the plan is done";
+    return { ...done, outcome: "pruned", reason };
+  }
+  const reason =
+    plan.remove.length === 0
+      ? "nothing fulfils the rules"
+      : "all that was planned was gone, in use or named again when its turn came";
+  return { ...done, outcome: "nothing-eligible", reason };
+}
+
+/**
+ * The same, where something could not be read: a pass that went through without a whole list, or without a single
+ * inspection, did not look, and is not a green one.
+ */
+export function withUnread(ended: Ended, { unreadLists, unreadObjects }: Omit<Observed, "ruled">): Ended {
+  const lists = unreadLists.map(({ what, reason }) => `${what} could not be read (${reason})`);
+  const objects =
+    unreadObjects === null
+      ? []
+      : [
+          `${unreadObjects.all ? "no object" : `${unreadObjects.count} of the objects`} could ${
+            unreadObjects.all ? "" : "not "
+          }be inspected (${unreadObjects.reason})`,
+        ];
+  const unread = [...lists, ...objects];
+  if (unread.length === 0) return ended;
+  const reason = `${ended.reason}; ${unread.join("; ")}`;
+  const blind = lists.length > 0 || unreadObjects?.all === true;
+  return blind && ended.exitCode === Exit.ok
+    ? { ...ended, outcome: "failed", exitCode: Exit.unavailable, reason }
+    : { ...ended, reason };
+}

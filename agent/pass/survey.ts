@@ -1,0 +1,58 @@
+import type { EngineReader } from "../engine/reader.ts";
+import type { EngineInfo } from "../engine/types.ts";
+import type { Fact } from "../facts.ts";
+import { type Engine, observeEngine } from "../observe/engine.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { State } from "../state/state.ts";
+import type { HostPorts } from "./host.ts";
+import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
+
+interface SurveyPorts {
+  readonly reader: EngineReader;
+  readonly host: HostPorts;
+}
+
+/** The disk where a pass frees space, and the engine where it had to be asked for that. */
+export interface Survey {
+  readonly pressure: Pressure;
+  readonly engine: Engine | null;
+}
+
+/**
+ * Measures the disk, with the folders where the engine keeps its data. The state remembers those; the engine is asked
+ * where it does not, and where a remembered one cannot be read: it may keep nothing there any more.
+ */
+export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: State): Promise<Survey> {
+  const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
+  if (state.engineRoot !== null && remembered.verdict.verdict !== "unknown")
+    return { pressure: remembered, engine: null };
+  const engine = await observeEngine(ports.reader);
+  return {
+    pressure: await readPressure(ports.host, disk, rootsNow(ports.host, engine, state)),
+    engine: engine.known ? engine.value : null,
+  };
+}
+
+/** Where the engine keeps its data: as it says; else as the state remembers, or as the host's files tell. */
+export function rootsNow(host: HostPorts, engine: Fact<Engine>, state: State): string[] {
+  if (engine.known) {
+    const { engineRoot, containerdRoot } = rootsOf(host, engine.value.info);
+    return rememberedRoots({ engineRoot, containerdRoot });
+  }
+  if (state.engineRoot !== null) return rememberedRoots(state);
+  const dataRoot = host.configuredDataRoot();
+  return dataRoot === null ? [] : [dataRoot];
+}
+
+/** The same of an engine that answers, as the state remembers it. */
+export function rootsOf(
+  host: HostPorts,
+  { rootDir, imageStore, containerdSocket = null }: EngineInfo,
+): Pick<State, "engineRoot" | "containerdRoot"> {
+  const outside = imageStore === "containerd" && containerdSocket !== null && !isOwn(containerdSocket);
+  return { engineRoot: rootDir, containerdRoot: outside ? host.containerdRoot() : null };
+}
+
+/** A containerd that the engine starts has its socket in a folder of the engine's: `/run/docker/containerd/containerd.sock`. */
+const isOwn = (socket: string): boolean =>
+  socket.endsWith("/containerd/containerd.sock") && !/^(?:\/var)?\/run\/containerd\//.test(socket);

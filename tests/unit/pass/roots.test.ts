@@ -1,0 +1,190 @@
+import { describe, expect, it } from "vitest";
+import { previewGates } from "../../../agent/pass/preview.ts";
+import { image, imageId, settingsOf } from "../support.ts";
+import { Fake } from "./fake.ts";
+import { all, at, play, portsOf, relief } from "./play.ts";
+import { check, diskOf, failing, PLAN, type Row } from "./rows.ts";
+import { type Hook, ROOT, world } from "./world.ts";
+
+const NEW = { ...world().state, engineRoot: null };
+const ELSEWHERE = { ...world().state, engineRoot: "/old" };
+const noEngine: Hook = (request, ...rest) => {
+  if (request === "version") failing("unreachable")(request, ...rest);
+};
+const CONTAINERD = "/var/lib/containerd";
+const outside = {
+  rootDir: ROOT,
+  imageStore: "containerd",
+  containerdSocket: "/run/containerd/containerd.sock",
+  swarm: { role: "none" },
+} as const;
+const own = { ...outside, containerdSocket: "/run/docker/containerd/containerd.sock" };
+
+describe("where the engine keeps its data", () => {
+  it.each<[string, Row]>([
+    [
+      "is asked before the first verdict: that disk is full, the others are not",
+      {
+        world: { state: NEW, disk: { "/": 29, [ROOT]: 98 } },
+        hook: relief,
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "is asked once where all is below the mark",
+      {
+        world: { state: NEW, disk: { "/": 29, [ROOT]: 30 } },
+        writes: [],
+        outcome: "below-watermark",
+        exit: 0,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "is what Docker's configuration says where no engine answers",
+      {
+        world: { state: NEW, disk: { "/": 29, "/mnt/docker": 98 }, dataRoot: "/mnt/docker" },
+        hook: noEngine,
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "does not matter where no engine answers, and nothing that is known is full",
+      {
+        world: { state: NEW, disk: { "/": 29 } },
+        hook: noEngine,
+        writes: [],
+        outcome: "below-watermark",
+        exit: 0,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "cannot be read in the first pass",
+      {
+        world: { state: NEW, disk: { "/": 90, [ROOT]: "EACCES" } },
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "cannot be read in a later pass, and the engine says that it is still there",
+      {
+        world: { disk: { "/": 90, [ROOT]: "EACCES" } },
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "cannot be read in a later pass, and no engine answers",
+      {
+        world: { disk: { "/": 29, [ROOT]: "EIO" } },
+        hook: noEngine,
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "is somewhere else now, and what is remembered cannot be read any more",
+      {
+        world: { state: ELSEWHERE, disk: { "/": 90, "/old": "EIO", [ROOT]: 90 } },
+        hook: relief,
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "is somewhere else now, and cannot be read there",
+      {
+        world: { state: ELSEWHERE, disk: { "/": 90, "/old": 90, [ROOT]: "EIO" } },
+        writes: [],
+        outcome: "failed",
+        exit: 69,
+        gate: "disk-pressure",
+      },
+    ],
+    [
+      "is the disk of a containerd that the engine did not start",
+      {
+        world: { state: NEW, info: outside, disk: { "/": 1, [ROOT]: 1, [CONTAINERD]: 98 } },
+        hook: at("remove c1", (_request, _nth, host) => {
+          host.disk = { "/": 1, [ROOT]: 1, [CONTAINERD]: 50 };
+        }),
+        settings: { disk: { paths: ["/"] } },
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "is not the usual place of containerd where the engine runs its own",
+      {
+        world: { state: NEW, info: own, disk: { "/": 1, [ROOT]: 1, [CONTAINERD]: 98 } },
+        settings: { disk: { paths: ["/"] } },
+        writes: [],
+        outcome: "below-watermark",
+        exit: 0,
+        gate: "disk-pressure",
+      },
+    ],
+  ])("%s", async (_, row) => {
+    await check(row);
+  });
+
+  it("is remembered, also by a pass that found no pressure", async () => {
+    const disk = { "/": 1, [ROOT]: 1, [CONTAINERD]: 2 };
+    const { fake } = await play({ world: { state: NEW, info: outside, disk } });
+    expect(fake.saved.at(-1)).toMatchObject({ engineRoot: ROOT, containerdRoot: CONTAINERD });
+    const next = await play({ world: { state: fake.world.state, disk } });
+    expect([fake.requests, next.fake.requests]).toEqual([2, 0]);
+    expect(next.fake.finished).toMatchObject({ outcome: "below-watermark" });
+    expect(next.fake.said("pass.finished")[0]).toMatchObject({ filesystems: { length: 2 } });
+  });
+
+  it("that moved makes a pass without pressure one with it", async () => {
+    const rule = { name: "apps", match: { repositories: ["app"] }, olderThan: "24h", when: "always" };
+    const young = image({ id: imageId("a1"), tags: ["app:1"] });
+    const { fake } = await play({
+      world: {
+        state: ELSEWHERE,
+        images: [...world().images, young],
+        disk: { "/": 29, "/old": 29, [ROOT]: 98 },
+      },
+      settings: { retention: [rule] },
+    });
+    expect(fake.writes).toEqual(PLAN);
+  });
+
+  it("is watched by a preview as well, whatever the state remembers", async () => {
+    const fake = new Fake(
+      world({ state: NEW, info: outside, disk: { "/": 1, [ROOT]: 1, [CONTAINERD]: 98 } }),
+    );
+    const settings = settingsOf({ disk: { paths: ["/"] } });
+    const { pressure } = await previewGates({ ...portsOf(fake), settings }, false);
+    expect(pressure.verdict.verdict).toBe("open");
+  });
+});
+
+describe("a disk that cannot be read from the first to the last look", () => {
+  it("makes no green pass, not even where a person wants it to go on", async () => {
+    await check({
+      world: { disk: { "/": "EIO", [ROOT]: "EIO" } },
+      options: { withoutPressure: true },
+      hook: all(at("remove c1", diskOf("EIO"))),
+      writes: PLAN,
+      outcome: "pruned",
+      exit: 69,
+    });
+  });
+});

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { image, imageId } from "../support.ts";
+import { all, at, play, relief } from "./play.ts";
+import { check, failing, PLAN, type Row } from "./rows.ts";
+import { dangling, exited, type Hook, ROOT, world } from "./world.ts";
+
+const silent: Hook = (request, ...rest) => {
+  if (request === "inspect c1") failing("timeout")(request, ...rest);
+};
+const KEEP_APPS = { retention: [{ name: "apps", match: { labels: ["app"] }, keepCount: 9 }] };
+const tagged = image({ id: imageId("a1"), tags: ["app:1"], labels: { app: "" } });
+
+describe("what could not be read", () => {
+  it.each<[string, Row]>([
+    [
+      "one container that does not answer stays, and the rest goes",
+      {
+        hook: all(relief, silent),
+        writes: PLAN.slice(1),
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "one image that the engine refuses to show stays, and the rest goes",
+      {
+        hook: all(relief, at("inspect i1", failing("refused"))),
+        writes: PLAN.filter((write) => write !== "remove i1"),
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "the list of images alone: containers and build cache go, and it is no green pass",
+      {
+        hook: all(relief, at("dangling", failing("refused"))),
+        writes: ["remove c1", "remove c2", "prune cache 86400"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the list of images does not come in time: the same",
+      {
+        hook: all(relief, at("dangling", failing("timeout"))),
+        writes: ["remove c1", "remove c2", "prune cache 86400"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the list of stopped containers: no image goes either, one of them may use it",
+      {
+        hook: all(relief, at("stopped", failing("refused"))),
+        writes: ["prune cache 86400"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the parents of images on the containerd store: no image goes",
+      {
+        world: { info: { rootDir: ROOT, imageStore: "containerd", swarm: { role: "none" } } },
+        hook: all(relief, at("all images", failing("refused"))),
+        writes: ["remove c1", "remove c2", "prune cache 86400"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+    [
+      "the images that rules name: no dangling image goes either, a rule may name it",
+      {
+        world: { images: [tagged, dangling("i1", { labels: { app: "" } })] },
+        settings: KEEP_APPS,
+        hook: all(relief, at("named images", failing("refused"))),
+        writes: ["remove c1", "remove c2", "prune cache 86400"],
+        outcome: "failed",
+        exit: 69,
+      },
+    ],
+  ])("%s", async (_, row) => {
+    const fake = await check(row);
+    expect(fake.finished.reason).toMatch(/could not be|could be/);
+  });
+
+  it("is said, and a list that failed teaches nothing of what is there", async () => {
+    const before = { [imageId("i1")]: { since: 1, lastSeen: 2 } };
+    const { fake } = await play({
+      world: { state: { ...world().state, dangling: before } },
+      hook: all(relief, at("dangling", failing("refused"))),
+    });
+    expect(fake.said("fact.unknown")).toMatchObject([{ what: "the dangling images" }]);
+    expect(fake.saved.at(-1)?.dangling).toEqual(before);
+  });
+
+  it("is not green where no inspection at all was answered", async () => {
+    const refuseAll: Hook = (request) => {
+      if (request.startsWith("inspect")) failing("refused")("", 1, world(), undefined as never);
+    };
+    const fake = await check({
+      world: { cache: [] },
+      settings: { prune: { buildCache: false } },
+      hook: refuseAll,
+      writes: [],
+      outcome: "failed",
+      exit: 69,
+    });
+    expect(fake.finished.reason).toContain("no object could be inspected");
+  });
+
+  it("costs no more than a few deadlines", async () => {
+    const hang: Hook = (request) => {
+      if (/^inspect c[1-9]/.test(request)) failing("timeout")("", 1, world(), undefined as never);
+    };
+    const containers = Array.from({ length: 9 }, (_, nth) => exited(`c${nth + 1}`));
+    const { fake } = await play({ world: { containers, images: [], cache: [] }, hook: hang });
+    // Four are asked at once, and no other after the third that gave no answer.
+    const asked = new Set(fake.log.filter((line) => line.startsWith("inspect")));
+    expect(asked.size).toBeLessThanOrEqual(6);
+    expect(fake.said("object.kept").filter(({ rule }) => rule === "unreadable")).toHaveLength(9);
+  });
+
+  it("of the build cache makes a dry run no green one", async () => {
+    await check({
+      options: { dryRun: true },
+      hook: at("list cache", failing("refused")),
+      writes: [],
+      outcome: "failed",
+      exit: 69,
+    });
+  });
+});
