@@ -28,15 +28,12 @@ export class SettingsError extends Error {
 }
 
 export function describeProblems(file: string, problems: readonly Problem[]): string {
-  const lines = problems.map(
-    ({ path, found, expected }) =>
-      `  ${path === "" ? "the document" : path}: found ${found}, expected ${expected}`,
+  const lines = problems.map(({ path, found, expected }) =>
+    visible(`  ${path === "" ? "the document" : path}: found ${found}, expected ${expected}`),
   );
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  return visibleLines(`${file}: ${count}\n${lines.join("\n")}`);
+  return [visible(`${file}: ${count}`), ...lines].join("\n");
 }
-
-const visibleLines = (text: string) => text.split("\n").map(visible).join("\n");
 
 export interface CommonOptions {
   readonly settings?: string | undefined;

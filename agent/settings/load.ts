@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { readJson } from "../json.ts";
 import { type Parsed, parseSettings } from "./parse.ts";
 
-/** Reads a settings file; no path means the defaults. A file that cannot be read or is not JSON is a problem too. */
+/** Reads a settings file; no path means the defaults. What cannot be read, or is no JSON, is a problem too. */
 export function loadSettings(path: string | undefined): Parsed {
   if (path === undefined) return parseSettings({});
   let raw: string;
@@ -13,12 +14,6 @@ export function loadSettings(path: string | undefined): Parsed {
       problems: [{ path: "", found: (error as Error).message, expected: "a readable file" }],
     };
   }
-  try {
-    return parseSettings(JSON.parse(raw.replace(/^\uFEFF/, "")));
-  } catch (error) {
-    return {
-      ok: false,
-      problems: [{ path: "", found: (error as Error).message, expected: "a JSON document" }],
-    };
-  }
+  const read = readJson(raw);
+  return read.ok ? parseSettings(read.value) : { ok: false, problems: read.faults };
 }

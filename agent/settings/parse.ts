@@ -1,16 +1,11 @@
 import * as v from "valibot";
+import type { JsonFault } from "../json.ts";
 import { parseWatermark } from "../units.ts";
 import { DEFAULT_HIGH_WATERMARK, settingsSchema } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 
-/** One thing wrong with the settings: where, what stood there, what may stand there. */
-export interface Problem {
-  /** `"disk.paths[1]"`; `""` is the document itself. */
-  readonly path: string;
-  /** The value as JSON, shortened. */
-  readonly found: string;
-  readonly expected: string;
-}
+/** One thing wrong with the settings: where, what stood there as JSON (shortened), what may stand there. */
+export type Problem = JsonFault;
 
 export type Parsed =
   | { readonly ok: true; readonly settings: Settings }

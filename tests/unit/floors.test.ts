@@ -21,7 +21,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["gates"],
   ["engine"],
   ["settings", "host"],
-  ["units", "facts", "exit", "text", "colours", "version"],
+  ["units", "json", "facts", "exit", "text", "colours", "version"],
 ];
 /** Imports nothing of the others, and only the commands import it. */
 const APART = "dockerfiles";

@@ -651,6 +651,16 @@ describe("a settings file", () => {
     });
   });
 
+  it("that has a key twice, or a number that would be rounded, is a problem at its place", () => {
+    withFile('{"prune":{"until":"24h","until":"1s"},"deferrals":{"warnAfterPasses":1e999}}', (path) => {
+      const loaded = loadSettings(path);
+      expect(loaded.ok ? [] : loaded.problems.map((problem) => problem.path)).toEqual([
+        "prune.until",
+        "deferrals.warnAfterPasses",
+      ]);
+    });
+  });
+
   it("that is not there is a problem which names it", () => {
     const loaded = loadSettings("/nowhere/settings.json");
     expect(loaded).toMatchObject({ ok: false, problems: [{ path: "", expected: "a readable file" }] });
