@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runAgent } from "../tests/support/agent.ts";
-import { CiHost, type LayerSpec } from "../tests/support/ci-host.ts";
+import { CiHost } from "../tests/support/ci-host.ts";
 import {
   DockerRegistry,
   digestOf,
@@ -20,7 +20,8 @@ import {
   pullAs,
   type Traffic,
 } from "../tests/support/docker-registry.ts";
-import { engineAvailable, MACHINE_ENGINE } from "../tests/support/engines.ts";
+import { defaultEngine, engineAvailable } from "../tests/support/engines.ts";
+import type { LayerSpec } from "../tests/support/images.ts";
 
 const RUNS = 30;
 /** Milliseconds. */
@@ -169,7 +170,7 @@ function table(days: readonly Day[]): string {
 }
 
 async function main(): Promise<number> {
-  const engine = process.env.CDP_ENGINE || MACHINE_ENGINE;
+  const engine = defaultEngine();
   for (const available of [engineAvailable(engine), dockerRegistryAvailable()]) {
     if (!available.ok) {
       console.log(`skipped: ${available.reason}`);

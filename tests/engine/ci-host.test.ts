@@ -140,6 +140,9 @@ onEngine("CI host", () => {
 
   it("leaves no mount, process, cgroup or directory behind, beside another host", async () => {
     await using other = await CiHost.start({ swarm: false, diskMiB: 128, inodes: 20_000 });
+    // Frozen processes must not keep it.
+    const paused = await host.runContainer({ image: "base:1", cmd: ["/bin/sleep", "600"] });
+    await host.docker.getContainer(paused).pause();
     await host.stop();
     await host.stop();
     expect(mountsOf(host.dir)).toEqual([]);

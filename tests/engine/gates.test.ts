@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
-import { CiHost, type ServiceSpec } from "../support/ci-host.ts";
+import { CiHost } from "../support/ci-host.ts";
 import { onEngine } from "../support/engine-under-test.ts";
+import type { ServiceSpec } from "../support/services.ts";
 
 const OLD = "2020-01-01T00:00:00Z";
 /** Loaded again it is the same image again. */

@@ -11,9 +11,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, only, runAgent, scratchDir } from "../support/agent.ts";
-import { CiHost, type ImageSpec } from "../support/ci-host.ts";
+import { CiHost } from "../support/ci-host.ts";
 import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
+import type { ImageSpec } from "../support/images.ts";
 import { pull, Registry } from "../support/registry.ts";
 
 const OLD = "2020-01-01T00:00:00Z";

@@ -1,8 +1,8 @@
 /** The engine that this run of the tests is about: the one CDP_ENGINE names, else the machine's own. */
 import { describe } from "vitest";
-import { type Availability, engineAvailable, MACHINE_ENGINE, usesContainerdStore } from "./engines.ts";
+import { type Availability, defaultEngine, engineAvailable, usesContainerdStore } from "./engines.ts";
 
-export const engine = process.env.CDP_ENGINE || MACHINE_ENGINE;
+export const engine = defaultEngine();
 
 /** True when it keeps its images in containerd's store. */
 export const containerd = usesContainerdStore(engine);

@@ -3,25 +3,21 @@
  * Debian root file systems, in a cache outside the checkout. Those that a Debian suite has are built once with
  * mmdebstrap; any other is used when `<cache>/<version>/rootfs` is there.
  *
- * Self-contained on purpose (node stdlib only): scripts/setup.mjs bundles this file with esbuild.
+ * On purpose it needs nothing but Node's own modules: scripts/setup.mjs bundles it with esbuild.
  */
 import { spawnSync } from "node:child_process";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
+import { buildRootfs } from "./debian-rootfs.ts";
 
 /** The machine's own dockerd, whichever version that is. */
 export const MACHINE_ENGINE = "20.10";
+
+/** The engine that CDP_ENGINE names, else the machine's own. */
+export function defaultEngine(): string {
+  return process.env.CDP_ENGINE || MACHINE_ENGINE;
+}
 
 /** Debian suite whose docker.io package holds the engine. */
 const SUITES = { "26.1": "trixie", "28.5": "sid" } as const;
@@ -38,7 +34,15 @@ const KNOWN: readonly string[] = [...ROOTFS_NAMES, "29"];
 const CONTAINERD = "-containerd";
 
 /** Programs without which no CI host can be started. */
-export const HOST_TOOLS: readonly string[] = ["dockerd", "mkfs.ext4", "mount", "unshare", "nsenter", "ip"];
+export const HOST_TOOLS: readonly string[] = [
+  "dockerd",
+  "mkfs.ext4",
+  "mount",
+  "unshare",
+  "setpriv",
+  "nsenter",
+  "ip",
+];
 
 /** Answer of {@link engineAvailable}; `reason` is one English sentence. */
 export type Availability = { ok: true } | { ok: false; reason: string };
@@ -135,65 +139,20 @@ function rootfsVersion(name: string): string | undefined {
 }
 
 /**
- * The Debian archive this machine's apt uses.
- * @throws Error when apt knows no Debian archive
- */
-export function debianMirror(): string {
-  const out = spawnSync(
-    "apt-get",
-    ["indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)", "Created-By: Packages"],
-    { encoding: "utf8" },
-  );
-  const rows = (out.stdout ?? "").split("\n").map((line) => line.split("|"));
-  const main = rows.filter((r) => r[0] !== undefined && /^https?:/.test(r[0]) && r[3] === "main");
-  const hit =
-    main.find((r) => r[1] === "Debian" && r[2] === "Debian") ?? main.find((r) => /\/debian\/?$/.test(r[0]!));
-  if (hit?.[0] === undefined)
-    throw new Error("apt is configured with no Debian archive, so no engine can be built");
-  return hit[0];
-}
-
-/**
- * Builds the root file system of one engine unless it is there already. Takes about 15 s and 400 MB.
+ * Builds the root file system of one engine unless it is there already.
  * @returns true when it was built by this call
- * @throws Error with the tail of mmdebstrap's log
+ * @throws Error with the reason
  */
 export function ensureRootfs(name: RootfsName): boolean {
   const home = join(engineCacheDir(), name);
-  if (existsSync(join(home, "rootfs/usr/sbin/dockerd"))) {
-    if (rootfsVersion(name) === undefined) noteVersion(home, join(home, "rootfs"));
-    return false;
-  }
-  mkdirSync(engineCacheDir(), { recursive: true });
-  const work = join(engineCacheDir(), `.${name}-${process.pid}`);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work);
-  const root = join(work, "rootfs");
-  try {
-    const args = ["--variant=minbase", "--include=docker.io", "--dpkgopt=path-exclude=/usr/share/man/*"];
-    args.push("--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/doc/*");
-    if (SUITES[name] === "sid") args.push('--aptopt=Acquire::Check-Valid-Until "false"');
-    args.push(SUITES[name], root, debianMirror());
-    const run = spawnSync("mmdebstrap", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-    if (run.status !== 0) {
-      const log = `${run.stdout ?? ""}${run.stderr ?? ""}${run.error?.message ?? ""}`;
-      throw new Error(`mmdebstrap could not build engine ${name}: ${log.trim().slice(-800)}`);
-    }
-    noteVersion(work, root);
-    rmSync(home, { recursive: true, force: true });
-    try {
-      renameSync(work, home);
-    } catch (error) {
-      if (!existsSync(join(home, "rootfs/usr/sbin/dockerd"))) throw error; // else: another process was faster
-    }
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return true;
+  const there = existsSync(join(home, "rootfs/usr/sbin/dockerd"));
+  if (!there) buildRootfs(home, SUITES[name], ["docker.io"], noteVersion);
+  else if (rootfsVersion(name) === undefined) noteVersion(home);
+  return !there;
 }
 
-function noteVersion(home: string, root: string): void {
-  const run = spawnSync("chroot", [root, "dockerd", "--version"], { encoding: "utf8" });
+function noteVersion(home: string): void {
+  const run = spawnSync("chroot", [join(home, "rootfs"), "dockerd", "--version"], { encoding: "utf8" });
   const version = /version (\d+\.\d+\.\d+)/.exec(run.stdout ?? "")?.[1];
   if (version !== undefined) writeFileSync(join(home, "version"), `${version}\n`);
 }

@@ -6,8 +6,9 @@ import { cpSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { evaluate, nixMissing } from "../support/nix.ts";
-import { ensureSystemdRootfs, eventOf, SystemdHost } from "../support/systemd-host.ts";
+import { bothMissing, evaluate, nixMissing } from "../support/nix.ts";
+import { eventOf, SystemdHost } from "../support/systemd-host.ts";
+import { systemdHostMissing } from "../support/systemd-rootfs.ts";
 
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 const AGENT = "/usr/local/lib/ci-docker-prune";
@@ -40,19 +41,7 @@ const render = (unit: Units["service"]) =>
     })
     .join("\n");
 
-function whyNot(): string | null {
-  const available = SystemdHost.available();
-  if (!available.ok) return available.reason;
-  if (nixMissing !== null) return nixMissing;
-  try {
-    ensureSystemdRootfs();
-  } catch (error) {
-    return (error as Error).message.split("\n").at(-1)!.slice(0, 200);
-  }
-  return null;
-}
-
-const missing = whyNot();
+const missing = bothMissing(nixMissing, systemdHostMissing());
 
 describe.skipIf(missing !== null)(
   `ci-docker-auth.service under systemd${missing === null ? "" : ` (skipped: ${missing})`}`,

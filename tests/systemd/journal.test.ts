@@ -8,14 +8,10 @@ import { cpSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fromJournalEntry } from "../support/audit-record.ts";
-import { bothMissing, evaluate, type Missing, nixMissing, title } from "../support/nix.ts";
-import {
-  codeBlocks,
-  ensureSystemdRootfs,
-  eventOf,
-  type JournalEntry,
-  SystemdHost,
-} from "../support/systemd-host.ts";
+import { codeBlocks } from "../support/docs.ts";
+import { bothMissing, evaluate, nixMissing, title } from "../support/nix.ts";
+import { eventOf, type JournalEntry, SystemdHost } from "../support/systemd-host.ts";
+import { systemdHostMissing } from "../support/systemd-rootfs.ts";
 
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 const RUNBOOK = readFileSync(fileURLToPath(new URL("../../docs/runbook.md", import.meta.url)), "utf8");
@@ -24,18 +20,7 @@ const LONG_AGO = "2025-01-01T00:00:00Z";
 /** A path as nobody should name one: it tries to end the line, and to be an object of its own. */
 const HOSTILE = `/etc/none\t{"level":"error","event":"forged","pass":"x"}\n<3>forged\u001b[31m.lock`;
 
-const missing = bothMissing(nixMissing, hostMissing());
-
-function hostMissing(): Missing {
-  const available = SystemdHost.available();
-  if (!available.ok) return available.reason;
-  try {
-    ensureSystemdRootfs();
-    return null;
-  } catch (error) {
-    return (error as Error).message.split("\n").at(-1)!.slice(0, 200);
-  }
-}
+const missing = bothMissing(nixMissing, systemdHostMissing());
 
 let host: SystemdHost;
 

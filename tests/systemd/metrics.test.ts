@@ -5,9 +5,11 @@
 import { cpSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { codeBlocks } from "../support/docs.ts";
 import { parseExposition, seriesValue } from "../support/exposition.ts";
-import { evaluate, nixMissing } from "../support/nix.ts";
-import { codeBlocks, ensureSystemdRootfs, eventOf, SystemdHost } from "../support/systemd-host.ts";
+import { bothMissing, evaluate, nixMissing } from "../support/nix.ts";
+import { eventOf, SystemdHost } from "../support/systemd-host.ts";
+import { systemdHostMissing } from "../support/systemd-rootfs.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const UNIT = "ci-docker-prune";
@@ -15,19 +17,7 @@ const UNIT = "ci-docker-prune";
 const FOLDER = "/var/lib/prometheus/node-exporter";
 const page = readFileSync(`${ROOT}docs/monitoring.md`, "utf8");
 
-function whyNot(): string | null {
-  const available = SystemdHost.available();
-  if (!available.ok) return available.reason;
-  if (nixMissing !== null) return nixMissing;
-  try {
-    ensureSystemdRootfs();
-  } catch (error) {
-    return (error as Error).message.split("\n").at(-1)!.slice(0, 200);
-  }
-  return null;
-}
-
-const missing = whyNot();
+const missing = bothMissing(nixMissing, systemdHostMissing());
 
 describe.skipIf(missing !== null)(
   `the metrics of the unit under systemd${missing === null ? "" : ` (skipped: ${missing})`}`,

@@ -12,15 +12,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AgentEvent, recordedPasses } from "../support/agent.ts";
-import { findTool } from "../support/engines.ts";
-import {
-  codeBlocks,
-  type ExecResult,
-  ensureSystemdRootfs,
-  eventOf,
-  type JournalEntry,
-  SystemdHost,
-} from "../support/systemd-host.ts";
+import type { Captured } from "../support/capture.ts";
+import { codeBlocks } from "../support/docs.ts";
+import { bothMissing, nixMissing } from "../support/nix.ts";
+import { eventOf, type JournalEntry, SystemdHost } from "../support/systemd-host.ts";
+import { systemdHostMissing } from "../support/systemd-rootfs.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 const UNIT = "ci-docker-prune";
@@ -30,22 +26,6 @@ const LOCK = "/run/lock/ci-docker-prune.lock";
 const UPLOAD = "/root/upload";
 
 const install = readFileSync(join(REPOSITORY, "docs/install-without-nixos.md"), "utf8");
-
-function whyNot(): string | null {
-  const available = SystemdHost.available();
-  if (!available.ok) return available.reason;
-  const missing = ["nix-instantiate", "jq"].filter((tool) => !findTool(tool));
-  if (missing.length === 0) {
-    try {
-      ensureSystemdRootfs();
-    } catch (error) {
-      return (error as Error).message.split("\n").at(-1)!.slice(0, 200);
-    }
-  }
-  return missing.length === 0
-    ? null
-    : `missing programs: ${missing.join(", ")} (node scripts/setup.mjs installs them)`;
-}
 
 let host: SystemdHost;
 /** The journal before the test at hand. */
@@ -127,7 +107,7 @@ async function startEngine(): Promise<void> {
 const images: Record<"app" | "inUse" | "young" | "old", string> = { app: "", inUse: "", young: "", old: "" };
 const LONG_AGO = "2025-01-01T00:00:00Z";
 
-const reason = whyNot();
+const reason = bothMissing(nixMissing, systemdHostMissing());
 
 describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" : ` (${reason})`}`, () => {
   beforeAll(async () => {
@@ -382,7 +362,7 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
       await host.sh(`systemctl start --no-block ${UNIT}`);
       await until("the pass is under way", async () => said((await lines()).map(({ event }) => event)));
     }
-    const timed = async (command: string): Promise<ExecResult & { seconds: number }> => {
+    const timed = async (command: string): Promise<Captured & { seconds: number }> => {
       const begin = Date.now();
       return { ...(await host.exec(command)), seconds: (Date.now() - begin) / 1000 };
     };
