@@ -5,19 +5,23 @@ import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../log/eve
 import { judgeBuildCache } from "../plan/build-cache.ts";
 import type { Judged, ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type ActPorts, type Ending, endingOf } from "./ports.ts";
+import { Ended, type GatesGuard } from "./guard.ts";
+import { type ActPorts, endingOf } from "./ports.ts";
 
 /** The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names. */
-export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"]): Promise<Ending | null> {
-  const { reader, writer, journal, clock, stop, tally } = ports;
+export async function pruneBuildCache(
+  ports: ActPorts,
+  guard: GatesGuard,
+  prune: Settings["prune"],
+): Promise<void> {
+  const { reader, journal, clock, tally } = ports;
   const keep = (object: Judged, because: ReasonCode, reason: string) => {
     journal.emit(objectKept({ ...object, action: "keep", because, reason }));
     tally.add(object, "kept", because);
   };
   try {
     const listed = judgeBuildCache(await listBuildCache(reader), prune, clock.now());
-    if (stop.aborted) return { by: "stop" };
-    const pruned = await writer.pruneBuildCache(prune.until);
+    const pruned = await guard.writer().pruneBuildCache(prune.until);
     const forecast = new Map(listed.map((object) => [object.id, object]));
     for (const id of pruned.ids) {
       const object = { ...cacheRecordByEngine(id), ...told(forecast.get(id)) };
@@ -30,18 +34,18 @@ export async function pruneBuildCache(ports: ActPorts, prune: Settings["prune"])
       if (object.action === "keep") keep(object, object.because, object.reason);
       else keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
     }
-    return null;
   } catch (error) {
+    if (error instanceof Ended) return;
     if (!(error instanceof EngineError)) throw error;
+    if (error.endsThePass) guard.end(endingOf(error));
     if (error.kind === "gone") {
       journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
-      return null;
+      return;
     }
     const untold = error.endsThePass || error.kind === "malformed";
     const all = cacheRecordByEngine("*");
     journal.emit(objectFailed(all, error.message, error.status ?? null, untold ? "unknown" : "no"));
     tally.add(all, "failed", error.kind);
-    return error.endsThePass ? endingOf(error) : null;
   }
 }
 

@@ -36,6 +36,8 @@ export type Ending =
 export interface Acted {
   /** `null`: the whole plan was gone through. */
   readonly ending: Ending | null;
+  /** Ids of what lay nameless below snapshots and went with them. */
+  readonly below: readonly string[];
 }
 
 export function endingOf(error: EngineError): Ending {

@@ -13,8 +13,9 @@ export interface EngineWriter {
    * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A
    * container that uses it by its only name is refused (409).
    * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
+   * @returns ids of images that went with it, as far as the engine says so
    */
-  removeTag(reference: string): Promise<void>;
+  removeTag(reference: string): Promise<readonly string[]>;
   /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
   stopContainer(id: string, timeoutSeconds: number): Promise<boolean>;
   /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
@@ -53,13 +54,15 @@ export class Writer implements EngineWriter {
     });
   }
 
-  async removeTag(reference: string): Promise<void> {
-    await this.#client.call({
-      method: "DELETE",
-      path: `/images/${reference}`,
-      query: { noprune: "true" },
-      deadline: this.#deadline,
-    });
+  async removeTag(reference: string): Promise<readonly string[]> {
+    return deletedIds(
+      await this.#client.call({
+        method: "DELETE",
+        path: `/images/${reference}`,
+        query: { noprune: "true" },
+        deadline: this.#deadline,
+      }),
+    );
   }
 
   async stopContainer(id: string, timeoutSeconds: number): Promise<boolean> {
@@ -100,4 +103,14 @@ export class Writer implements EngineWriter {
       }),
     );
   }
+}
+
+/** `[{"Untagged":"app:1"},{"Deleted":"sha256:…"}]` -> the ids; none where the answer is of another shape. */
+function deletedIds(answer: unknown): string[] {
+  const entries: readonly unknown[] = Array.isArray(answer) ? answer : [];
+  return entries.flatMap((entry) =>
+    typeof entry === "object" && entry !== null && "Deleted" in entry && typeof entry.Deleted === "string"
+      ? [entry.Deleted]
+      : [],
+  );
 }

@@ -14,6 +14,9 @@ import type { Sightings } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
 import { observe } from "./runs.ts";
 
+/** Milliseconds: `GET /info` takes 30 ms of the engine's time. */
+const INFO_HOLDS = 2000;
+
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
 
@@ -44,6 +47,8 @@ export class Gatekeeper {
     services: unknown("the services", "not looked at yet"),
   };
   #askedAt = 0;
+  /** When the engine was asked in mid-pass what it is. */
+  #infoAt = Number.NEGATIVE_INFINITY;
 
   /** @param busy what the state remembers of an earlier pass */
   constructor({ reader, settings, clock }: GatekeeperPorts, engine: Engine, busy: Sightings) {
@@ -86,10 +91,15 @@ export class Gatekeeper {
     return askGates({ settings: this.#settings, runRules: this.#rules, observation, busySince, now });
   }
 
-  /** One look in mid-pass, for which the engine is asked anew what it is: it may have joined a swarm, or lost one. */
+  /**
+   * One look in mid-pass, for which the engine is asked anew what it is, at most every two seconds: it may have joined a
+   * swarm, or lost one.
+   */
   async lookAgain(): Promise<readonly Verdict[]> {
+    if (this.#clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();
     const info = await orUnknown("the engine", () => this.#reader.info());
     if (!info.known) return [unclear(info.reason)];
+    this.#infoAt = this.#clock.elapsed();
     // A manager that shuts down says so for some seconds, on connections that are open (20.10): its swarm lives on.
     if (info.value.swarm.role === "none" && this.#engine.info.swarm.role !== "none")
       return [unclear("this engine was part of a swarm, and says that it is not any more")];

@@ -1,8 +1,6 @@
 import { execute } from "../act/execute.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
-import { objectRemoved } from "../log/events.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
-import { removeBelow } from "../snapshots/below.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Decided } from "./decide.ts";
 import { say } from "./gates.ts";
@@ -27,13 +25,8 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       },
       roomEnough: () => isRoomEnough(context, decided),
     },
-    plan,
-    observed,
-    planContext,
-    settings,
-    rules.pressed,
+    { plan, candidates: observed, context: planContext, settings, pressed: rules.pressed },
   );
-  if (ending === null && !ports.stop.aborted) await removeNameless(context, decided);
   const ended = {
     ...withUnread(acted(ending, tally, plan), observed),
     rules: reportRules(rules, observed.ruled, tally),
@@ -49,14 +42,4 @@ async function isRoomEnough({ ports, settings, options }: PassContext, { learnt,
   const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
   // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
   return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
-}
-
-/** Nameless images below snapshots that are gone. */
-async function removeNameless({ ports }: PassContext, { tally, decision }: Decided): Promise<void> {
-  for (const object of await removeBelow(ports, decision.observed.ruled.families, tally.removed)) {
-    ports.journal.emit(objectRemoved(object));
-    // Not the rule's own count: it names the snapshots, not what lay below them.
-    const { rule: _, ...nameless } = object;
-    tally.addRemoved(nameless, 0);
-  }
 }

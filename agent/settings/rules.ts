@@ -4,6 +4,8 @@ import type { OrphanRule, RetentionRule, Settings, When } from "./settings.ts";
 
 /** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
 export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
+export const SNAPSHOT_PROJECT_LABEL = `${SNAPSHOT_LABEL}.project`;
+export const SNAPSHOT_WORK_ITEM_LABEL = `${SNAPSHOT_LABEL}.work-item`;
 /** Seconds to live as a duration such as `"24h"`. */
 export const SNAPSHOT_TTL_LABEL = "ci-docker-prune.snapshot.ttl";
 /** Repositories of snapshots are `ci-snapshot/<name>`. */
@@ -71,3 +73,13 @@ export const inForce = ({ pressed }: Pick<Rules, "pressed">, { when }: { readonl
 
 export const anyInForce = (rules: Rules): boolean =>
   [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));
+
+/** Whether both are labels of snapshots of the same work item. Pure. */
+export function sameWorkItem(
+  one: Readonly<Record<string, string>>,
+  other: Readonly<Record<string, string>>,
+): boolean {
+  return [SNAPSHOT_LABEL, SNAPSHOT_PROJECT_LABEL, SNAPSHOT_WORK_ITEM_LABEL].every(
+    (label) => one[label] !== undefined && one[label] === other[label],
+  );
+}

@@ -1,10 +1,15 @@
+import { StopGuard } from "../act/guard.ts";
+import { type Cleared, removeNameless } from "../act/nameless.ts";
+import { remove, removeContainer } from "../act/remove.ts";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
-import type { ImageDetail } from "../engine/types.ts";
+import type { ImageDetail, Labels } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Bytes } from "../units.ts";
 import { type Named, pickContainer, refusal } from "./container.ts";
+import { withinGrace } from "./grace.ts";
 import {
+  carries,
   createdOf,
   type Identity,
   referenceOf,
@@ -15,7 +20,6 @@ import {
 import { applyLimits, type Host, type LimitsReport } from "./limits.ts";
 import { findSnapshot, unlessGone } from "./look.ts";
 import type { SnapshotPorts } from "./ports.ts";
-import { type Cleared, type Removal, removeContainer, removeNameless, withinGrace } from "./removal.ts";
 
 export interface CommitRequest {
   /** Id, name, or the start of an id. */
@@ -34,6 +38,15 @@ export interface Committed {
   readonly sizeBytes: Bytes | null;
   /** Of its own layer: what the commit added to the disk; `null`: not told. */
   readonly newBytes: Bytes | null;
+}
+
+/** What became of a container that was to go. */
+export interface Removal {
+  readonly gone: boolean;
+  /** Why it is still there; for what is gone: how it went. */
+  readonly reason: string;
+  /** The engine did not answer. */
+  readonly away: boolean;
 }
 
 export interface CommitReport {
@@ -122,9 +135,29 @@ async function attempted(ports: SnapshotPorts, found: Located, as: CommitRequest
   return ended(found.away ? "failed" : "refused", found.problem, found.away);
 }
 
-function removeWhatWasNamed(ports: SnapshotPorts, found: Located): Promise<Removal> {
-  if ("container" in found) return removeContainer(ports, found.container.id);
-  return Promise.resolve({ gone: found.absent, reason: found.problem, away: found.away });
+/** Never by force: one that runs stays. A signal does not keep it, but shortens the wait for an answer. */
+async function removeWhatWasNamed(ports: SnapshotPorts, found: Located): Promise<Removal> {
+  if (!("container" in found)) return { gone: found.absent, reason: found.problem, away: found.away };
+  const { reader, clock, stop } = ports;
+  const { id } = found.container;
+  const stays = (reason: string, away = false): Removal => ({ gone: false, reason, away });
+  const removal = remove(
+    {
+      // It goes whatever it is now, also where it cannot be inspected.
+      look: async () => null,
+      send: async () => void (await removeContainer(ports, id, false)),
+      find: () => reader.container(id, false),
+    },
+    new StopGuard(new AbortController().signal),
+  );
+  const waited = await withinGrace(removal, stop, clock);
+  if (!waited.settled)
+    return stays("told to stop while its removal was under way: the engine may still finish it");
+  const outcome = waited.value;
+  if (outcome.fate === "gone") return { gone: true, reason: "it was gone already", away: false };
+  if (outcome.fate === "kept") return stays(outcome.error?.message ?? outcome.kept.reason);
+  if (outcome.fate === "failed") return stays(outcome.error.message, outcome.error.endsThePass);
+  return { gone: true, reason: "removed", away: false };
 }
 
 function ended(outcome: CommitReport["outcome"], reason: string, away = false): Attempt {
@@ -187,9 +220,9 @@ async function clearPredecessor(
   { id, identity }: Committed,
   before: ImageDetail,
 ): Promise<Cleared> {
-  if (ports.stop.aborted)
-    return { removed: [], left: { id: before.id, because: "not-reached", reason: "told to stop" } };
-  const cleared = await removeNameless(ports, before.id, identity);
+  const guard = new StopGuard(ports.stop);
+  const ofItem = (labels: Labels) => carries(labels, identity);
+  const cleared = await removeNameless(ports, guard, before.id, ofItem);
   if (cleared.left?.id !== before.id || cleared.left.because !== "in-use") return cleared;
   const now = await ports.reader.image(id).catch(onlyEngine);
   // A resumed run: the classic store keeps it below the new one, whose layers it holds; evict and the limits know.

@@ -1,11 +1,13 @@
+import { StopGuard } from "../act/guard.ts";
+import { removeNameless } from "../act/nameless.ts";
+import { type Outcome, remove, removeNames } from "../act/remove.ts";
 import { EngineError } from "../engine/errors.ts";
-import type { ImageDetail } from "../engine/types.ts";
+import type { Labels } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { type Users, userOf } from "../plan/usage.ts";
 import { carries, type Identity, repositoryOf } from "./identity.ts";
 import { readUsers, unlessGone } from "./look.ts";
 import type { SnapshotPorts } from "./ports.ts";
-import { type Removal, removeName, removeNameless } from "./removal.ts";
 
 export interface EvictReport {
   readonly identity: Identity;
@@ -13,65 +15,126 @@ export interface EvictReport {
   readonly removed: readonly string[];
   /** What is still there, and why. */
   readonly left: readonly { readonly name: string; readonly reason: string }[];
+  /** Of several outcomes the worst: 69 before 75 before 0. */
   readonly exitCode: ExitCode;
 }
 
 /** Removes the image of a work item, with every name it has in its own repository and what lies nameless below it. */
 export async function evict(ports: SnapshotPorts, identity: Identity): Promise<EvictReport> {
-  const { reader } = ports;
-  const repository = repositoryOf(identity);
-  const removed: string[] = [];
-  const left: { name: string; reason: string }[] = [];
-  let exitCode: ExitCode = Exit.ok;
+  const eviction = new Eviction(ports, identity);
   try {
-    await reader.version();
-    const listed = await reader.namedImages({ reference: [repository] });
-    const users: Users = listed.length === 0 ? { containers: [], services: [] } : await readUsers(reader);
-    for (const { id } of listed) {
-      const image = await unlessGone(reader.image(id));
-      if (image !== null) await evictImage(image, users);
-    }
+    await eviction.run();
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
-    left.push({ name: repository, reason: `the engine could not be asked: ${error.message}` });
-    exitCode = Exit.unavailable;
+    eviction.leave(repositoryOf(identity), `the engine could not be asked: ${error.message}`, true);
   }
+  const { removed, left, exitCode } = eviction;
   return { identity, removed, left, exitCode };
+}
 
-  async function evictImage(image: ImageDetail, users: Users): Promise<void> {
-    const own = image.tags.filter((tag) => tag.startsWith(`${repository}:`));
-    if (!carries(image.labels, identity)) {
-      for (const name of own) left.push({ name, reason: "it is no snapshot: it lacks the labels of one" });
-      return;
-    }
-    const user = userOf(image, users);
-    if (user !== null) {
-      for (const name of own) keep(name, { gone: false, reason: `${user} uses it`, away: false });
-      return;
-    }
-    for (const name of own) {
-      const removal = await removeName(ports, image.id, name);
-      if (!removal.gone) return keep(name, removal);
-      removed.push(name);
-    }
-    const still = await unlessGone(reader.image(image.id));
-    if (still !== null && still.tags.length > 0) {
-      left.push({ name: image.id, reason: `others named it: ${still.tags.join(", ")}` });
-      return;
-    }
-    // Still there without a name: an image was built on it, which only the classic store respects.
-    const cleared = await removeNameless(ports, still === null ? image.parentId : image.id, identity);
-    removed.push(...cleared.removed);
-    const rest = cleared.left;
-    // The prune takes it, once nobody uses it.
-    if (rest?.because === "in-use")
-      left.push({ name: rest.id, reason: `it has lost its name, but is used: ${rest.reason}` });
-    else if (rest?.because === "failed" || rest?.because === "away")
-      keep(rest.id, { gone: false, reason: rest.reason, away: rest.because === "away" });
+class Eviction {
+  readonly removed: string[] = [];
+  readonly left: { name: string; reason: string }[] = [];
+  exitCode: ExitCode = Exit.ok;
+  readonly #ports: SnapshotPorts;
+  readonly #identity: Identity;
+  readonly #repository: string;
+
+  constructor(ports: SnapshotPorts, identity: Identity) {
+    this.#ports = ports;
+    this.#identity = identity;
+    this.#repository = repositoryOf(identity);
   }
 
-  function keep(name: string, { reason, away }: Removal): void {
-    left.push({ name, reason });
-    exitCode = away ? Exit.unavailable : Exit.incomplete;
+  async run(): Promise<void> {
+    const { reader } = this.#ports;
+    await reader.version();
+    const listed = await reader.namedImages({ reference: [this.#repository] });
+    if (listed.length === 0) return;
+    const users = await readUsers(reader);
+    for (const { id, tags } of listed) await this.#evict(id, this.#own(tags), users);
+  }
+
+  /** @param away the engine did not answer */
+  leave(name: string, reason: string, away: boolean): void {
+    this.left.push({ name, reason });
+    if (away || this.exitCode === Exit.ok) this.exitCode = away ? Exit.unavailable : Exit.incomplete;
+  }
+
+  #own(tags: readonly string[]): string[] {
+    return tags.filter((tag) => tag.startsWith(`${this.#repository}:`));
+  }
+
+  async #evict(id: string, listed: readonly string[], users: Users): Promise<void> {
+    const { reader, writer, stop } = this.#ports;
+    let own = listed;
+    let parentId = "";
+    const taken: string[] = [];
+    const outcome = await remove(
+      {
+        look: async () => {
+          const image = await reader.image(id);
+          own = this.#own(image.tags);
+          parentId = image.parentId;
+          if (!carries(image.labels, this.#identity)) return NO_SNAPSHOT;
+          const user = userOf(image, users);
+          return user === null ? null : { because: "in-use", reason: `${user} uses it` };
+        },
+        send: async () => {
+          const deleted = await removeNames(writer, own, taken);
+          return deleted.includes(id) ? undefined : "only-names";
+        },
+        find: async () => {
+          const { tags } = await reader.image(id);
+          if (!own.some((name) => tags.includes(name)))
+            throw new EngineError("gone", "it has lost its names");
+        },
+      },
+      new StopGuard(stop),
+    );
+    this.removed.push(...(outcome.fate === "removed" ? own : taken));
+    if (outcome.fate === "removed" || outcome.fate === "untagged") await this.#clearBelow(id, parentId);
+    else
+      this.#told(
+        outcome,
+        own.filter((name) => !taken.includes(name)),
+      );
+  }
+
+  #told(outcome: Exclude<Outcome, { fate: "removed" | "untagged" }>, names: readonly string[]): void {
+    if (outcome.fate === "gone") {
+      this.removed.push(...names);
+      return;
+    }
+    for (const name of names) {
+      if (outcome.fate === "failed") this.leave(name, outcome.error.message, outcome.error.endsThePass);
+      else if (outcome.fate === "not-reached") this.leave(name, "told to stop", false);
+      else if (outcome.kept === NO_SNAPSHOT) this.left.push({ name, reason: NO_SNAPSHOT.reason });
+      else this.leave(name, outcome.kept.reason, false);
+    }
+  }
+
+  /** What lies nameless below it; or it itself, where an image was built on it, which only the classic store respects. */
+  async #clearBelow(id: string, parentId: string): Promise<void> {
+    const still = await unlessGone(this.#ports.reader.image(id));
+    if (still !== null && still.tags.length > 0) {
+      this.left.push({ name: id, reason: `others named it: ${still.tags.join(", ")}` });
+      return;
+    }
+    const from = still === null ? parentId : id;
+    const guard = new StopGuard(this.#ports.stop);
+    const ofItem = (labels: Labels) => carries(labels, this.#identity);
+    const { removed, left } = await removeNameless(this.#ports, guard, from, ofItem);
+    this.removed.push(...removed);
+    // The prune takes it, once nobody uses it.
+    if (left?.because === "in-use")
+      this.left.push({ name: left.id, reason: `it has lost its name, but is used: ${left.reason}` });
+    else if (left?.because === "failed" || left?.because === "away")
+      this.leave(left.id, left.reason, left.because === "away");
   }
 }
+
+const NO_SNAPSHOT = {
+  because: "not-selected",
+  reason: "it is no snapshot: it lacks the labels of one",
+} as const;

@@ -1,6 +1,12 @@
 import { createHash } from "node:crypto";
 import type { ImageSummary, Labels } from "../engine/types.ts";
-import { SNAPSHOT_LABEL, SNAPSHOT_NAMESPACE, SNAPSHOT_TTL_LABEL } from "../settings/rules.ts";
+import {
+  SNAPSHOT_LABEL,
+  SNAPSHOT_NAMESPACE,
+  SNAPSHOT_PROJECT_LABEL,
+  SNAPSHOT_TTL_LABEL,
+  SNAPSHOT_WORK_ITEM_LABEL,
+} from "../settings/rules.ts";
 import { parseDuration, type Seconds } from "../units.ts";
 
 /**
@@ -15,8 +21,6 @@ export interface Identity {
 /** One image of a work item; each commit moves this tag on to the next. */
 export const SNAPSHOT_TAG = "latest";
 
-const PROJECT_LABEL = `${SNAPSHOT_LABEL}.project`;
-const WORK_ITEM_LABEL = `${SNAPSHOT_LABEL}.work-item`;
 const CREATED_LABEL = `${SNAPSHOT_LABEL}.created`;
 
 /** Long enough that two of a host never meet, short enough to read out. */
@@ -72,8 +76,8 @@ function slug(text: string): string {
 export function snapshotLabels(identity: Identity, createdAt: number, ttl: string): Labels {
   return {
     [SNAPSHOT_LABEL]: "1",
-    [PROJECT_LABEL]: identity.project,
-    [WORK_ITEM_LABEL]: identity.workItem,
+    [SNAPSHOT_PROJECT_LABEL]: identity.project,
+    [SNAPSHOT_WORK_ITEM_LABEL]: identity.workItem,
     [CREATED_LABEL]: new Date(createdAt).toISOString(),
     [SNAPSHOT_TTL_LABEL]: ttl,
   };
@@ -84,7 +88,11 @@ export const createdOf = (labels: Labels): string | undefined => labels[CREATED_
 
 /** The identity that the labels name, whatever image carries them. */
 export function identityOf(labels: Labels): Identity | null {
-  const { [SNAPSHOT_LABEL]: mark, [PROJECT_LABEL]: project, [WORK_ITEM_LABEL]: workItem } = labels;
+  const {
+    [SNAPSHOT_LABEL]: mark,
+    [SNAPSHOT_PROJECT_LABEL]: project,
+    [SNAPSHOT_WORK_ITEM_LABEL]: workItem,
+  } = labels;
   return mark !== "1" || project === undefined || workItem === undefined ? null : { project, workItem };
 }
 

@@ -13,7 +13,6 @@ import { retentionRules, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { remember, sincesOf } from "../state/sightings.ts";
 import { loadState } from "../state/state.ts";
-import { removeBelow } from "./below.ts";
 import { readServices } from "./look.ts";
 import type { SnapshotPorts } from "./ports.ts";
 
@@ -78,7 +77,7 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
   const remove = plan.remove.filter(({ id }) => id !== spare);
   const events: AuditEvent[] = [];
   const tally = new Tally();
-  const { ending } = await execute(
+  const { ending, below } = await execute(
     {
       ...ports,
       tally,
@@ -89,22 +88,25 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
       roomEnough: async () => false,
       progress: () => {},
     },
-    { remove, keep: [] },
-    candidates.value,
-    context,
-    host.settings,
-    false,
+    {
+      plan: { remove, keep: [] },
+      candidates: candidates.value,
+      context,
+      settings: host.settings,
+      pressed: false,
+    },
   );
-  const removed = new Set(tally.removed.map(({ id }) => id));
-  const below = await removeBelow(ports, candidates.value.ruled.families, tally.removed);
+  const ofSnapshots = events.filter(
+    ({ event, fields }) => event.startsWith("object.") && !("id" in fields && below.includes(fields.id)),
+  );
   return {
     applied: ending === null,
     unknown: ending?.by === "engine",
     reason: ending === null ? "" : ending.by === "engine" ? ending.error.message : "told to stop",
-    events: events.filter(({ event }) => event.startsWith("object.")),
-    removed: removed.size,
+    events: ofSnapshots,
+    removed: tally.count("removed") - below.length,
     failed: tally.count("failed"),
-    below: below.map(({ id }) => id),
+    below,
   };
 }
 

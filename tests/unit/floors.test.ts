@@ -73,7 +73,7 @@ function circles(): string[] {
 }
 
 /** Not mended yet; a line that is mended must go from here. */
-const STILL_UP: readonly string[] = ["pass/act.ts > snapshots/below.ts"];
+const STILL_UP: readonly string[] = [];
 const STILL_CIRCLES: readonly string[] = [];
 
 describe("the floors of agent/", () => {

@@ -55,6 +55,8 @@ interface Story {
   readonly gates?: (nth: number) => Verdict | null;
   /** Milliseconds each deletion takes. */
   readonly pace?: number;
+  /** Milliseconds that a call takes the first time: `"look c1"`, `"list cache"`. */
+  readonly slow?: Readonly<Record<string, number>>;
   readonly roomAfter?: number;
 }
 
@@ -95,8 +97,12 @@ async function play(story: Story) {
   const { plan, context } = decide(candidates, rememberedDangling({}), settings, now);
   expect(plan.remove).toHaveLength(containers.length + images.length);
 
+  const sentAt: { readonly text: string; readonly gatesAge: number }[] = [];
+  let gatesAt = now;
   const call = (text: string) => {
     story.meanwhile?.(calls, stop);
+    if (!calls.includes(text)) now += story.slow?.[text] ?? 0;
+    sentAt.push({ text, gatesAge: now - gatesAt });
     calls.push(text);
   };
   const look = <T extends object>(id: string, usual: T): T => {
@@ -161,13 +167,15 @@ async function play(story: Story) {
     gatesAskedAt: now,
     askGates: async () => {
       calls.push("gates");
-      return story.gates?.(++asked) ?? null;
+      const verdict = story.gates?.(++asked) ?? null;
+      gatesAt = now;
+      return verdict;
     },
     roomEnough: async () =>
       calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
     progress: (done, total) => progress.push(`${done}/${total}`),
   };
-  const acted = await execute(ports, plan, candidates, context, settings, true);
+  const acted = await execute(ports, { plan, candidates, context, settings, pressed: true });
   const told = events
     .filter(({ event }) => event.startsWith("object."))
     .map((one) => {
@@ -175,7 +183,7 @@ async function play(story: Story) {
       return `${one.event.slice(7)} ${names.get(id) ?? id}${one.event === "object.kept" ? ` ${rule}` : ""}`;
     });
   const deleted = calls.filter((text) => text.startsWith("delete")).map((text) => text.slice(7));
-  return { calls, deleted, events, told, acted, tally, progress };
+  return { calls, deleted, events, told, acted, tally, progress, sentAt };
 }
 
 const eventNamed = (events: readonly AuditEvent[], name: string) =>
@@ -188,7 +196,7 @@ const counts = (tally: Tally) => ({
 });
 
 describe("a plan that meets no obstacle", () => {
-  it("is gone through in order: each object is looked at once more immediately before it goes", async () => {
+  it("is gone through kind by kind: each object is looked at once more immediately before it goes", async () => {
     const { calls, told, acted, tally } = await play({ containers: 2, images: 2 });
     expect(calls).toEqual([
       ...["look c1", "delete c1", "look c2", "delete c2"],
@@ -238,36 +246,51 @@ describe("a plan that meets no obstacle", () => {
 });
 
 describe("the gates are asked again", () => {
-  it("every ten deletions", async () => {
-    const { calls } = await play({ containers: 25 });
-    const deletionsAt = calls.flatMap((text, at) =>
-      text === "gates" ? [calls.slice(0, at).filter((call) => call.startsWith("delete")).length] : [],
-    );
-    expect(deletionsAt).toEqual([10, 20]);
+  it.each([300, 700, 1900, 5000])(
+    "so that no deletion is sent on an answer older than 2 s: %s ms each",
+    async (pace) => {
+      const { sentAt, deleted } = await play({ containers: 25, images: 3, pace });
+      expect(deleted).toHaveLength(28);
+      const sent = sentAt.filter(({ text }) => text.startsWith("delete"));
+      // Up to three others were sent in the same moment; this clock counts their times one after the other.
+      expect(Math.max(...sent.map(({ gatesAge }) => gatesAge))).toBeLessThan(2000 + 3 * pace);
+    },
+  );
+
+  it("by their age alone: among many fast deletions they are not asked", async () => {
+    const { calls, deleted } = await play({ containers: 200 });
+    expect([deleted.length, calls.filter((call) => call === "gates")]).toEqual([200, []]);
   });
 
-  it("every two seconds, when deletions are slow", async () => {
-    const { calls } = await play({ containers: 5, pace: 1000 });
-    expect(calls.filter((call) => !call.startsWith("look"))).toEqual([
-      ...["delete c1", "delete c2", "gates", "delete c3", "delete c4", "gates", "delete c5"],
-    ]);
+  it("after a look that took too long, and then the object is looked at once more", async () => {
+    const { calls } = await play({ containers: 1, slow: { "look c1": 6000 } });
+    expect(calls).toEqual(["look c1", "gates", "look c1", "delete c1"]);
   });
 
-  it("and a run that starts after ten deletions ends the pass: the rest stays, each with that reason", async () => {
+  it("and a run that started during such a look keeps the object, and ends the pass", async () => {
     const { deleted, told, events, acted, tally } = await play({
-      containers: 12,
+      containers: 3,
       images: 2,
+      slow: { "look c2": 6000 },
       gates: () => CLOSED,
     });
-    expect(deleted).toEqual(Array.from({ length: 10 }, (_, at) => `c${at + 1}`));
-    expect(told.slice(10)).toEqual([
-      ...["kept c11 not-reached", "kept c12 not-reached", "kept i1 not-reached", "kept i2 not-reached"],
-    ]);
+    expect(deleted).toEqual(["c1"]);
+    expect(told.slice(1).sort()).toEqual(["c2", "c3", "i1", "i2"].map((name) => `kept ${name} not-reached`));
     expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
-    expect(counts(tally)).toEqual({ removed: 10, kept: 4, failed: 0 });
+    expect(counts(tally)).toEqual({ removed: 1, kept: 4, failed: 0 });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
       { level: "warn", reason: CLOSED.reason, left: 4, stepsLeft: ["image"] },
     ]);
+  });
+
+  it("after a list of the build cache that took too long, before its prune is sent", async () => {
+    const { calls, acted } = await play({
+      settings: { prune: { buildCache: true } },
+      slow: { "list cache": 6000 },
+      gates: () => CLOSED,
+    });
+    expect(calls).toEqual(["list cache", "gates"]);
+    expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
   });
 
   it("between two steps, and an unknown verdict ends the pass as a closed one does", async () => {
@@ -329,7 +352,7 @@ describe("a deletion that the engine answers with", () => {
   });
 
   it.each(["refused", "unavailable", "malformed"] as const)(
-    "an error (%s) is a failure, and the next object is tried",
+    "an error (%s) is a failure, and the next objects are tried",
     async (kind) => {
       const { told, acted, tally, events } = await play({ containers: 2, deletion: { c1: kind } });
       expect(told).toEqual(["failed c1", "removed c2"]);
@@ -347,16 +370,28 @@ describe("a deletion that the engine answers with", () => {
       const { deleted, told, acted, events } = await play({
         containers: 3,
         images: 1,
-        deletion: { c2: kind },
+        deletion: { c1: kind },
       });
-      expect(deleted).toEqual(["c1", "c2"]);
-      expect(told).toEqual(["removed c1", "failed c2", "kept c3 not-reached", "kept i1 not-reached"]);
+      expect(deleted).toEqual(["c1"]);
+      expect(told).toEqual([
+        "failed c1",
+        "kept c2 not-reached",
+        "kept c3 not-reached",
+        "kept i1 not-reached",
+      ]);
       expect(acted.ending).toMatchObject({ by: "engine", error: { kind } });
       expect(eventNamed(events, "pass.ended-early")).toEqual([
-        { level: "error", reason: `engine says ${kind}`, left: 2, stepsLeft: ["image"] },
+        { level: "error", reason: `engine says ${kind}`, left: 3, stepsLeft: ["image"] },
       ]);
     },
   );
+
+  it("nothing in time, of several under way, ends them all before the next is sent", async () => {
+    const { deleted, told, tally } = await play({ containers: 12, deletion: { c3: "timeout" } });
+    expect(deleted).toEqual(["c1", "c2", "c3", "c4", "c5"]);
+    expect(told).toEqual(expect.arrayContaining(["failed c3", "removed c5", "kept c6 not-reached"]));
+    expect(counts(tally)).toEqual({ removed: 4, kept: 7, failed: 1 });
+  });
 
   it("a bug of ours is not swallowed", async () => {
     await expect(
@@ -395,7 +430,7 @@ describe("a pass that is told to stop", () => {
       },
     });
     expect(deleted).toEqual(["c1"]);
-    expect(told).toEqual(["removed c1", "kept c2 not-reached", "kept c3 not-reached"]);
+    expect([...told].sort()).toEqual(["kept c2 not-reached", "kept c3 not-reached", "removed c1"]);
     expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ left: 2 }]);
   });
 
@@ -450,7 +485,7 @@ describe("the low watermark", () => {
 describe("what was left over is counted without what is settled", () => {
   it("objects that were gone, in use or failed are not left", async () => {
     const { events } = await play({
-      containers: 6,
+      containers: 7,
       now: { c1: "gone" },
       deletion: { c2: "in-use", c3: "refused", c4: "timeout" },
     });

@@ -169,8 +169,12 @@ export class Fake {
         const at = world.images.findIndex(({ tags }) => tags.includes(reference));
         const found = world.images[at] ?? fails("gone");
         const tags = found.tags.filter((tag) => tag !== reference);
-        if (tags.length === 0) world.images.splice(at, 1);
-        else world.images[at] = { ...found, tags };
+        if (tags.length === 0) {
+          world.images.splice(at, 1);
+          return [found.id];
+        }
+        world.images[at] = { ...found, tags };
+        return [];
       },
       stopContainer: async (id) => {
         this.#send(`stop ${nameOf(id)}`);

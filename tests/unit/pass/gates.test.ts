@@ -231,12 +231,16 @@ describe("between deletions", () => {
       },
     ],
     [
-      "a run starts among many images: within ten deletions",
+      "a run starts among many images: within two seconds",
       {
         world: { containers: [], images: manyImages(25) },
-        hook: all(relief, at("remove i3", runStarts)),
+        hook: all(
+          relief,
+          at("remove i3", runStarts),
+          at("remove i13", (_request, _nth, _world, fake) => fake.pass(2000)),
+        ),
         settings: RUN_LABELS,
-        writes: removing(10),
+        writes: removing(13),
         outcome: "incomplete",
         exit: 0,
         gate: "live-run",

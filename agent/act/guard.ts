@@ -1,0 +1,109 @@
+import type { EngineWriter } from "../engine/writer.ts";
+import type { ActPorts, Ending } from "./ports.ts";
+
+/** Seconds: nothing that removes an object is sent later than this after the gates were found open. */
+export const GATES_HOLD = 2;
+
+/** Thrown in place of a request: the work has ended. */
+export class Ended extends Error {
+  override readonly name = "Ended";
+  constructor(readonly ending: Ending) {
+    super(`ended by ${ending.by}`);
+  }
+}
+
+/** Says, immediately before each request that removes something, whether it may still be sent. */
+export interface Guard {
+  /** Why nothing more is sent; `null`: it goes on. */
+  readonly ending: Ending | null;
+  /** Nothing more is sent from now on, by anybody; of several reasons the first one counts. */
+  end(ending: Ending): void;
+  /** Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now. */
+  check(): Promise<boolean>;
+}
+
+/** Where no gate is asked: only a signal, or an engine that does not answer, ends the work. */
+export class StopGuard implements Guard {
+  readonly #stop: AbortSignal;
+  #ending: Ending | null = null;
+
+  constructor(stop: AbortSignal) {
+    this.#stop = stop;
+  }
+
+  get ending(): Ending | null {
+    if (this.#stop.aborted) this.end({ by: "stop" });
+    return this.#ending;
+  }
+
+  end(ending: Ending): void {
+    this.#ending ??= ending;
+  }
+
+  async check(): Promise<boolean> {
+    if (this.ending !== null) throw new Ended(this.ending);
+    return false;
+  }
+}
+
+/** The guard of a pass: the gates are asked again once they are older than {@link GATES_HOLD}, by the monotonic clock. */
+export class GatesGuard extends StopGuard {
+  readonly #ports: ActPorts;
+  #askedAt: number;
+  #asking: Promise<void> | null = null;
+  #round = 0;
+
+  constructor(ports: ActPorts) {
+    super(ports.stop);
+    this.#ports = ports;
+    this.#askedAt = ports.gatesAskedAt;
+  }
+
+  /** Grows each time the gates are asked. */
+  get round(): number {
+    return this.#round;
+  }
+
+  override async check(): Promise<boolean> {
+    await super.check();
+    if (this.#ports.clock.elapsed() - this.#askedAt < GATES_HOLD * 1000) return false;
+    await this.ask();
+    return true;
+  }
+
+  /** Asks the gates now; who asks meanwhile gets the same answer. Throws {@link Ended}. */
+  async ask(): Promise<void> {
+    this.#asking ??= this.#askOnce().finally(() => {
+      this.#asking = null;
+    });
+    await this.#asking;
+    await super.check();
+  }
+
+  async #askOnce(): Promise<void> {
+    const verdict = await this.#ports.askGates();
+    this.#askedAt = this.#ports.clock.elapsed();
+    this.#round++;
+    // Told to stop while asking: the verdict may be no more than the echo of that.
+    if (this.ending === null && verdict !== null) this.end({ by: "gate", verdict });
+  }
+
+  /** The writer of a pass: none of its requests leaves without a check. */
+  writer(): EngineWriter {
+    const { writer } = this.#ports;
+    const checked =
+      <Args extends unknown[], T>(send: (...args: Args) => Promise<T>) =>
+      async (...args: Args): Promise<T> => {
+        await this.check();
+        return send(...args);
+      };
+    return {
+      removeContainer: checked((id) => writer.removeContainer(id)),
+      removeImage: checked((id) => writer.removeImage(id)),
+      removeTag: checked((reference) => writer.removeTag(reference)),
+      stopContainer: checked((id, timeout) => writer.stopContainer(id, timeout)),
+      commit: checked((...commit) => writer.commit(...commit)),
+      pruneBuildCache: checked((unusedFor) => writer.pruneBuildCache(unusedFor)),
+    };
+  }
+}

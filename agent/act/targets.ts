@@ -1,0 +1,221 @@
+import { EngineError } from "../engine/errors.ts";
+import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import type { ImageDetail, Service } from "../engine/types.ts";
+import type { EngineWriter } from "../engine/writer.ts";
+import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
+import { judgeContainer } from "../plan/containers.ts";
+import type { Candidates, PlanContext } from "../plan/decide.ts";
+import type { Family } from "../plan/family.ts";
+import { judgeImage } from "../plan/images.ts";
+import { judgeOrphan } from "../plan/orphans.ts";
+import type { Judged } from "../plan/plan.ts";
+import { judgeMember } from "../plan/retention.ts";
+import type { Users } from "../plan/usage.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { GatesGuard } from "./guard.ts";
+import type { ActPorts } from "./ports.ts";
+import { type Kept, removeContainer, removeNames, type Target } from "./remove.ts";
+
+/** A plan, and what its verdicts came from. */
+export interface Judgement {
+  readonly candidates: Candidates;
+  readonly context: PlanContext;
+  readonly settings: Settings;
+}
+
+/** How each object of a plan is looked at once more, by the rules of the plan, and removed. */
+export class Targets {
+  readonly #ports: ActPorts;
+  readonly #guard: GatesGuard;
+  readonly #writer: EngineWriter;
+  readonly #by: Judgement;
+  readonly #containers;
+  readonly #images;
+  readonly #orphans;
+  readonly #families: ReadonlyMap<string, Family>;
+  readonly #members = new Map<string, ImageDetail>();
+  #parents: ReadonlySet<string>;
+  readonly #users: Users;
+  readonly #services: OnceARound<Users["services"]>;
+  readonly #allContainers: OnceARound<Users["containers"]>;
+
+  constructor(ports: ActPorts, guard: GatesGuard, by: Judgement) {
+    const { containers, images, ruled } = by.candidates;
+    this.#ports = ports;
+    this.#guard = guard;
+    this.#writer = guard.writer();
+    this.#by = by;
+    this.#containers = new Map(containers.map(({ summary }) => [summary.id, summary]));
+    this.#images = new Map(images.map(({ summary }) => [summary.id, summary]));
+    this.#orphans = new Map(ruled.orphans.map((facts) => [facts.summary.id, facts]));
+    this.#families = new Map(ruled.families.map((family) => [`retention/${family.rule.name}`, family]));
+    for (const { members } of ruled.families)
+      for (const { image } of members) this.#members.set(image.id, image);
+    this.#parents = by.context.images.parents;
+    this.#users = by.context.retention.users;
+    this.#services = new OnceARound(this.#users.services, () => this.#readServices());
+    this.#allContainers = new OnceARound(this.#users.containers, () => ports.reader.containers(ALL_STATES));
+  }
+
+  of(object: Judged): Target {
+    const { kind, rule } = object;
+    if (kind === "container") return rule === undefined ? this.#leftover(object) : this.#orphan(object);
+    return rule === undefined ? this.#dangling(object) : this.#member(object);
+  }
+
+  /** The image as it was listed, where a rule of the settings names it. */
+  memberOf({ id }: Judged): ImageDetail | undefined {
+    return this.#members.get(id);
+  }
+
+  #leftover({ id }: Judged): Target {
+    const { reader, clock } = this.#ports;
+    const summary = this.#containers.get(id);
+    return {
+      look: async () => {
+        if (summary === undefined) return UNREADABLE;
+        const facts = { summary, detail: await reader.container(id, false) };
+        const { volumeKeepers } = this.#by.context;
+        return keptBy(judgeContainer(facts, volumeKeepers, this.#by.settings.prune, clock.now()));
+      },
+      send: async () => void (await this.#writer.removeContainer(id)),
+    };
+  }
+
+  #dangling({ id }: Judged): Target {
+    const { reader, clock } = this.#ports;
+    const summary = this.#images.get(id);
+    return {
+      look: async () => {
+        if (summary === undefined) return UNREADABLE;
+        const facts = { summary, detail: await reader.image(id) };
+        const context = { ...this.#by.context.images, parents: this.#parents };
+        return keptBy(judgeImage(facts, context, this.#by.settings.prune, clock.now()));
+      },
+      send: async () => void (await this.#writer.removeImage(id)),
+    };
+  }
+
+  /** A running one is stopped first: the engine would refuse to remove it, and nothing here is forced. */
+  #orphan(object: Judged): Target {
+    const { reader, clock, journal } = this.#ports;
+    const { id } = object;
+    const facts = this.#orphans.get(id);
+    let state = "";
+    return {
+      look: async () => {
+        if (facts === undefined) return UNREADABLE;
+        const detail = await reader.container(id, false);
+        state = detail.state;
+        return keptBy(judgeOrphan({ ...facts, detail }, this.#by.settings.prune.keepLabels, clock.now()));
+      },
+      send: async () => {
+        const stopTimeout = facts?.rule.stopTimeout ?? 0;
+        if (STOPPED_STATES.some((stopped) => stopped === state)) {
+          await removeContainer({ ...this.#ports, writer: this.#writer }, id, false);
+          return undefined;
+        }
+        const stopped = await this.#writer.stopContainer(id, stopTimeout);
+        if (stopped) journal.emit(containerStopped(object, stopTimeout));
+        // A stop and this are one removal, which is not left half-way.
+        await removeContainer(this.#ports, id, stopped);
+        return undefined;
+      },
+    };
+  }
+
+  /** It is the names that go; the image goes with the last of them. */
+  #member(object: Judged): Target {
+    const { reader, clock, journal } = this.#ports;
+    const { id, rule: named = "", references = [] } = object;
+    const rule = this.#families.get(named)?.rule;
+    const rank = this.#by.context.ranks.get(named)?.get(id);
+    return {
+      look: async () => {
+        if (rule === undefined || rank === undefined) return UNREADABLE;
+        const seen = await reader.image(id);
+        // Labels that only the list told (an inspection may be without a config) count on.
+        const image = { ...seen, labels: { ...this.#members.get(id)?.labels, ...seen.labels } };
+        const still = references.filter((reference) => image.tags.includes(reference));
+        if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
+          return { because: "tagged", reason: "its names changed since it was planned" };
+        const context = { ...this.#by.context.retention, users: await this.#usersOf(image) };
+        return keptBy(judgeMember(rule, { image, references }, rank, context, clock.now()));
+      },
+      send: async () => {
+        const taken: string[] = [];
+        let deleted: readonly string[] = [];
+        try {
+          if (references.length === 0) await this.#writer.removeImage(id);
+          else deleted = await removeNames(this.#writer, references, taken);
+        } catch (error) {
+          if (taken.length > 0) journal.emit(objectUntagged({ ...object, references: taken }));
+          throw error;
+        }
+        if (deleted.includes(id)) return undefined;
+        return (await this.#isThere(id, claimed(object) === 0 && references.length > 0))
+          ? "only-names"
+          : undefined;
+      },
+    };
+  }
+
+  /**
+   * Who uses an image, as read since the gates were asked last. Of one with two names the engine takes one away although
+   * a container uses it (all versions); of one whose last name goes it refuses that, and the list of containers, which
+   * takes seconds with 1000 of them on the containerd store, is spared. Throws EngineError.
+   */
+  async #usersOf({ tags }: ImageDetail): Promise<Users> {
+    return {
+      services: await this.#services.in(this.#guard.round),
+      containers: tags.length > 1 ? await this.#allContainers.in(this.#guard.round) : this.#users.containers,
+    };
+  }
+
+  /** Those of now: this engine may have joined a swarm in mid-pass. */
+  async #readServices(): Promise<readonly Service[]> {
+    try {
+      return await this.#ports.reader.services();
+    } catch (error) {
+      const { manager } = this.#by.candidates.ruled;
+      if (error instanceof EngineError && error.kind === "unavailable" && !manager) return [];
+      throw error;
+    }
+  }
+
+  /** A 200 says that a name went, not that the image did. @param believed where nobody can tell */
+  async #isThere(id: string, believed: boolean): Promise<boolean> {
+    try {
+      await this.#ports.reader.image(id);
+      return true;
+    } catch (error) {
+      if (error instanceof EngineError) return error.kind !== "gone" && believed;
+      throw error;
+    }
+  }
+}
+
+/** Something that is read anew when the gates have been asked, once for all who want it. */
+class OnceARound<T> {
+  readonly #read: () => Promise<T>;
+  #round = 0;
+  #value: Promise<T>;
+
+  /** @param first what was read before the first round */
+  constructor(first: T, read: () => Promise<T>) {
+    this.#value = Promise.resolve(first);
+    this.#read = read;
+  }
+
+  in(round: number): Promise<T> {
+    if (round > this.#round) {
+      this.#round = round;
+      this.#value = this.#read();
+    }
+    return this.#value;
+  }
+}
+
+const UNREADABLE: Kept = { because: "unreadable", reason: "it could not be read" };
+
+const keptBy = (judged: Judged): Kept | null => (judged.action === "keep" ? judged : null);
