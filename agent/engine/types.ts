@@ -37,6 +37,10 @@ export interface Service {
   readonly totalCompletions: number;
   /** `null`: the engine did not say. */
   readonly status: { readonly running: number; readonly desired: number; readonly completed: number } | null;
+  /** Whether a task that ended is followed by another: `"any"`, `"on-failure"` (an end that failed), `"none"`. */
+  readonly restart?: string;
+  /** Of a service that does not run all its tasks: those that are not there have ended well, and none is under way. */
+  readonly tasksDone?: boolean;
   /** `"none"` when no update was ever made or asked for. */
   readonly updateState: string;
   /** As written in its spec, and in the one that a rollback goes back to: `"redis:7-alpine@sha256:…"`. */
@@ -47,6 +51,9 @@ export interface Service {
 
 export interface Task {
   readonly serviceId: string;
+  /** What it is one of several in: the number of its slot, of a global service the node. */
+  readonly slot?: string;
+  readonly createdAt?: number | null;
   /** `"running"`, `"failed"`, `"rejected"` … */
   readonly state: string;
   readonly desiredState: string;
@@ -91,6 +98,8 @@ export interface ContainerDetail {
   /** The kernel killed a process in it for lack of memory; its exit code may be 0 all the same. */
   readonly oomKilled: boolean;
   readonly sizeBytes: Bytes | null;
+  /** Commands that are being executed in it; absent: not told. */
+  readonly execs?: number;
 }
 
 export interface ImageSummary {

@@ -63,7 +63,10 @@ const MODES: ReadonlyMap<string, ServiceMode> = new Map([
 ]);
 
 const taskTemplate = v.nullish(
-  v.object({ ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })) }),
+  v.object({
+    ContainerSpec: v.nullish(v.object({ Image: v.nullish(v.string(), "") })),
+    RestartPolicy: v.nullish(v.object({ Condition: v.nullish(v.string()) })),
+  }),
 );
 
 const serviceSchema = v.array(
@@ -103,6 +106,7 @@ export function toServices(body: unknown): Service[] {
       status: status
         ? { running: status.RunningTasks, desired: status.DesiredTasks, completed: status.CompletedTasks }
         : null,
+      restart: service.Spec.TaskTemplate?.RestartPolicy?.Condition || "any",
       updateState: service.UpdateStatus?.State || "none",
       images: [service.Spec, service.PreviousSpec].flatMap((spec) => {
         const image = spec?.TaskTemplate?.ContainerSpec?.Image;
@@ -118,6 +122,9 @@ export function toTasks(body: unknown): Task[] {
   const schema = v.array(
     v.object({
       ServiceID: v.string(),
+      Slot: v.nullish(v.number(), 0),
+      NodeID: v.nullish(v.string(), ""),
+      CreatedAt: time,
       DesiredState: v.string(),
       Status: v.object({
         State: v.string(),
@@ -128,6 +135,8 @@ export function toTasks(body: unknown): Task[] {
   );
   return read("tasks", schema, body).map((task) => ({
     serviceId: task.ServiceID,
+    slot: task.Slot > 0 ? String(task.Slot) : task.NodeID,
+    createdAt: task.CreatedAt,
     state: task.Status.State,
     desiredState: task.DesiredState,
     at: task.Status.Timestamp,

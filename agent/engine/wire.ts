@@ -74,6 +74,7 @@ export function toContainer(body: unknown): ContainerDetail {
       OOMKilled: v.nullish(v.boolean(), false),
     }),
     SizeRw: v.nullish(v.number()),
+    ExecIDs: v.optional(v.nullable(v.array(v.string()))),
   });
   const container = read("container", schema, body);
   return {
@@ -85,6 +86,7 @@ export function toContainer(body: unknown): ContainerDetail {
     exitCode: container.State.ExitCode ?? null,
     oomKilled: container.State.OOMKilled,
     sizeBytes: container.SizeRw ?? null,
+    ...(container.ExecIDs === undefined ? {} : { execs: container.ExecIDs?.length ?? 0 }),
   };
 }
 

@@ -14,6 +14,8 @@ export interface BusyService {
 
 const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
 const SHOWN = 10;
+/** Seconds after which the reason names the setting that would end the wait. */
+const LONG = 3600;
 
 /**
  * Why this service counts as converging; `null` when it is settled. The table this comes from, with the states that
@@ -36,7 +38,7 @@ export function busyWhy(service: Service, failingGlobal: boolean): string | null
       if (desired === 0 && failingGlobal) return "its tasks fail or are rejected";
       break;
   }
-  return running !== desired ? `${running} of ${desired} tasks run` : null;
+  return running === desired || service.tasksDone === true ? null : `${running} of ${desired} tasks run`;
 }
 
 /**
@@ -86,10 +88,14 @@ export function converging(
   }
   const more = blocking.length === 1 ? "" : ` and ${blocking.length - 1} more`;
   const since = first.busySeconds > 0 ? `, for ${formatDuration(first.busySeconds)}` : "";
+  const letGo =
+    limit === null && first.busySeconds > LONG
+      ? "; convergence.ignoreStuckAfter ends the wait for one that is stuck"
+      : "";
   return {
     gate,
     verdict: "closed",
-    reason: `a service is converging: ${first.service} (${first.why}${since})${more}`,
+    reason: `a service is converging: ${first.service} (${first.why}${since})${more}${letGo}`,
     facts,
   };
 }

@@ -12,6 +12,8 @@ export interface Observation {
   readonly live: Fact<readonly ContainerSummary[]>;
   /** Of those, by id, what is past the limit of a rule of `orphans`: it is nobody's run any more. */
   readonly overdue: ReadonlySet<string>;
+  /** Of those, by id, builders of buildx in which no build goes on. */
+  readonly idleBuilders: ReadonlySet<string>;
   /** Of a worker that judges by its own task containers: those whose health check has not spoken yet. */
   readonly starting: Fact<readonly ContainerSummary[]>;
 }

@@ -146,6 +146,6 @@ export const PRESETS = {
       "https://github.com/docker/buildx/blob/461836ba0f/driver/driver.go BuilderName; store/nodegroup.go nextNodeName (2026-08-20)",
       "https://github.com/docker/buildx/blob/461836ba0f/driver/docker-container/factory.go defaultRestartPolicy; driver.go create (2026-08-20)",
     ],
-    note: "Only builders named builder-<uuid> count. Any other builder is taken for a long-lived one: it idles between builds, restarts with the engine (unless-stopped) and has no label to tell a build in progress. A job killed before its post step, or one with cleanup: false, leaves its builder running, and that holds the gate until buildx rm. A fixed name: input, or a build in the engine's own builder, is not seen.",
+    note: "Only builders named builder-<uuid> count. Any other builder is taken for a long-lived one: it restarts with the engine (unless-stopped) and has no label. A build holds a command open in the builder's container (ExecIDs); without one the builder idles, or was left behind by a killed job, and does not count. A fixed name: input, or a build in the engine's own builder, is not seen.",
   },
 } as const satisfies Record<PresetName, RunnerPreset>;

@@ -1,11 +1,11 @@
 import type { EngineReader } from "../engine/reader.ts";
 import { orUnknown } from "../engine/tolerant.ts";
-import type { Task } from "../engine/types.ts";
 import { unknown } from "../facts.ts";
 import { type BusyService, busyServices } from "../gates/converging.ts";
 import { askGates } from "../gates/gates.ts";
 import { type RunRules, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
+import { hasRun } from "../gates/tasks.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -19,9 +19,6 @@ const INFO_HOLDS = 2000;
 
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
-
-/** A task in one of these states has not run anything yet. */
-const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
 
 /** What a gatekeeper needs from outside. */
 export interface GatekeeperPorts {
@@ -161,10 +158,6 @@ export class Gatekeeper {
     );
   }
 }
-
-/** A task whose image cannot be had is rejected; so is one that ran on a node that no longer meets a constraint. */
-const hasRun = ({ state, hadContainer }: Task) =>
-  state === "rejected" ? hadContainer : !NOT_YET.includes(state);
 
 const unclear = (reason: string): Verdict => ({ gate: "converging", verdict: "unknown", reason, facts: {} });
 

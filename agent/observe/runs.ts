@@ -1,8 +1,11 @@
 import { apiAtLeast, type EngineReader, LIVE_STATES } from "../engine/reader.ts";
-import { Inspector, orUnknown } from "../engine/tolerant.ts";
+import { Inspector, orNull, orUnknown } from "../engine/tolerant.ts";
 import type { ContainerSummary, Service, Task } from "../engine/types.ts";
 import { type Fact, known, unknown } from "../facts.ts";
+import { busyWhy } from "../gates/converging.ts";
+import { isRun, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
+import { tasksAreDone } from "../gates/tasks.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
 import { observeOverdue } from "./ruled.ts";
@@ -23,6 +26,9 @@ export async function observe(
         observeOverdue(new Inspector(reader), settings, live.value, now),
       )
     : live;
+  const builders = live.known
+    ? await orUnknown("the builders", () => readIdleBuilders(reader, settings, live.value))
+    : live;
   const services: Fact<readonly Service[]> = manager
     ? await orUnknown("the services", () => readServices(reader, engine.version.apiVersion))
     : swarm.role === "none" || localTasks
@@ -36,13 +42,68 @@ export async function observe(
       : services,
     live: overdue.known ? live : overdue,
     overdue: overdue.known ? overdue.value : new Set(),
+    idleBuilders: builders.known ? builders.value : new Set(),
     starting: localTasks
       ? await orUnknown("the containers that start", () => reader.startingContainers())
       : known<ContainerSummary[]>([]),
   };
 }
 
+/** The container of a builder that the docker-container driver of buildx made. */
+const BUILDER = /^buildx_buildkit_/;
+
+/**
+ * A build holds a command open in the container of its builder; without one it idles, or was left behind. One that
+ * cannot be inspected, or does not tell, is taken for busy. Throws EngineError.
+ */
+async function readIdleBuilders(
+  reader: EngineReader,
+  { liveRuns }: Settings,
+  live: readonly ContainerSummary[],
+): Promise<ReadonlySet<string>> {
+  const rules = runRules(liveRuns);
+  const inspector = new Inspector(reader);
+  const idle = new Set<string>();
+  for (const container of live) {
+    const builds = container.state === "running" && container.names.some((name) => BUILDER.test(name));
+    if (!builds || !isRun(rules, container)) continue;
+    if (orNull(await inspector.container(container.id, false))?.execs === 0) idle.add(container.id);
+  }
+  return idle;
+}
+
 async function readServices(reader: EngineReader, apiVersion: string): Promise<Service[]> {
+  const services = await countedServices(reader, apiVersion);
+  // What looks unsettled by its counts may be done by its tasks.
+  const short = services.filter((service) => busyWhy(service, false) !== null && isByCounts(service));
+  if (short.length === 0) return services;
+  const tasks = await orUnknown("the tasks of services", () =>
+    reader.tasks(
+      short.map(({ id }) => id),
+      [],
+    ),
+  );
+  if (!tasks.known) return services;
+  return services.map((service) =>
+    short.includes(service)
+      ? {
+          ...service,
+          tasksDone: tasksAreDone(
+            service,
+            tasks.value.filter(({ serviceId }) => serviceId === service.id),
+          ),
+        }
+      : service,
+  );
+}
+
+const isByCounts = ({ mode, status, updateState }: Service): boolean =>
+  status !== null &&
+  status.running < status.desired &&
+  ["replicated", "global"].includes(mode) &&
+  ["none", "completed", "rollback_completed"].includes(updateState);
+
+async function countedServices(reader: EngineReader, apiVersion: string): Promise<Service[]> {
   const services = await reader.services();
   if (apiAtLeast(apiVersion, "1.41")) return services;
   // Before API 1.41 there is no ServiceStatus: count the tasks that are meant to run.

@@ -100,6 +100,7 @@ export function observation(changes: Partial<Observation> = {}): Observation {
     failingGlobals: known(new Set<string>()),
     live: known([]),
     overdue: new Set(),
+    idleBuilders: new Set(),
     starting: known([]),
     ...changes,
   };

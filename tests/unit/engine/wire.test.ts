@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EngineError } from "../../../agent/engine/errors.ts";
-import { toBuildCache, toContainers, toImage, toImages } from "../../../agent/engine/wire.ts";
-import { toServices, toVersion } from "../../../agent/engine/wire-swarm.ts";
+import { toBuildCache, toContainer, toContainers, toImage, toImages } from "../../../agent/engine/wire.ts";
+import { toInfo, toServices, toTasks, toVersion } from "../../../agent/engine/wire-swarm.ts";
 
 const DIGEST = `app@sha256:${"a".repeat(64)}`;
 
@@ -91,4 +91,46 @@ it.each([
   [{}, "0.0"],
 ])("the oldest API version of an engine that says %j is %s", (told, oldestApi) => {
   expect(toVersion({ Version: "28", ApiVersion: "1.51", ...told })).toMatchObject({ oldestApi });
+});
+
+describe("what tells whether something goes on", () => {
+  const state = { Status: "running", StartedAt: "", FinishedAt: "" };
+
+  it.each([
+    [{ ExecIDs: ["e1", "e2"] }, 2],
+    [{ ExecIDs: null }, 0],
+    [{}, undefined],
+  ])("commands in a container: %j", (more, execs) => {
+    expect(toContainer({ Id: "c", Created: "", State: state, ...more }).execs).toBe(execs);
+  });
+
+  it("the slot of a task, and the node of one of a global service", () => {
+    const task = {
+      ServiceID: "s",
+      CreatedAt: "2026-01-01T00:00:00Z",
+      DesiredState: "ready",
+      Status: { State: "new", Timestamp: "" },
+    };
+    expect(
+      toTasks([
+        { ...task, Slot: 2, NodeID: "n" },
+        { ...task, NodeID: "n" },
+      ]),
+    ).toMatchObject([{ slot: "2", createdAt: Date.UTC(2026, 0, 1) }, { slot: "n" }]);
+  });
+
+  it("whether a task is followed by another", () => {
+    const spec = { Name: "s", Mode: { Global: {} } };
+    const restart = (RestartPolicy?: object) =>
+      toServices([
+        { ID: "s", CreatedAt: "", UpdatedAt: "", Spec: { ...spec, TaskTemplate: { RestartPolicy } } },
+      ])[0]?.restart;
+    expect([restart(), restart({}), restart({ Condition: "none" })]).toEqual(["any", "any", "none"]);
+  });
+
+  it("the socket of containerd", () => {
+    const info = { DockerRootDir: "/d", Swarm: { LocalNodeState: "inactive" } };
+    expect(toInfo(info).containerdSocket).toBeNull();
+    expect(toInfo({ ...info, Containerd: { Address: "/run/x.sock" } }).containerdSocket).toBe("/run/x.sock");
+  });
 });

@@ -294,3 +294,13 @@ describe("a service that is stuck", () => {
     expect(busyServices([service()], new Set(), { s1: ago(DAY) }, NOW)).toEqual([]);
   });
 });
+
+it("a service that blocks for long names the setting that would end it", () => {
+  const stuck = service({ status: { running: 0, desired: 1, completed: 0 }, updatedAt: 0 });
+  const since = (seconds: number) => ({ [stuck.id]: ago(seconds) });
+  const seen = { services: known([stuck]) };
+  expect(ask(seen, DEFAULTS, since(2 * HOUR)).reason).toMatch(
+    /; convergence\.ignoreStuckAfter ends the wait/,
+  );
+  expect(ask(seen, DEFAULTS, since(60)).reason).not.toContain("ignoreStuckAfter");
+});

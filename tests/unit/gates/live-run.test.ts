@@ -19,7 +19,7 @@ describe("the run stacks of the default rule", () => {
     "a-000000_ci_commoninternet_net_db",
     "ghos-abcdef_ci_commoninternet_net_",
   ])("%s is a run", (name) => {
-    const verdict = ask({ services: known([service({ name })]) });
+    const verdict = ask({ services: known([service({ name, createdAt: ago(HOUR) })]) });
     expect([verdict.verdict, verdict.reason]).toEqual(["closed", `a CI run is live: service ${name}`]);
   });
 
@@ -63,7 +63,7 @@ describe("a task container", () => {
     );
   });
 
-  it.each(["running", "paused", "restarting", "removing"])("counts while it is %s, however old", (state) => {
+  it.each(["running", "paused", "restarting"])("counts while it is %s, however old", (state) => {
     expect(withContainer({ state, labels: TASK, createdAt: ago(400 * DAY) }).verdict).toBe("closed");
   });
 });
@@ -83,6 +83,54 @@ describe("a container that was created and never started", () => {
   it("counts when the clock says it comes from the future", () => {
     expect(withContainer({ ...created, createdAt: ago(-HOUR) }, rules).verdict).toBe("closed");
   });
+});
+
+describe("a container whose removal goes on", () => {
+  const rules = { containers: ["^job-"] };
+  const removing = { state: "removing", names: ["job-1"] };
+
+  it("counts as long as it is younger than prune.until, and the reason names its state", () => {
+    const verdict = withContainer({ ...removing, createdAt: ago(UNTIL - 1) }, rules);
+    expect([verdict.verdict, verdict.reason]).toEqual([
+      "closed",
+      "a CI run is live: container job-1 (being removed)",
+    ]);
+  });
+
+  it("no longer runs once it is as old as that", () => {
+    expect(withContainer({ ...removing, createdAt: ago(83 * DAY) }, rules).verdict).toBe("open");
+  });
+});
+
+describe("a run that is there for long", () => {
+  const old = { names: ["job-1"], createdAt: ago(3 * DAY) };
+
+  it("names the setting that would end the wait", () => {
+    expect(withContainer(old, { containers: ["^job-"] }).reason).toBe(
+      "a CI run is live: container job-1, 3d old; liveRuns.ignoreOlderThan sets an end to that",
+    );
+  });
+
+  it.each([
+    ["a container", { live: known([container(old)]) }],
+    ["a service", { services: known([service({ name: "job-1", createdAt: ago(3 * DAY) })]) }],
+  ])("no longer counts past liveRuns.ignoreOlderThan: %s", (_, changes) => {
+    const rules = { containers: ["^job-"], services: ["^job-"] };
+    expect(ask(changes, { ...rules, ignoreOlderThan: "2d" })).toMatchObject({
+      verdict: "open",
+      reason: "no CI run is live but 1 that no longer counts, older than liveRuns.ignoreOlderThan",
+      facts: { liveCount: 0, ignoredCount: 1 },
+    });
+    expect(ask(changes, { ...rules, ignoreOlderThan: "4d" }).verdict).toBe("closed");
+  });
+});
+
+it("a builder in which no build goes on is no run", () => {
+  const builder = container({ names: ["buildx_buildkit_x"] });
+  const seen = { live: known([builder]), idleBuilders: new Set([builder.id]) };
+  const rules = { containers: ["^buildx_buildkit_"] };
+  expect(ask(seen, rules).verdict).toBe("open");
+  expect(ask({ ...seen, idleBuilders: new Set<string>() }, rules).verdict).toBe("closed");
 });
 
 describe("a container past the limit of a rule of orphans", () => {
