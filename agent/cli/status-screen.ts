@@ -15,6 +15,7 @@ import type { ObjectKind } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { PassRecord, State } from "../state/state.ts";
+import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
 import { gateLines } from "./gates.ts";
 import { fold, passTable } from "./history.ts";
@@ -102,7 +103,8 @@ function heading(facts: StatusFacts, { colours, screen, width }: Pen): string[] 
     : `engine not reached: ${engine.reason}`;
   return [
     ...hanging(paint[state](screen.unicode ? "● " : "* "), 2, { text, style: colours.bold }, width),
-    ...(wayOut === null ? [] : hanging("  -> ", 5, wayOut, width)),
+    // In one piece, so that a command can be copied.
+    ...(wayOut === null ? [] : [`  -> ${visible(wayOut)}`]),
     ...hanging(
       "  ",
       2,

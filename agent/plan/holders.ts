@@ -209,7 +209,7 @@ function buildCache({ buildCache: all }: DiskUsage): Holder {
 
 function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder[] {
   if (files === null) return [];
-  const names = new Map(usage.containers.map(({ id, name }) => [id, name]));
+  const owners = new Map(usage.containers.map((container) => [container.id, container]));
   const [largest] = files;
   return [
     {
@@ -217,11 +217,11 @@ function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder[] {
       bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
       count: files.length,
       note: "log files of containers; they go with their container",
-      largest: parts(files, ({ containerId, path, bytes }) => ({
-        name: names.get(containerId) ?? containerId.slice(0, 12),
-        bytes,
-        note: path,
-      })),
+      largest: parts(files, ({ containerId, bytes }) => {
+        const owner = owners.get(containerId);
+        const note = owner === undefined ? "its container is gone" : owner.running ? "running" : "stopped";
+        return { name: owner?.name ?? containerId.slice(0, 12), bytes, note };
+      }),
       wayOut:
         largest === undefined
           ? null

@@ -156,7 +156,11 @@ describe("what the engine does not tell", () => {
       "container-logs",
       list({ containers: [container("web")] }, { logs: [{ containerId: hexId("web"), path, bytes: 900 }] }),
     );
-    expect(found).toMatchObject({ bytes: 900, count: 1, largest: [{ name: "web", bytes: 900, note: path }] });
+    expect(found).toMatchObject({
+      bytes: 900,
+      count: 1,
+      largest: [{ name: "web", bytes: 900, note: "running" }],
+    });
     expect(found?.wayOut).toMatch(
       /^truncate -s 0 \/var\/lib\/docker\/containers\/x\/x-json\.log; and log-opts/,
     );
