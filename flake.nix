@@ -24,11 +24,8 @@
       inherit (import ./default.nix { }) nixosModules overlays;
 
       packages = perSystem (
-        pkgs: packages: {
-          ci-docker-prune = pkgs.callPackage ./nix/package.nix { };
-          default = packages.ci-docker-prune;
-          units = import ./nix/units-package.nix { inherit pkgs; };
-          options-doc = pkgs.writeText "options.md" (import ./nix/options-doc.nix { inherit (pkgs) lib; });
+        pkgs: _: {
+          inherit (import ./default.nix { inherit pkgs; }) ci-docker-prune default units;
         }
       );
 

@@ -15,8 +15,10 @@ let
 
   metrics = cfg.settings.metrics.textfile;
 
-  # The end of "… is <path>, which <problem>"; null for a path that is right or not set.
-  badPath = problem: file: if file == null then null else problem file;
+  # "is /tmp/a, which is below /tmp …"; null for a path that is right or not set.
+  badPath =
+    problemOf: file:
+    if file == null || problemOf file == null then null else "is ${file}, which ${problemOf file}";
   badLock = badPath paths.problemOfLock cfg.settings.lockFile;
   badMetrics = badPath paths.problemOfMetrics metrics;
 
@@ -31,27 +33,20 @@ let
 
   otherEngine =
     if config.virtualisation.podman.enable or false then
-      "podman has `podman system prune` and timers of its own"
+      "It prunes no Podman, which has `podman system prune`: use that"
     else if docker.rootless.enable or false then
-      "a rootless engine has its data in a user's home, where this service cannot act"
+      "It prunes no rootless engine, whose data is in a home: use one for the whole host"
     else
-      null;
+      "Write `virtualisation.docker.enable = true;`";
 in
 {
   assertions = [
     {
       assertion = docker.enable;
-      message =
-        if otherEngine != null then
-          ''
-            services.ci-docker-prune.enable is set, but it prunes the Docker that virtualisation.docker.enable sets up, and
-            this host has none: ${otherEngine}. Take services.ci-docker-prune out.
-          ''
-        else
-          ''
-            services.ci-docker-prune.enable is set, but Docker is not enabled on this host.
-            Write `virtualisation.docker.enable = true;`, or take services.ci-docker-prune out.
-          '';
+      message = ''
+        services.ci-docker-prune.enable is set, but Docker is not enabled on this host.
+        ${otherEngine}, or take services.ci-docker-prune out.
+      '';
     }
     {
       assertion = !docker.autoPrune.enable;
@@ -64,21 +59,23 @@ in
     {
       assertion = cfg.settings.stateDir or null == null;
       message = ''
-        ${settings}.stateDir is ${toString cfg.settings.stateDir or ""}, but the service may write to its own state folder
+        ${settings}.stateDir is ${
+          toString cfg.settings.stateDir or ""
+        }, but the service may write to its own state folder
         only. Delete the line: the history is in /var/lib/ci-docker-prune.
       '';
     }
     {
       assertion = badLock == null;
       message = ''
-        ${settings}.lockFile is ${toString cfg.settings.lockFile}, which ${toString badLock}: launchers and the service must
-        see one file. Write "/run/lock/ci-docker-prune.lock".
+        ${settings}.lockFile ${toString badLock}: launchers and the service must see one file.
+        Write "/run/lock/ci-docker-prune.lock".
       '';
     }
     {
       assertion = badMetrics == null;
       message = ''
-        ${settings}.metrics.textfile is ${toString metrics}, which ${toString badMetrics}.
+        ${settings}.metrics.textfile ${toString badMetrics}.
         Write "/var/lib/node-exporter/ci-docker-prune.prom".
       '';
     }

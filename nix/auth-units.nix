@@ -25,6 +25,7 @@ let
     nodeVariables
     pathWord
     sandbox
+    word
     ;
   # Where systemd takes one path up to the end of the line, and no quotes.
   rest = builtins.replaceStrings [ "%" ] [ "%%" ];
@@ -34,11 +35,7 @@ let
   credential = builtins.replaceStrings [ ":" ] [ "_" ];
   files = map (name: wanted.${name}.passwordFile) names;
 
-  folder =
-    let
-      found = builtins.match "(.*)/[^/]*" target;
-    in
-    if builtins.head found == "" then "/" else builtins.head found;
+  folder = (import ./paths.nix).folderOf target;
 in
 {
   registries = {
@@ -65,24 +62,8 @@ in
       Type = "oneshot";
       # A folder that is not there could not be made writable below. With "+" this one command may write everywhere; the
       # "-" below is for it, since it gets ReadWritePaths= all the same (systemd 252, seen: 226/NAMESPACE).
-      ExecStartPre = "+${
-        commandLine [
-          mkdir
-          "-p"
-          "-m"
-          "0700"
-          folder
-        ]
-      }";
-      ExecStart = commandLine (
-        command
-        ++ [
-          "auth"
-          "apply"
-          "--registries"
-          registriesFile
-        ]
-      );
+      ExecStartPre = "+${mkdir} -p -m 0700 ${word folder}";
+      ExecStart = "${commandLine command} auth apply --registries ${word registriesFile}";
       # PID 1 reads the files and hands them over: the process needs no right to them.
       LoadCredential = map (name: "${credential name}:${rest wanted.${name}.passwordFile}") names;
       StateDirectory = "ci-docker-auth";
@@ -91,7 +72,7 @@ in
       # Of lines without a priority of their own: what goes to standard error.
       SyslogLevel = "err";
       TimeoutStartSec = "1min";
-      UnsetEnvironment = toString nodeVariables;
+      UnsetEnvironment = nodeVariables;
 
       # Root, for the file is root's; of root's rights only those that keep another owner's file his own. Not
       # ProtectHome: the file is in root's home.

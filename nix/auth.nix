@@ -8,34 +8,33 @@
 }:
 let
   inherit (lib) mkOption types;
+  inherit (import ./option-parts.nix { inherit lib pkgs; })
+    option
+    package
+    runtimePath
+    text
+    unitName
+    ;
 
   cfg = config.services.ci-docker-auth;
-
-  # A path literal would name a copy of the secret in the store, where everybody can read it.
-  outsideStore = types.externalPath // {
-    description = ''absolute path outside the Nix store such as "/run/secrets/docker-hub-token", written as a string'';
-  };
-
-  hubNames = [
-    "docker.io"
-    "index.docker.io"
-    "registry-1.docker.io"
-  ];
-  isRegistry =
-    name:
-    builtins.match "[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[0-9]{1,5})?" name
-    != null;
   names = builtins.attrNames cfg.registries;
+  part = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+  noRegistry = builtins.filter (
+    name: builtins.match "${part}([.]${part})*(:[0-9]{1,5})?" name == null
+  ) names;
+  hubs = builtins.filter (
+    name: builtins.match "((index|registry-1)[.])?docker[.]io" name != null
+  ) names;
 
-  arguments = {
+  units = import ./auth-units.nix {
     command = [ (lib.getExe cfg.package) ];
     wanted = cfg.registries;
     mkdir = "${pkgs.coreutils}/bin/mkdir";
-    registriesFile = "${registriesFile}";
+    registriesFile = "${pkgs.writeText "ci-docker-auth-registries.json" (
+      builtins.toJSON units.registries
+    )}";
     inherit (cfg) target before;
   };
-  units = import ./auth-units.nix arguments;
-  registriesFile = pkgs.writeText "ci-docker-auth-registries.json" (builtins.toJSON units.registries);
 in
 {
   key = "ci-docker-prune#nixosModules.ci-docker-auth";
@@ -47,15 +46,13 @@ in
       entries of the client's config file stay as they are; an entry that is wanted no more goes at the next start, as
       long as this service runs: take the registries out first, then the service'';
 
-    package = import ./package-option.nix { inherit lib pkgs; };
+    inherit package;
 
     registries = mkOption {
       default = { };
-      example = {
-        "docker.io" = {
-          username = "ci-account";
-          passwordFile = "/run/secrets/docker-hub-token";
-        };
+      example."docker.io" = {
+        username = "ci-account";
+        passwordFile = "/run/secrets/docker-hub-token";
       };
       description = ''
         Registry -> credentials, by the name that stands in image references: `docker.io` for Docker Hub, else
@@ -65,14 +62,12 @@ in
         types.submodule {
           options = {
             username = mkOption {
-              type = types.strMatching "[^:[:cntrl:]]+" // {
-                description = "username without a colon";
-              };
+              type = text "username without a colon" "[^:[:cntrl:]]+";
               example = "ci-account";
               description = "The account's name.";
             };
             passwordFile = mkOption {
-              type = outsideStore;
+              type = runtimePath;
               example = "/run/secrets/docker-hub-token";
               description = ''
                 A file with the password and nothing else, at best a personal access token that can only read. Root
@@ -85,42 +80,28 @@ in
       );
     };
 
-    target = mkOption {
-      type = outsideStore // {
-        description = ''absolute path outside the Nix store such as "/root/.docker/config.json", written as a string'';
-      };
-      default = "/root/.docker/config.json";
-      example = "/var/lib/ci/.docker/config.json";
-      description = ''
-        The config file of the Docker client. It is replaced as a whole, readable for its owner alone; an existing
-        file keeps its owner. A symbolic link is refused: then somebody else makes that file.
-      '';
-    };
+    target = option runtimePath "/root/.docker/config.json" "/var/lib/ci/.docker/config.json" ''
+      The config file of the Docker client. It is replaced as a whole, readable for its owner alone; an existing file
+      keeps its owner. A symbolic link is refused: then somebody else makes that file.
+    '';
 
-    before = mkOption {
-      type = types.listOf (
-        types.strMatching "[^[:space:]]+[.][a-z]+" // { description = ''unit such as "deploy.service"''; }
-      );
-      default = [ ];
-      example = [ "deploy-stacks.service" ];
-      description = "Units that pull images: they start after the credentials are in place, and bring this service along.";
-    };
+    before = option (types.listOf unitName) [ ] [ "deploy-stacks.service" ] ''
+      Units that pull images: they start after the credentials are in place, and bring this service along.
+    '';
   };
 
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = builtins.all isRegistry names;
+        assertion = noRegistry == [ ];
         message = ''
-          services.ci-docker-auth.registries has names that are no registry: ${
-            toString (builtins.filter (name: !isRegistry name) names)
-          }
+          services.ci-docker-auth.registries has names that are no registry: ${toString noRegistry}
           Write the host as it stands in image references, without scheme and path: "docker.io", "ghcr.io",
           "registry.example.org:5000".
         '';
       }
       {
-        assertion = builtins.length (builtins.filter (name: builtins.elem name hubNames) names) < 2;
+        assertion = builtins.length hubs < 2;
         message = ''
           services.ci-docker-auth.registries names Docker Hub more than once; "docker.io" is enough.
         '';
@@ -134,12 +115,10 @@ in
       enableDefaultPath = false;
     };
 
-    systemd.paths = lib.optionalAttrs (units.path != null) {
-      ci-docker-auth = {
-        unitConfig = units.path.Unit;
-        pathConfig = units.path.Path;
-        wantedBy = units.path.Install.WantedBy;
-      };
+    systemd.paths.ci-docker-auth = lib.mkIf (units.path != null) {
+      unitConfig = units.path.Unit;
+      pathConfig = units.path.Path;
+      wantedBy = units.path.Install.WantedBy;
     };
 
     # `ci-docker-prune auth check` at a prompt, also where the other module is off.

@@ -4,13 +4,14 @@
   config,
   lib,
   options,
+  pkgs,
   ...
 }:
 let
-  inherit (lib) mkOption types;
+  inherit (lib) types;
 
-  cfg = config.services.ci-docker-prune.buildCacheLimits;
   name = "services.ci-docker-prune.buildCacheLimits";
+  cfg = config.services.ci-docker-prune.buildCacheLimits;
   docker = config.virtualisation.docker;
   gc = docker.daemon.settings.builder.gc or { };
 
@@ -19,43 +20,25 @@ let
   isVersioned = builtins.match "[0-9]+[.].*" version != null;
   knowsThree = !isVersioned || lib.versionAtLeast version "28";
 
-  sizePattern = "([0-9]+)([.][0-9]+)? ?(([kKmMgGtTpP])([iI]?[bB])?|[bB])?";
-  engineSize = types.strMatching sizePattern // {
-    description = ''size such as "20GB" (2^30 bytes each) or "500MiB"'';
+  sizePattern = "0*([0-9]+([.][0-9]+)?) ?(([kKmMgGtTpP])([iI]?[bB])?|[bB])?";
+  size = types.strMatching sizePattern // {
+    description = ''size such as "20GB" (of 2^30 bytes) or "500MiB"'';
   };
-  # Enough to compare two; of the fraction nothing is lost that matters.
   bytesOf =
-    size:
+    text:
     let
-      found = builtins.match sizePattern size;
-      unit = builtins.elemAt found 3;
-      power = lib.lists.findFirstIndex (one: unit != null && lib.toLower unit == one) 0 [
-        ""
-        "k"
-        "m"
-        "g"
-        "t"
-        "p"
-      ];
-      fraction = builtins.elemAt found 1;
-      number = builtins.fromJSON (
-        toString (lib.toIntBase10 (builtins.head found)) + (if fraction == null then "" else fraction)
-      );
+      found = builtins.match sizePattern text;
+      unit = lib.toLower (toString (builtins.elemAt found 3));
+      power = lib.lists.findFirstIndex (one: one == unit) 0 (lib.stringToCharacters "bkmgtp");
     in
-    builtins.foldl' (bytes: _: bytes * 1024) number (lib.range 1 power);
+    lib.foldl' (bytes: _: bytes * 1024) (builtins.fromJSON "${lib.head found}") (lib.range 1 power);
 
-  limit =
-    default: example: description:
-    mkOption {
-      type = if default == null then types.nullOr engineSize else engineSize;
-      inherit default example description;
-    };
-  isSaid =
-    key:
-    options.services.ci-docker-prune.buildCacheLimits.${key}.highestPrio
+  inherit (import ./option-parts.nix { inherit lib pkgs; }) option;
+  optional = option (types.nullOr size) null;
+  maxIsSaid =
+    options.services.ci-docker-prune.buildCacheLimits.maxUsedSpace.highestPrio
     < (lib.mkOptionDefault null).priority;
-  limits = [
-    "maxUsedSpace"
+  set = builtins.filter (key: cfg.${key} != null) [
     "reservedSpace"
     "minFreeSpace"
   ];
@@ -70,17 +53,14 @@ in
       least recently used first; `settings.prune.buildCache` bounds its *age*, under disk pressure. A change of the
       limits restarts the engine, as any change of its daemon.json does'';
 
-    maxUsedSpace = limit "20GB" "100GB" ''
-      BuildKit removes cache until no more than this is left. Engines from 28 on know it as `defaultMaxUsedSpace`, older
-      ones as `defaultKeepStorage`.
-    '';
+    maxUsedSpace = option size "20GB" "100GB" "BuildKit removes cache until no more than this is left.";
 
-    reservedSpace = limit null "5GB" ''
+    reservedSpace = optional "5GB" ''
       This much cache always stays, whatever the other limits say (engines from 28 on). `null`: none, for the engine
       has defaults of its own only where no limit is set.
     '';
 
-    minFreeSpace = limit null "50GB" ''
+    minFreeSpace = optional "50GB" ''
       BuildKit removes cache until this much of the disk is free (engines from 28 on). `null`: no such limit.
     '';
   };
@@ -102,49 +82,41 @@ in
         '';
       }
       {
-        assertion =
-          !knowsThree || cfg.reservedSpace == null || bytesOf cfg.reservedSpace <= bytesOf cfg.maxUsedSpace;
+        assertion = cfg.reservedSpace == null || bytesOf cfg.reservedSpace <= bytesOf cfg.maxUsedSpace;
         message = ''
-          ${name}.reservedSpace (${toString cfg.reservedSpace}) is above maxUsedSpace (${cfg.maxUsedSpace}), so the limit
-          would never be met. Lower the one, or raise the other.
+          ${name}.reservedSpace is ${toString cfg.reservedSpace}, above maxUsedSpace, so that limit would never be met.
+          Lower the one, or raise the other.
         '';
       }
     ];
 
     warnings =
-      let
-        said = builtins.filter isSaid limits;
-        without = builtins.filter (key: cfg.${key} != null) [
-          "reservedSpace"
-          "minFreeSpace"
-        ];
-      in
-      lib.optional (!cfg.enable && said != [ ]) ''
-        ${name} has ${toString said}, but is not enabled, so there is no limit.
-        Write `${name}.enable = true;`.
+      lib.optional (!cfg.enable && (set != [ ] || maxIsSaid)) ''
+        ${name} is not enabled, so what it says is no limit. Write `${name}.enable = true;`.
       ''
-      ++ lib.optional (cfg.enable && !knowsThree && without != [ ]) ''
-        ${name} has ${toString without}, which Docker ${version} does not know; it takes maxUsedSpace alone.
+      ++ lib.optional (cfg.enable && !knowsThree && set != [ ]) ''
+        ${name} has ${toString set}, which Docker ${version} does not know; it takes maxUsedSpace alone.
       ''
       ++ lib.optional (cfg.enable && !isVersioned) ''
-        ${name} cannot tell the version of virtualisation.docker.package, and writes what engines from 28 on read.
-        An older one would have no limit at all. Give the package an attribute `version`.
+        ${name} is written for engines from 28 on: virtualisation.docker.package does not tell its version. An older one
+        would have no limit at all. Give the package an attribute `version`.
       '';
 
+    # What older engines take for the limit is an amount that always stays to newer ones.
     virtualisation.docker.daemon.settings = lib.mkIf cfg.enable {
-      builder.gc = {
-        enabled = true;
-      }
-      // (
+      builder.gc =
         if knowsThree then
-          lib.filterAttrs (_: size: size != null) {
+          lib.filterAttrs (_: value: value != null) {
+            enabled = true;
             defaultMaxUsedSpace = cfg.maxUsedSpace;
             defaultReservedSpace = cfg.reservedSpace;
             defaultMinFreeSpace = cfg.minFreeSpace;
           }
         else
-          { defaultKeepStorage = cfg.maxUsedSpace; }
-      );
+          {
+            enabled = true;
+            defaultKeepStorage = cfg.maxUsedSpace;
+          };
     };
   };
 }

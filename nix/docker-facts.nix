@@ -3,29 +3,13 @@
 let
   docker = config.virtualisation.docker;
   daemon = docker.daemon.settings;
-  isPlainPath = text: builtins.match "/[^\"'$%\\]*" text != null;
+  first = lib.findFirst (_: true) null;
 
-  # dockerd reads its data root from daemon.json or from one of these flags, never from both.
-  words = builtins.filter (word: builtins.isString word && word != "") (
-    builtins.split "[[:space:]]+" docker.extraOptions
-  );
-  afterFlag = lib.concatLists (
-    lib.zipListsWith (
-      flag: value:
-      let
-        joined = builtins.match "(--data-root|--graph|-g)=(.*)" flag;
-      in
-      if joined != null then
-        [ (builtins.elemAt joined 1) ]
-      else
-        lib.optional (builtins.elem flag [
-          "--data-root"
-          "--graph"
-          "-g"
-        ]) value
-    ) words (lib.drop 1 words ++ [ "" ])
-  );
-  flagged = lib.findFirst (_: true) null afterFlag;
+  # dockerd reads its data root from daemon.json or from a flag, never from both.
+  flag = builtins.match "(.* )?(--data-root|--graph|-g)[ =]+([^ ]*).*" docker.extraOptions;
+  flagged = if flag == null then null else builtins.elemAt flag 2;
+  isPlainPath = builtins.match "/[^\"'$%\\]*" (toString flagged) != null;
+  dataRoot = daemon.data-root or (if isPlainPath then flagged else null);
 
   # /run is where /var/run leads to.
   atRun = path: if lib.hasPrefix "/var/run/" path then lib.removePrefix "/var" path else path;
@@ -33,13 +17,6 @@ let
   ofDaemon = map (lib.removePrefix "unix://") (
     builtins.filter (lib.hasPrefix "unix:///") (daemon.hosts or [ ])
   );
-
-  dataRoot =
-    daemon.data-root or (if flagged != null && isPlainPath flagged then flagged else null);
-  # One that is not the engine's own keeps the images elsewhere.
-  containerdRoots = lib.optional (
-    daemon ? containerd && config.virtualisation.containerd.enable or false
-  ) (config.virtualisation.containerd.settings.root or "/var/lib/containerd");
 in
 {
   # Paths on the disks that fill; null: where the engine keeps its data by itself.
@@ -47,17 +24,16 @@ in
     if dataRoot == null then
       null
     else
-      [
+      lib.unique [
         "/"
         dataRoot
-      ]
-      ++ containerdRoots;
+      ];
 
-  # A flag is there, and what it says cannot be told here.
-  dataRootUnread = !(daemon ? data-root) && flagged != null && !isPlainPath flagged;
+  # The flag is there, and what it says cannot be told here.
+  dataRootUnread = dataRoot == null && flagged != null;
 
   # null: it listens on none.
-  socketPath = lib.findFirst (_: true) null (map atRun (listening ++ ofDaemon));
+  socketPath = first (map atRun (listening ++ ofDaemon));
 
   # systemd makes the sockets of listenOptions, the engine those of its hosts.
   socketGroup =

@@ -12,25 +12,19 @@ let
 
   cfg = config.services.ci-docker-prune;
   host = import ./docker-facts.nix { inherit lib config; };
-  textfileFlag = "--collector.textfile.directory";
   inherit (import ./unit-parts.nix) word;
   paths = import ./paths.nix;
 
   inherit (cfg.settings) lockFile;
   metrics = cfg.settings.metrics.textfile;
-  settingsPath = "ci-docker-prune/settings.json";
   exporter = config.services.prometheus.exporters.node;
+  textfileFlag = "--collector.textfile.directory";
 
   # null is a value like any other to the agent, but not here: "where the engine keeps its data" is said by leaving out.
-  document = builtins.toJSON (
-    cfg.settings
-    // {
-      disk = lib.filterAttrs (key: value: key != "paths" || value != null) cfg.settings.disk;
-    }
-  );
+  disk = lib.filterAttrs (key: value: key != "paths" || value != null) cfg.settings.disk;
 
   # The agent is JavaScript: where its own wrapper cannot run, another node can.
-  validate =
+  agent =
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
       lib.getExe cfg.package
     else
@@ -40,14 +34,14 @@ let
   settingsFile =
     pkgs.runCommand "ci-docker-prune-settings.json"
       {
-        inherit document;
+        document = builtins.toJSON (cfg.settings // { inherit disk; });
         passAsFile = [ "document" ];
         preferLocalBuild = true;
       }
       ''
         # The name that stands in front of the agent's complaints.
         ln -s "$documentPath" services.ci-docker-prune.settings
-        ${validate} validate services.ci-docker-prune.settings
+        ${agent} validate services.ci-docker-prune.settings
         cp "$documentPath" $out
       '';
 
@@ -67,31 +61,16 @@ let
     inherit (host) socketGroup;
   };
 
-  # A path literal would name a copy in the store. What else a path may be is told by assertions, at greater length.
-  runtimePath = types.externalPath // {
-    description = "absolute path outside the Nix store, written as a string";
-  };
-  line =
-    description: pattern:
-    types.strMatching pattern
-    // {
-      inherit description;
-    };
-  calendarEvent = line ''calendar event such as "daily" or "Mon 06:00"'' "[^\n]+";
-  timeSpan = line ''time span such as "0", "45min" or "2h"'' "[0-9][0-9a-z. ]*";
-  unitName = line ''unit such as "notify-operator@%n.service"'' "[^[:space:]]+[.][a-z]+";
-
-  option =
-    type: default: example: description:
-    mkOption {
-      inherit
-        type
-        default
-        example
-        description
-        ;
-    };
-  strings = option (types.listOf types.str) [ ];
+  inherit (import ./option-parts.nix { inherit lib pkgs; })
+    option
+    package
+    runtimePath
+    text
+    unitName
+    ;
+  calendarEvent = text ''calendar event such as "daily" or "Mon 06:00", or a list of them'' "[^\n]+";
+  timeSpan = text ''time span such as "0", "45min" or "2h"'' "[0-9][0-9a-z. ]*";
+  patterns = option (types.listOf types.str) [ ];
 in
 {
   # Imported twice, by path and from the flake say, it is still one module.
@@ -100,38 +79,33 @@ in
   imports = [ ./build-cache.nix ];
 
   options.services.ci-docker-prune = {
-    enable = lib.mkEnableOption ''
-      pruning of Docker under disk pressure, never during a CI run. It replaces
-      {option}`virtualisation.docker.autoPrune`'';
+    enable = lib.mkEnableOption "pruning of Docker under disk pressure, never during a CI run, in the place of {option}`virtualisation.docker.autoPrune`";
 
-    package = import ./package-option.nix { inherit lib pkgs; };
+    inherit package;
 
     dates =
       option
         (
           types.coercedTo calendarEvent lib.singleton (types.listOf calendarEvent)
           // {
-            description = "${calendarEvent.description}, or a list of them";
+            inherit (calendarEvent) description;
           }
         )
         "daily"
-        [
-          "06:00"
-          "18:00"
-        ]
+        [ "06:00" "18:00" ]
         ''
-          When to look whether the disk is under pressure: one or several calendar events of {manpage}`systemd.time(7)`.
-          Looking is cheap. Rules (`settings.retention`, `settings.orphans`) hold on these dates only: write `"hourly"`
-          where one has a limit of a day or less. An empty list makes no timer; the service can still be started by hand.
+          When to look whether the disk is under pressure ({manpage}`systemd.time(7)`). Looking is cheap. Rules
+          (`settings.retention`, `settings.orphans`) hold on these dates only: write `"hourly"` where one has a limit of
+          a day or less. An empty list makes no timer; the service can still be started by hand.
         '';
 
-    randomizedDelaySec = option timeSpan "0" "45min" ''
-      Put each look off by a random time up to this one, so that a fleet does not move in step.
-    '';
+    randomizedDelaySec =
+      option timeSpan "0" "45min"
+        "Put each look off by a random time up to this one, so that a fleet does not move in step.";
 
-    persistent = option types.bool true false ''
-      Catch up at start on a date that was missed while the machine was off.
-    '';
+    persistent =
+      option types.bool true false
+        "Catch up at start on a date that was missed while the machine was off.";
 
     timeout = option timeSpan "2h" "30min" ''
       How long one pass may take. Then the agent is told to stop, which it does between two deletions, within seconds. A
@@ -162,12 +136,10 @@ in
       example = {
         disk.highWatermark = "20GiB free";
         liveRuns.presets = [ "gitlab-runner" ];
-        prune.until = "48h";
       };
       description = ''
-        The agent's settings, as `docs/configuration.md` has them; below is only what the module reads or decides itself.
-        They reach the agent as they are, null included. While the system is built the agent checks the whole, and a
-        mistake fails the build with the agent's words.
+        The agent's settings, as `docs/configuration.md` has them; below are those that the module reads or decides. They
+        reach the agent as they are, null included, which checks them while the system is built.
       '';
       type = types.submodule {
         freeformType = (pkgs.formats.json { }).type;
@@ -175,15 +147,12 @@ in
           disk.paths = mkOption {
             type = types.nullOr (types.listOf types.str);
             default = host.watched;
-            defaultText = lib.literalMD "`[ \"/\" … ]` with the data root of Docker, where the configuration names one, else `null`";
+            defaultText = lib.literalMD "`/` and the data root of Docker, where the configuration names one, else `null`";
             example = [
               "/"
               "/srv/docker"
             ];
-            description = ''
-              Paths whose filesystems are watched. `null`: those of `/`, `/var/lib/docker` and `/var/lib/containerd` that
-              exist.
-            '';
+            description = "Paths whose filesystems are watched. `null`: where Docker keeps its data by itself.";
           };
 
           engine.socketPath = mkOption {
@@ -195,27 +164,29 @@ in
           };
 
           liveRuns = {
-            services = strings [ "^ci-[0-9]+_" ] ''
+            services = patterns [ "^ci-[0-9]+_" ] ''
               Patterns for names of Swarm services: while one matches, no pass prunes. The agent by itself would look for
               the stacks of one CI; here it is told this list, also when it is empty. A host that sets none of the four
               lists is warned; `[ ]` says that there is no run to be seen.
             '';
-            containers = strings [ "^ci-job-" ] "Patterns for names of containers.";
-            labels = strings [ "ci.job" "ci.stage=test" ] "Labels on containers or services.";
-            presets = strings [ "gitlab-runner" ] "Named rules for common runners.";
+            containers = patterns [ "^ci-job-" ] "Patterns for names of containers.";
+            labels = patterns [ "ci.job" "ci.stage=test" ] "Labels on containers or services.";
+            presets = patterns [ "gitlab-runner" ] "Named rules for common runners.";
           };
 
-          lockFile = option (types.nullOr runtimePath) "/run/lock/ci-docker-prune.lock" "/run/ci/prune.lock" ''
-            The file on which launchers keep a pass out, for what no look at the engine can see, such as an image that is
-            being pulled: `flock --close --shared FILE job…`. It is made at boot, for root and the engine's group. With
-            `null` passes only keep each other out.
-          '';
+          lockFile =
+            option (types.nullOr runtimePath) "/run/lock/ci-docker-prune.lock" "/run/ci/prune.lock"
+              ''
+                The file on which launchers keep a pass out, for what no look at the engine can see, such as an image that is
+                being pulled: `flock --close --shared FILE job…`. It is made at boot, for root and the engine's group. With
+                `null` passes only keep each other out.
+              '';
 
           metrics.textfile =
             option (types.nullOr runtimePath) null "/var/lib/node-exporter/ci-docker-prune.prom"
               ''
-                Where each pass leaves its metrics for the textfile collector of Prometheus' node_exporter. Its folder is
-                made, and the exporter of this host is told of it. `docs/monitoring.md` has what there is to be seen.
+                Where each pass leaves its metrics for the textfile collector of Prometheus' node_exporter, which is told of
+                the folder; it is made. `docs/monitoring.md` has what there is to be seen.
               '';
         };
       };
@@ -255,32 +226,30 @@ in
         ];
       };
 
-      systemd.timers = lib.optionalAttrs (units.timer != null) {
-        ci-docker-prune = {
-          unitConfig = units.timer.Unit;
-          timerConfig = units.timer.Timer;
-          wantedBy = units.timer.Install.WantedBy;
-        };
+      systemd.timers.ci-docker-prune = lib.mkIf (units.timer != null) {
+        unitConfig = units.timer.Unit;
+        timerConfig = units.timer.Timer;
+        wantedBy = units.timer.Install.WantedBy;
       };
 
       # NixOS puts the path between single quotes, and systemd-tmpfiles reads escapes and specifiers there.
-      systemd.tmpfiles.settings = lib.optionalAttrs (units.tmpfiles != [ ]) {
-        "10-ci-docker-prune" = builtins.listToAttrs (
+      systemd.tmpfiles.settings."10-ci-docker-prune" = lib.mkIf (units.tmpfiles != [ ]) (
+        builtins.listToAttrs (
           map (
             entry:
             lib.nameValuePair (lib.replaceStrings [ "\\" "'" "%" ] [ "\\\\" "\\'" "%%" ] entry.path) {
               ${entry.type} = { inherit (entry) mode user group; };
             }
           ) units.tmpfiles
-        );
-      };
+        )
+      );
 
-      services.prometheus.exporters.node.extraFlags =
-        lib.mkIf (metrics != null && cfg.configureNodeExporter && exporter.enable)
-          [ (word "${textfileFlag}=${paths.folderOf metrics}") ];
+      services.prometheus.exporters.node.extraFlags = lib.mkIf (
+        metrics != null && cfg.configureNodeExporter && exporter.enable
+      ) [ (word "${textfileFlag}=${paths.folderOf metrics}") ];
 
       # Where the agent looks by itself: by hand it reads what the service reads.
-      environment.etc.${settingsPath}.source = settingsFile;
+      environment.etc."ci-docker-prune/settings.json".source = settingsFile;
       environment.systemPackages = [ cfg.package ];
     })
   ];

@@ -14,7 +14,6 @@
   makeBinaryWrapper,
   nodejs,
   nodejs-slim,
-  runCommand,
   testers,
   util-linux,
 }:
@@ -94,12 +93,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     install -D -m 0644 -t $out/lib/ci-docker-prune dist/*.cjs
     makeWrapper ${lib.getExe nodejs-slim} $out/bin/ci-docker-prune \
       --add-flags $out/lib/ci-docker-prune/ci-docker-prune.cjs \
-      --prefix PATH : ${
-        lib.makeBinPath [
-          util-linux
-          coreutils
-        ]
-      }
+      --prefix PATH : ${util-linux}/bin:${coreutils}/bin
     # By the node that builds: the wrapper's own may be another platform's.
     for shell in bash zsh; do
       SHELL=$shell node dist/ci-docker-prune.cjs completion > ci-docker-prune.$shell
@@ -124,17 +118,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
 
   passthru = {
     inherit nodeModules;
-    tests = {
-      version = testers.testVersion { package = finalAttrs.finalPackage; };
-      settings = runCommand "ci-docker-prune-refuses-unknown-settings" { } ''
-        echo '{ "disk": { "pahts": [] } }' > settings.json
-        code=0
-        ${lib.getExe finalAttrs.finalPackage} validate settings.json 2> complaint || code=$?
-        [ "$code" = 78 ]
-        grep -q 'disk.pahts' complaint
-        touch $out
-      '';
-    };
+    tests.version = testers.testVersion { package = finalAttrs.finalPackage; };
   };
 
   meta = {

@@ -1,15 +1,14 @@
 # Unit files as texts, for machines without NixOS. Needs no nixpkgs:
 #
-#   nix-instantiate --eval --strict --json nix/render-units.nix --argstr arguments '{}'
 #   nix-instantiate --eval --strict --json nix/render-units.nix --argstr arguments '{"dates": ["hourly"]}'
 #
 # `arguments` is a JSON object of what units.nix takes; the defaults below are those of a Debian host.
-# Gives { <file name> = <text>; }; the name tells where a file belongs: *.service and *.timer in
-# /etc/systemd/system, *.conf in /etc/tmpfiles.d.
+# Gives { <file name> = <text>; }; *.service and *.timer belong in /etc/systemd/system, *.conf in /etc/tmpfiles.d.
 {
   arguments ? "{}",
 }:
 let
+  inherit (import ./unit-parts.nix) render tmpfile;
   units = import ./units.nix (
     {
       command = [
@@ -24,30 +23,12 @@ let
     }
     // builtins.fromJSON arguments
   );
-
-  inherit (import ./unit-parts.nix) pathWord render;
+  # { a = null; } -> { }
+  given = set: removeAttrs set (builtins.filter (name: set.${name} == null) (builtins.attrNames set));
 in
-{
+given {
   "ci-docker-prune.service" = render units.service;
+  "ci-docker-prune.timer" = if units.timer == null then null else render units.timer;
+  "ci-docker-prune.conf" =
+    if units.tmpfiles == [ ] then null else builtins.concatStringsSep "" (map tmpfile units.tmpfiles);
 }
-// (if units.timer == null then { } else { "ci-docker-prune.timer" = render units.timer; })
-// (
-  if units.tmpfiles == [ ] then
-    { }
-  else
-    {
-      "ci-docker-prune.conf" = builtins.concatStringsSep "" (
-        map (
-          {
-            about,
-            type,
-            path,
-            mode,
-            user,
-            group,
-          }:
-          "# ${about}\n${type} ${pathWord path} ${mode} ${user} ${group} -\n"
-        ) units.tmpfiles
-      );
-    }
-)

@@ -8,6 +8,11 @@ let
   # One word of a command line, quoted and escaped, so that systemd reads back exactly this text.
   word = text: escape [ "%" "$" ] [ "%%" "$$" ] (quoted text);
 
+  # A path where systemd takes a list of paths, and in tmpfiles.d; it expands no dollar there.
+  pathWord = text: escape [ "%" ] [ "%%" ] (quoted text);
+
+  concat = builtins.concatStringsSep "";
+
   # As NixOS writes it. A line end would begin a line of its own.
   line =
     key: value:
@@ -18,15 +23,10 @@ let
       throw "${key}= has a line end in it: ${builtins.toJSON text}"
     else
       "${key}=${text}\n";
-  lines =
-    key: value:
-    if builtins.isList value then
-      builtins.concatStringsSep "" (map (line key) value)
-    else
-      line key value;
+  lines = key: value: if builtins.isList value then concat (map (line key) value) else line key value;
 in
 {
-  inherit word;
+  inherit pathWord word;
 
   # Its first word is a path: systemd would take a sign in front of it for a grant of rights.
   commandLine =
@@ -36,32 +36,22 @@ in
     else
       builtins.concatStringsSep " " (map word command);
 
-  # A path where systemd takes a list of paths, and in tmpfiles.d; it expands no dollar there.
-  pathWord = text: escape [ "%" ] [ "%%" ] (quoted text);
-
   # { Unit = { After = [ "a.service" ]; }; } -> "[Unit]\nAfter=a.service\n"
   render =
     unit:
+    let
+      section = name: "[${name}]\n" + concat (builtins.attrValues (builtins.mapAttrs lines unit.${name}));
+    in
+    # [Unit] first and [Install] last, which is the alphabet from its end.
     builtins.concatStringsSep "\n" (
-      map
-        (name: "[${name}]\n" + builtins.concatStringsSep "" (builtins.attrValues (builtins.mapAttrs lines unit.${name})))
-        (
-          builtins.filter (name: unit ? ${name}) [
-            "Unit"
-            "Service"
-            "Timer"
-            "Path"
-            "Install"
-          ]
-        )
+      map section (builtins.sort (a: b: b < a) (builtins.attrNames unit))
     );
 
+  # A line of tmpfiles.d(5), and in front of it what it is about.
+  tmpfile = entry: with entry; "# ${about}\n${type} ${pathWord path} ${mode} ${user} ${group} -\n";
+
   # What the service manager may pass on and what would change how node runs.
-  nodeVariables = [
-    "NODE_OPTIONS"
-    "NODE_PATH"
-    "NODE_EXTRA_CA_CERTS"
-  ];
+  nodeVariables = "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS";
 
   # Not ProtectHome=, CapabilityBoundingSet=, RestrictAddressFamilies= and what belongs to a user: each unit says its
   # own. Not MemoryDenyWriteExecute=: V8 writes the code that it runs. With --jitless it need not, but then a quiet pass

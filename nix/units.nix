@@ -36,33 +36,24 @@ let
     nodeVariables
     pathWord
     sandbox
+    word
     ;
   paths = import ./paths.nix;
 
+  given = value: entry: if value == null then [ ] else [ entry ];
   checked =
     name: problem: file:
     if file != null && problem file != null then throw "${name} ${file} ${problem file}" else file;
   lock = checked "lockFile" paths.problemOfLock lockFile;
   metrics = checked "metricsFile" paths.problemOfMetrics metricsFile;
-  settings =
-    if builtins.substring 0 1 settingsFile == "/" then
-      settingsFile
-    else
-      throw "settingsFile ${settingsFile} is no absolute path";
+  settings = checked "settingsFile" paths.problemOfSettings settingsFile;
 
   # What any service of the agent that talks to the engine is: `verb` is the agent's command, `service` what else it says.
   sandboxed =
     verb: service:
     sandbox
     // {
-      ExecStart = commandLine (
-        command
-        ++ [
-          verb
-          "--settings"
-          settings
-        ]
-      );
+      ExecStart = "${commandLine command} ${verb} --settings ${word settings}";
       SyslogIdentifier = "ci-docker-prune";
       # Of lines without a priority of their own: what goes to standard error (settings that are not valid, a crash).
       SyslogLevel = "err";
@@ -77,18 +68,11 @@ let
       Nice = 19;
       IOSchedulingClass = "idle";
 
-      Environment =
-        if path == [ ] then [ ] else [ (pathWord "PATH=${builtins.concatStringsSep ":" path}") ];
-      # What would change which engine is pruned, or how node runs.
-      UnsetEnvironment = toString (
-        [
-          "DOCKER_HOST"
-          "DOCKER_TLS_VERIFY"
-          "DOCKER_CERT_PATH"
-          "DOCKER_CONTEXT"
-        ]
-        ++ nodeVariables
+      Environment = map pathWord (
+        if path == [ ] then [ ] else [ "PATH=${builtins.concatStringsSep ":" path}" ]
       );
+      # What would change which engine is pruned, or how node runs.
+      UnsetEnvironment = "DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_CONTEXT ${nodeVariables}";
 
       # Nobody of its own, but for the group that opens the engine's socket. That group is as good as root: what
       # narrows it is in the agent (agent/engine/envelope.ts). Services of one name share the state folder.
@@ -101,11 +85,7 @@ let
       # All filesystems are there to be measured, nothing is to be written but the state, the lock and the metrics. A
       # data root that is hidden (ProtectHome=yes, InaccessiblePaths=) would read as an empty disk, hence read-only.
       ProtectHome = "read-only";
-      ReadWritePaths = map (file: pathWord "-${file}") (
-        (if lock == null then [ ] else [ lock ])
-        # The folder: the file in it is replaced, not written into.
-        ++ (if metrics == null then [ ] else [ (paths.folderOf metrics) ])
-      );
+      ReadWritePaths = map (file: pathWord "-${file.path}") tmpfiles;
 
       # The engine is reached by a unix socket.
       RestrictAddressFamilies = "AF_UNIX";
@@ -115,8 +95,33 @@ let
       RemoveIPC = true;
     }
     // service;
+
+  # What is made at boot, and what alone the service may write to beside its state.
+  tmpfiles =
+    # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
+    # launcher holds, or kept below /run/private, which only root can enter.
+    given lock {
+      about = "Launchers share the lock on this file.";
+      type = "f";
+      path = lock;
+      mode = "0660";
+      user = "root";
+      group = socketGroup;
+    }
+    # The folder: the file in it is replaced, by a user that is a new one each time. Made where it is missing; one that is
+    # there stays as it is, for it may be anybody's: that is what the colons say (systemd 251).
+    ++ given metrics {
+      about = "The metrics, for node_exporter's textfile collector.";
+      type = "d";
+      path = paths.folderOf metrics;
+      mode = ":0775";
+      user = ":root";
+      group = ":${socketGroup}";
+    };
 in
 {
+  inherit tmpfiles;
+
   service = {
     Unit = {
       Description = "Prune Docker under disk pressure, never during a CI run";
@@ -153,40 +158,4 @@ in
         };
         Install.WantedBy = [ "timers.target" ];
       };
-
-  tmpfiles =
-    # Not in a RuntimeDirectory: with DynamicUser that is either removed after each pass, and with it the file that a
-    # launcher holds, or kept below /run/private, which only root can enter.
-    (
-      if lock == null then
-        [ ]
-      else
-        [
-          {
-            about = "Launchers share the lock on this file.";
-            type = "f";
-            path = lock;
-            mode = "0660";
-            user = "root";
-            group = socketGroup;
-          }
-        ]
-    )
-    # For the unit's group: its user is a new one each time. Made where it is missing; one that is there stays as it is,
-    # for it may be anybody's: that is what the colons say (systemd 251).
-    ++ (
-      if metrics == null then
-        [ ]
-      else
-        [
-          {
-            about = "The metrics, for node_exporter's textfile collector.";
-            type = "d";
-            path = paths.folderOf metrics;
-            mode = ":0775";
-            user = ":root";
-            group = ":${socketGroup}";
-          }
-        ]
-    );
 }

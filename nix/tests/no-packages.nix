@@ -3,6 +3,8 @@
   lib,
   # false: as where one platform builds for another.
   canExecute ? true,
+  # true: with the package of an overlay.
+  overlaid ? false,
 }:
 let
   named = pname: {
@@ -29,3 +31,4 @@ in
     named name // environment // { inherit buildCommand; };
   writeText = name: text: named name // { inherit text; };
 }
+// lib.optionalAttrs overlaid { ci-docker-prune = named "overlaid"; }

@@ -1,8 +1,7 @@
-# The VM tests, { <name> = a module of a NixOS test; }. `npm test` runs the same scripts on a Debian with the rendered units
-# (tests/systemd/vm-scripts.test.ts).
+# The VM tests, { vm-<name> = a module of a NixOS test; }. tests/systemd/vm-scripts.test.ts runs them on a Debian.
 let
-  # A CI host with the engine's data on a small disk of its own.
-  host = {
+  # A CI host with the engine's data on a small disk of its own, and a second configuration to switch to.
+  machine = {
     imports = [ ../module.nix ];
     virtualisation = {
       docker.enable = true;
@@ -20,84 +19,70 @@ let
         liveRuns.services = [ ];
         prune.until = "1s";
         # Between the two looks at the services of a swarm a pass waits this long.
-        convergence.settle = "1m";
+        convergence.settle = "20s";
       };
     };
-  };
-
-  test =
-    name:
-    {
-      script,
-      machine ? { },
-    }:
-    {
-      name = "ci-docker-prune-${name}";
-      nodes.machine.imports = [
-        host
-        machine
-      ];
-      testScript = builtins.readFile ./vm.py + script;
-    };
-in
-builtins.mapAttrs test {
-  timer.script = ''
-    with subtest("our timer is waiting, Docker's own is not there"):
-        timers = machine.succeed("systemctl list-timers --all")
-        assert "ci-docker-prune.timer" in timers, timers
-        assert " docker-prune.timer" not in timers, timers
-
-    with subtest("no pass has run yet"):
-        machine.fail("journalctl -u ci-docker-prune -o cat | grep pass.finished")
-  '';
-
-  below-watermark.script = ''
-    make_image("base")
-    make_image("base")
-    before = images()
-    assert len(before) == 2, before
-
-    machine.succeed("sleep 2; systemctl start ci-docker-prune")
-    assert last_pass()["outcome"] == "below-watermark", last_pass()
-    assert images() == before
-  '';
-
-  above-watermark.script = ''
-    dangling = make_image("base")
-    tagged = make_image("base")
-    used = make_image("job")
-    machine.succeed("docker create --name kept job /none")
-    make_image("job")
-    fill_disk()
-
-    with subtest("what is old and dangling goes; what has a tag or a container stays"):
-        machine.execute("sleep 2; systemctl start ci-docker-prune")
-        left = images()
-        assert dangling not in left, left
-        assert tagged in left and used in left, left
-
-    with subtest("the ballast is still there, so the pass says that it did not help, and the unit fails"):
-        assert last_pass()["outcome"] == "pressure-remains", last_pass()
-        machine.succeed("systemctl is-failed ci-docker-prune")
-        machine.succeed("systemctl show -P ExecMainStatus ci-docker-prune | grep -x 10")
-  '';
-
-  stopped-engine.script = ''
-    # Its socket still listens: a request on it would start the engine.
-    machine.succeed("systemctl stop docker.service")
-    fill_disk()
-    with subtest("a pass fails clearly, and leaves the engine stopped"):
-        status, said = machine.execute("systemctl start ci-docker-prune 2>&1")
-        assert status != 0 and "dependency" in said, said
-        machine.succeed("systemctl is-active docker.socket")
-        machine.fail("systemctl is-active docker.service")
-  '';
-
-  switch-during-pass = {
-    machine.specialisation.changed.configuration.services.ci-docker-prune.settings.prune.keepLabels = [
+    specialisation.changed.configuration.services.ci-docker-prune.settings.prune.keepLabels = [
       "changed"
     ];
-    script = ''
+  };
+in
+builtins.mapAttrs
+  (name: script: {
+    inherit name;
+    nodes = { inherit machine; };
+    testScript = builtins.readFile ./vm.py + script;
+  })
+  {
+    vm-below-watermark = ''
+      with subtest("our timer is waiting, Docker's own is not there, and no pass has run yet"):
+          timers = machine.succeed("systemctl list-timers --all")
+          assert "ci-docker-prune.timer" in timers, timers
+          assert " docker-prune.timer" not in timers, timers
+          machine.fail("journalctl -u ci-docker-prune -o cat | grep pass.finished")
+
+      with subtest("a pass removes nothing"):
+          make_image("base")
+          make_image("base")
+          before = images()
+          assert len(before) == 2, before
+          machine.succeed("sleep 2; systemctl start ci-docker-prune")
+          assert last_pass()["outcome"] == "below-watermark", last_pass()
+          assert images() == before
+    '';
+
+    vm-above-watermark = ''
+      dangling = make_image("base")
+      tagged = make_image("base")
+      used = make_image("job")
+      machine.succeed("docker create --name kept job /none")
+      make_image("job")
+      fill_disk()
+
+      with subtest("what is old and dangling goes; what has a tag or a container stays"):
+          machine.execute("sleep 2; systemctl start ci-docker-prune")
+          left = images()
+          assert dangling not in left, left
+          assert tagged in left and used in left, left
+
+      with subtest("the ballast is still there, so the pass says that it did not help, and the unit fails"):
+          assert last_pass()["outcome"] == "pressure-remains", last_pass()
+          machine.succeed("systemctl is-failed ci-docker-prune")
+          machine.succeed("systemctl show -P ExecMainStatus ci-docker-prune | grep -x 10")
+    '';
+
+    vm-stopped-engine = ''
+      # Its socket still listens: a request on it would start the engine.
+      machine.succeed("systemctl stop docker.service")
+      fill_disk()
+      with subtest("a pass fails clearly, and leaves the engine stopped"):
+          status, said = machine.execute("systemctl start ci-docker-prune 2>&1")
+          assert status != 0 and "dependency" in said, said
+          machine.succeed("systemctl is-active docker.socket")
+          machine.fail("systemctl is-active docker.service")
+    '';
+
+    vm-switch-during-pass = ''
       machine.succeed("docker swarm init --advertise-addr 127.0.0.1")
       fill_disk()
       machine.succeed("systemctl start --no-block ci-docker-prune")
@@ -109,5 +94,4 @@ builtins.mapAttrs test {
       machine.wait_until_succeeds("journalctl -u ci-docker-prune -o cat | grep pass.finished")
       machine.fail("journalctl -u ci-docker-prune -o cat | grep pass.ended-early")
     '';
-  };
-}
+  }

@@ -22,8 +22,16 @@ interface Host {
 /** What a host comes to with these options. */
 const host = (options: string) =>
   evaluate(
-    `{ inherit (import ./nix/tests/evaluate.nix { lib = ${LIB}; modules = [ { services.ci-docker-auth = ${options}; } ]; })
-      failed units registries; }`,
+    `let host = import ./nix/tests/evaluate.nix {
+      lib = ${LIB};
+      modules = [ { services.ci-docker-auth = ${options}; } ];
+    };
+    in {
+      inherit (host) failed units;
+      inherit (import ./nix/auth-units.nix {
+        command = [ "/x" ]; registriesFile = "/r"; wanted = host.registries;
+      }) registries;
+    }`,
   ) as Host;
 
 /** The keys of a unit's file, each with its values. */

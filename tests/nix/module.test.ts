@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { namesTag } from "../../agent/settings/globs.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import { BUNDLE } from "../support/agent.ts";
-import { evaluate, LIB, libMissing, ROOT, run, scratch, title } from "../support/nix.ts";
+import { evaluate, LIB, libMissing, NIXPKGS_LIB, ROOT, run, scratch, title } from "../support/nix.ts";
 
 interface Host {
   readonly failed: readonly string[];
@@ -48,22 +49,14 @@ describe.skipIf(libMissing !== null)(title("the NixOS module", libMissing), () =
   });
 
   it("shows no example that the agent does not take", () => {
-    const examples = evaluate(
-      `let
-        lib = ${LIB};
-        module = lib.evalModules {
-          class = "nixos";
-          modules = [ ./nix/module.nix { _module.check = false; _module.args = { inherit pkgs; }; } ];
-        };
-        pkgs = import ./nix/tests/no-packages.nix { inherit lib; };
-        below = builtins.filter (o: lib.hasPrefix "services.ci-docker-prune.settings." o.name);
-      in map (o: { inherit (o) loc; text = o.example.text or null; })
-        (below (lib.optionAttrSetToDocList module.options))`,
-    ) as { loc: readonly string[]; text: string | null }[];
-    const shown = examples.filter(({ loc, text }) => text !== null && !loc.at(-1)?.startsWith("_"));
+    const options = evaluate(`import ./nix/options-doc.nix { lib = ${LIB}; }`) as {
+      loc: readonly string[];
+      example?: { text: string };
+    }[];
+    const shown = options.filter(({ loc, example }) => loc[2] === "settings" && loc.length > 3 && example);
     expect(shown.length).toBeGreaterThan(7);
-    for (const { loc, text } of shown) {
-      const document = evaluate(`{ ${loc.slice(2).join(".")} = ${text}; }`) as { settings: unknown };
+    for (const { loc, example } of shown) {
+      const document = evaluate(`{ ${loc.slice(2).join(".")} = ${example?.text}; }`) as { settings: unknown };
       expect(parseSettings(document.settings), loc.join(".")).toMatchObject({ ok: true });
     }
   });
@@ -98,7 +91,7 @@ describe.skipIf(libMissing !== null)(
       [`${PRUNE}.randomizedDelaySec`, "45", '"45min"'],
       [`${PRUNE}.timeout`, '"2h\\nUser=root"', '"2h"'],
       [`${PRUNE}.persistent`, '"yes"', "boolean"],
-      [`${PRUNE}.onFailure`, '[ "notify" ]', '"notify-operator@%n.service"'],
+      [`${PRUNE}.onFailure`, '[ "notify" ]', '"deploy.service"'],
       [`${PRUNE}.configureNodeExporter`, '"yes"', "boolean"],
       [`${PRUNE}.settings.lockFile`, "./lock", "written as a string"],
       [`${PRUNE}.settings.lockFile`, '"lock"', "absolute path outside the Nix store"],
@@ -200,6 +193,26 @@ describe.skipIf(libMissing !== null)(title("what is shown to be copied", libMiss
     },
   );
 
+  it("nix/examples/worker-host.nix: tags of builds, snapshots of an older scheme, lost workers, every hour", () => {
+    const { settings, units } = host("./nix/examples/worker-host.nix", "settings", "units");
+    const parsed = parseSettings(settings);
+    if (!parsed.ok) throw new Error("not valid");
+    const { retention, orphans, snapshots } = parsed.settings;
+    const ruleOf = (repository: string, tag: string) =>
+      retention.find((rule) => namesTag(rule, repository, tag));
+    expect(ruleOf("ghcr.io/acme/worker", "sha-0a1b2c3")).toMatchObject({ keepCount: 5, olderThan: null });
+    expect(ruleOf("ghcr.io/acme/worker", "latest")).toBeUndefined();
+    expect(ruleOf("cascade-snapshot-proj-42", "latest")).toMatchObject({
+      olderThan: 86_400,
+      keepCount: 5,
+      maxTotalSize: 10e9,
+      when: "always",
+    });
+    expect(orphans).toMatchObject([{ label: { text: "cascade.managed=true" }, runningLongerThan: 6 * 3600 }]);
+    expect(snapshots).toEqual({ ttl: 86_400, keepCount: 5, maxTotalSize: 10e9, when: "always" });
+    expect(units["ci-docker-prune.timer"]).toContain("OnCalendar=hourly\n");
+  });
+
   const shown = readdirSync(join(ROOT, "docs"))
     .filter((name) => name.endsWith(".md") && name !== "options.md")
     .flatMap((name) => {
@@ -226,7 +239,9 @@ describe.skipIf(libMissing !== null)(title("docs/options.md", libMissing), () =>
   const page = readFileSync(join(ROOT, "docs/options.md"), "utf8");
 
   it("is what the module declares today (npm run docs:options)", () => {
-    expect(page).toBe(evaluate(`import ./nix/options-doc.nix { lib = ${LIB}; }`));
+    const env = { ...process.env, NIXPKGS_LIB };
+    const { code, stdout, stderr } = run(process.execPath, ["scripts/options-doc.mjs", "--check"], { env });
+    expect(code, stdout + stderr).toBe(0);
   });
 
   it("has a row for each option, none of it empty", () => {

@@ -78,7 +78,7 @@ chmod +x "$2"
     chmodSync(join(bin, "installShellCompletion"), 0o755);
     const paths = `{ node = "${dir}"; tools = "/usr"; nodeModules = "${nodeModules}"; }`;
     phases = evaluate(
-      `import ./nix/tests/package-phases.nix { lib = ${LIB}; paths = ${paths}; }`,
+      `import ./tests/nix/package-phases.nix { lib = ${LIB}; paths = ${paths}; }`,
     ) as typeof phases;
   });
 

@@ -38,16 +38,17 @@ export const nixMissing: Missing = have("nix-instantiate", "--version")
   : "no nix-instantiate; Debian's package is nix-bin";
 
 /** A folder with nixpkgs' `lib/` in it: NIXPKGS_LIB (the repository nix-community/nixpkgs.lib will do), else <nixpkgs>. */
-const nixpkgs = process.env.NIXPKGS_LIB ?? run("nix-instantiate", ["--find-file", "nixpkgs"]).stdout.trim();
+export const NIXPKGS_LIB =
+  process.env.NIXPKGS_LIB ?? run("nix-instantiate", ["--find-file", "nixpkgs"]).stdout.trim();
 
 export const libMissing: Missing =
   nixMissing ??
-  (nixpkgs !== "" && existsSync(join(nixpkgs, "lib/default.nix"))
+  (NIXPKGS_LIB !== "" && existsSync(join(NIXPKGS_LIB, "lib/default.nix"))
     ? null
     : "no nixpkgs' lib; NIXPKGS_LIB may name a folder that holds lib/");
 
 /** It, as a Nix expression. */
-export const LIB = `(import ${nixpkgs}/lib)`;
+export const LIB = `(import ${NIXPKGS_LIB}/lib)`;
 
 export const systemdMissing: Missing = (() => {
   const version = Number(/^systemd (\d+)/.exec(run("systemd-analyze", ["--version"]).stdout)?.[1] ?? 0);

@@ -21,13 +21,17 @@
             ]
         )
         // {
-          callPackage = _: _: drv "ci-docker-prune" // {
-            tests.version = drv "version";
-          };
+          callPackage =
+            _: _:
+            drv "ci-docker-prune"
+            // {
+              tests.version = drv "version";
+            };
           mkShell = _: drv "shell";
-          runCommand = name: _: _: drv name;
+          runCommand =
+            name: _: _:
+            drv name;
           symlinkJoin = { name, ... }: drv name;
-          writeText = name: _: drv name;
           testers.runNixOSTest = test: drv "vm-test-${test.name}";
         };
     in
