@@ -9,7 +9,7 @@ import { makeFolder } from "../host/paths.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
 import { type HostPorts, hostPorts } from "../pass/host.ts";
 import { namesTag } from "../settings/globs.ts";
-import { loadSettings } from "../settings/load.ts";
+import { loadWhole } from "../settings/load-whole.ts";
 import type { Problem } from "../settings/parse.ts";
 import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -65,7 +65,7 @@ export function openContext(
   giveUp?: AbortSignal,
   more?: Partial<Pick<Permissions, "mayCommit">>,
 ): Context {
-  const loaded = loadSettings(options.settings);
+  const loaded = loadWhole(options.settings);
   if (!loaded.ok) throw new SettingsError(options.settings ?? "settings", loaded.problems);
   const { settings } = loaded;
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);

@@ -1,6 +1,6 @@
 import type { Argv } from "yargs";
 import { Exit } from "../exit.ts";
-import { loadSettings } from "../settings/load.ts";
+import { loadWhole } from "../settings/load-whole.ts";
 import { describeProblems } from "./context.ts";
 import type { Done } from "./options.ts";
 
@@ -13,7 +13,7 @@ export function validateCommand(yargs: Argv, done: Done): Argv {
         .positional("file", { type: "string", demandOption: true, describe: "Settings file, JSON" })
         .example("$0 validate settings.json", "exit 0, or 78 with every problem"),
     (argv) => {
-      const loaded = loadSettings(argv.file);
+      const loaded = loadWhole(argv.file);
       if (loaded.ok) {
         process.stdout.write(`${argv.file}: valid\n`);
         done(Exit.ok);

@@ -1,5 +1,6 @@
 import type { ContainerSummary, Service } from "../engine/types.ts";
 import { matchingLabel, parseLabelRule } from "../settings/labels.ts";
+import { compilePattern, type Pattern } from "../settings/patterns.ts";
 import type { LabelRule, Settings } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
@@ -8,9 +9,9 @@ import type { Verdict } from "./verdict.ts";
 
 /** What marks a run: the operator's own rules and the rows of the chosen presets. */
 export interface RunRules {
-  readonly services: readonly RegExp[];
-  readonly containers: readonly RegExp[];
-  readonly networks: readonly RegExp[];
+  readonly services: readonly Pattern[];
+  readonly containers: readonly Pattern[];
+  readonly networks: readonly Pattern[];
   readonly labels: readonly LabelRule[];
   /** What was created longer ago no longer counts; `null`: it counts for as long as it is there. */
   readonly ignoreOlderThan: Seconds | null;
@@ -31,11 +32,10 @@ const LONG = 24 * 3600;
 
 export function runRules(settings: Settings["liveRuns"]): RunRules {
   const rows = settings.presets.map((name) => PRESETS[name]);
-  const regexes = (sources: readonly string[]) => sources.map((source) => new RegExp(source, "u"));
   return {
-    services: [...settings.services, ...rows.flatMap((row) => regexes(row.services))],
-    containers: [...settings.containers, ...rows.flatMap((row) => regexes(row.containers))],
-    networks: rows.flatMap((row) => regexes(row.networks)),
+    services: [...settings.services, ...rows.flatMap((row) => row.services)].map(compilePattern),
+    containers: [...settings.containers, ...rows.flatMap((row) => row.containers)].map(compilePattern),
+    networks: rows.flatMap((row) => row.networks).map(compilePattern),
     labels: [
       ...settings.labels,
       ...rows.flatMap((row) => row.labels.flatMap((text) => parseLabelRule(text) ?? [])),

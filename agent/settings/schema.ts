@@ -50,15 +50,37 @@ const durationOf = (min: number, max: number, expected: string) =>
     return seconds === undefined || seconds < min || seconds > max ? undefined : seconds;
   });
 
-/** A pattern, and the text the operator wrote, which is what the log shows. */
-const pattern = text('a regular expression such as "^ci-[0-9]+_"', (raw) => {
-  if (raw === "") return undefined;
-  try {
-    return new RegExp(raw, "u");
-  } catch {
-    return undefined;
-  }
-});
+/** A pattern as text: patterns.ts, which the front does not load, compiles it for RE2. */
+const pattern = v.pipe(
+  text('a regular expression such as "^ci-[0-9]+_"', (raw) => {
+    if (raw === "") return undefined;
+    try {
+      new RegExp(raw, "u");
+      return raw;
+    } catch {
+      return undefined;
+    }
+  }),
+  v.check(
+    (raw) => isForRe2(raw),
+    "a regular expression that is matched in linear time (RE2): without look-around, back references, [\\b] and names of scripts",
+  ),
+);
+
+/** In a regular expression: a class of Unicode, another escape, a set, the opening of a look-around. */
+const TOKEN =
+  /\\[pP]\{(?<property>.*?)\}|\\(?<escaped>.)|\[(?<set>(?:\\.|[^\]\\])*)\]|\(\?(?<look><?[=!])/gsu;
+
+/** Leaves out what RE2 does not have; what it finds too large is seen when it is compiled. */
+function isForRe2(source: string, inSet = false): boolean {
+  return [...source.matchAll(TOKEN)].every(
+    ({ groups: { property = "L", escaped = "", set, look } = {} as NodeJS.Dict<string> }) =>
+      /^[A-Z][a-z]?$/.test(property) &&
+      !(inSet ? /b/ : /[1-9k]/).test(escaped) &&
+      (set === undefined || isForRe2(set, true)) &&
+      (look === undefined || inSet),
+  );
+}
 
 /** Labels are compared as they stand: one with a wildcard would fit nothing, unseen. */
 const WITHOUT_WILDCARD =

@@ -70,6 +70,7 @@ const PURE_HELPERS = [
   "agent/facts.ts",
   "agent/gates/observation.ts",
   "agent/settings/labels.ts",
+  "agent/settings/patterns.ts",
   "agent/settings/globs.ts",
 ];
 
@@ -155,7 +156,7 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
-const HEAVY = ["yargs", "dockerode", "systeminformation", "cliui", "dockerfile-ast"];
+const HEAVY = ["yargs", "re2js", "dockerode", "systeminformation", "cliui", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -184,6 +185,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "pino is imported by the journal alone": oneHome("pino", "agent/log/journal.ts"),
   "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/cli/ticks.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
+  "re2js is imported by the patterns of the settings alone": oneHome("re2js", "agent/settings/patterns.ts"),
   "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/metrics/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
   "dockerfile-ast is imported by the label guard's reader alone": oneHome(

@@ -61,7 +61,7 @@ describe("the defaults", () => {
         inodes: true,
       },
       liveRuns: {
-        services: [/^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_/u],
+        services: ["^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_"],
         containers: [],
         labels: [],
         presets: [],
@@ -128,7 +128,7 @@ describe("what is set", () => {
     ["prune.networksAbove", 0, 0],
     ["prune.networksAbove", null, null],
     ["liveRuns.presets", ["gitlab-runner", "buildx"], ["gitlab-runner", "buildx"]],
-    ["liveRuns.containers", ["^job-"], [/^job-/u]],
+    ["liveRuns.containers", ["^job-"], ["^job-"]],
     ["liveRuns.ignoreOlderThan", "1m", 60],
     ["deferrals.warnAfterPasses", 1, 1],
     ["snapshots.keepCount", null, null],
