@@ -16,6 +16,7 @@ import pMap from "p-map";
 import { BUNDLE } from "../tests/support/agent.ts";
 import { CiHost } from "../tests/support/ci-host.ts";
 import { engineAvailable, findTool } from "../tests/support/engines.ts";
+import { decideOnce } from "./deciding.ts";
 
 const PEER = fileURLToPath(new URL("peer.sh", import.meta.url));
 
@@ -55,7 +56,14 @@ const QUICK: Scale = {
   deletions: { images: 20, containers: 20, services: 5 },
 };
 
-const TARGET = { noOpWall: 1.6, noOpRss: 1.15, untilDeletions: 1, fixedRequests: 10 };
+const TARGET = {
+  noOpWall: 1.6,
+  noOpRss: 1.15,
+  untilDeletions: 1,
+  fixedRequests: 10,
+  deciding: 15,
+  decidingMs: 2000,
+};
 
 /** Everything on a host is three days old: older than this … */
 const ALL_OLD = "24h";
@@ -435,6 +443,19 @@ interface Measured {
   readonly old: Figures;
 }
 
+/** The plan alone: a family with a size limit, of builds that share some layers, beside many services. */
+function deciding(): void {
+  progress("deciding");
+  const size = (images: number) => ({ images, layers: 60, services: 500 });
+  const [small, large] = interleaved(
+    5,
+    () => decideOnce(size(500)),
+    () => decideOnce(size(5000)),
+  ) as [Figures, Figures];
+  compare("deciding, 5000 images of 60 layers, 500 services", large, small, "500 images", TARGET.deciding);
+  bound("deciding, 5000 images of 60 layers, 500 services, ms", Math.round(large.median), TARGET.decidingMs);
+}
+
 /** Growth on one host that is filled further and further; on the way, the full host against the peer. */
 async function lists(scale: Scale): Promise<void> {
   await using host = await startHost();
@@ -529,6 +550,7 @@ async function main(): Promise<void> {
   const startedAt = Date.now();
   const [loadBefore = 0] = loadavg();
   noOp(scale);
+  deciding();
   const available = engineAvailable("20.10");
   if (available.ok) {
     await lists(scale);

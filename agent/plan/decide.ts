@@ -1,6 +1,7 @@
 import type { CacheRecord, ContainerSummary, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeBuildCache } from "./build-cache.ts";
+import { newChains } from "./chains.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import type { Measured } from "./footprint.ts";
@@ -125,23 +126,33 @@ export function decide(
 }
 
 /**
- * As they come, but an image before one it may have been made on, whose layers it begins with: under it that one would
- * lose its name and stay (all engines), and be no rule's any more.
+ * As they come, but children before parents: the engine only takes the name off an image that another one was built
+ * on (all engines), and a nameless one is no rule's any more. A child has all layers of its parent, and more.
  */
 function childrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
-  const layersOf = new Map(
-    families.flatMap(({ members }) => members.map(({ image }) => [image.id, image.layers])),
+  const { of } = newChains();
+  const chainsById = new Map(
+    families.flatMap(({ members }) => members.map(({ image }) => [image.id, of(image.layers)])),
   );
-  const isOn = (upper: Judged, lower: Judged): boolean => {
-    const [above = [], below = []] = [layersOf.get(upper.id), layersOf.get(lower.id)];
-    return above.length > below.length && below.length > 0 && below.every((layer, at) => above[at] === layer);
-  };
+  const childrenOf = new Map<number, Judged[]>();
+  for (const object of named) {
+    for (const below of (chainsById.get(object.id) ?? []).slice(0, -1)) {
+      const children = childrenOf.get(below);
+      if (children === undefined) childrenOf.set(below, [object]);
+      else children.push(object);
+    }
+  }
   const ordered = new Set<Judged>();
   const add = (object: Judged) => {
-    for (const upper of named) if (!ordered.has(upper) && isOn(upper, object)) add(upper);
+    if (ordered.has(object)) return;
+    const top = chainsById.get(object.id)?.at(-1);
+    const children = top === undefined ? [] : (childrenOf.get(top) ?? []);
+    // Taken out first: many images may have the same layers.
+    if (top !== undefined) childrenOf.delete(top);
+    for (const child of children) add(child);
     ordered.add(object);
   };
-  for (const object of named) if (!ordered.has(object)) add(object);
+  for (const object of named) add(object);
   return [...ordered];
 }
 

@@ -208,9 +208,7 @@ function lastUse(image: ImageDetail, { firstSeen, lastUsed }: Memory, now: numbe
  */
 export function sizeOfFamily({ members }: Family, measured: Measured, all: readonly Member[]): Bytes | null {
   if (!members.every(({ image }) => measured.histories.has(image.id))) return null;
-  const own = new Set(all.filter(losesAllTags).map(({ image }) => image.id));
-  const others = new Map([...measured.layers].filter(([id]) => !own.has(id)));
-  return Math.round(footprint(members, measured, others).total());
+  return Math.round(footprint(members, measured, all).total());
 }
 
 function ranksOf(

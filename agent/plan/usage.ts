@@ -6,36 +6,87 @@ export interface Users {
   readonly services: readonly Pick<Service, "name" | "images">[];
 }
 
+type Named = Pick<ImageSummary, "id" | "tags" | "digests">;
+
 /** Who uses the image, as `"container build-7"` or `"service ci_web"`; `null`: nobody. Pure. */
-export function userOf(image: Pick<ImageSummary, "id" | "tags" | "digests">, users: Users): string | null {
-  const container = users.containers.find(
-    ({ imageId, imageName }) => imageId === image.id || (imageName !== "" && names(imageName, image)),
-  );
+export function userOf(image: Named, users: Users): string | null {
+  const { keys, idLengths } = indexOf(users);
+  const own = ownKeys(image, idLengths);
+  const at = Math.min(...own.map((key) => keys.get(key) ?? Number.POSITIVE_INFINITY));
+  const container = users.containers[at];
   if (container !== undefined) return `container ${container.names[0] ?? container.id.slice(0, 12)}`;
-  const service = users.services.find(({ images }) => images.some((reference) => names(reference, image)));
+  const service = users.services[at - users.containers.length];
   return service === undefined ? null : `service ${service.name}`;
 }
 
-/** Whether a reference, as a container or a service spec holds it, means this image; in doubt it does. */
-function names(
-  reference: string,
-  { id, tags, digests }: Pick<ImageSummary, "id" | "tags" | "digests">,
-): boolean {
-  // Of twelve digits or more it may be an id, or a name all the same: a repository may be called by a commit.
-  if (/^(?:sha256:)?[0-9a-f]{12,64}$/.test(reference) && id.startsWith(idOf(reference))) return true;
-  const { name, tag, digest } = parseReference(reference);
-  if (digest !== null && (digest === id || digests.some((own) => own.endsWith(`@${digest}`)))) return true;
-  if (tag === null && digest !== null) return false;
-  return tags.some((own) => {
-    const mine = parseReference(own);
-    return mine.name === name && mine.tag === (tag ?? "latest");
-  });
+interface Index {
+  /** What references may mean, and which user's comes first: containers, then services. */
+  readonly keys: ReadonlyMap<string, number>;
+  /** How long the keys are that are parts of ids. */
+  readonly idLengths: ReadonlySet<number>;
 }
 
-const idOf = (text: string) => (text.startsWith("sha256:") ? text : `sha256:${text}`);
+const indexed = new WeakMap<Users, Index>();
+
+/** Made once for each look at the users: each reference is parsed once, not once an image. */
+function indexOf(users: Users): Index {
+  const known = indexed.get(users);
+  if (known !== undefined) return known;
+  const keys = new Map<string, number>();
+  const idLengths = new Set<number>();
+  const meanings = [
+    ...users.containers.map(({ imageId, imageName }) => [ID + imageId, ...meaningsOf(imageName)]),
+    ...users.services.map(({ images }) => images.flatMap(meaningsOf)),
+  ];
+  for (const [at, all] of meanings.entries()) {
+    for (const key of all) {
+      if (!keys.has(key)) keys.set(key, at);
+      if (key.startsWith(ID)) idLengths.add(key.length);
+    }
+  }
+  const made = { keys, idLengths };
+  indexed.set(users, made);
+  return made;
+}
+
+/** Everything that a reference to this image may mean. */
+function ownKeys({ id, tags, digests }: Named, idLengths: ReadonlySet<number>): string[] {
+  const whole = ID + id;
+  return [
+    ...[...idLengths].map((length) => whole.slice(0, length)),
+    DIGEST + id,
+    ...digests.map((digest) => DIGEST + digest.slice(digest.indexOf("@") + 1)),
+    ...tags.map((tag) => tagKey(parseReference(tag))),
+  ];
+}
+
+const ID = "id ";
+const DIGEST = "digest ";
+const tagKey = ({ name, tag }: Reference) => `tag ${name}:${tag ?? "latest"}`;
+
+/** What a reference, as a container or a service spec holds it, may mean; in doubt it means more than one thing. */
+function meaningsOf(text: string): string[] {
+  if (text === "") return [];
+  const reference = parseReference(text);
+  const { tag, digest } = reference;
+  return [
+    // Of twelve digits or more it may be an id, or a name all the same: a repository may be called by a commit.
+    ...(/^(?:sha256:)?[0-9a-f]{12,64}$/.test(text)
+      ? [`${ID}${text.startsWith("sha256:") ? text : `sha256:${text}`}`]
+      : []),
+    ...(digest === null ? [] : [DIGEST + digest]),
+    ...(tag === null && digest !== null ? [] : [tagKey(reference)]),
+  ];
+}
+
+export interface Reference {
+  readonly name: string;
+  readonly tag: string | null;
+  readonly digest: string | null;
+}
 
 /** Short names and `docker.io/library/…` are the same; a service spec may hold either. */
-export function parseReference(text: string): { name: string; tag: string | null; digest: string | null } {
+export function parseReference(text: string): Reference {
   const [tagged = "", digest = null] = text.split("@", 2);
   const colon = tagged.lastIndexOf(":");
   const hasTag = colon > tagged.lastIndexOf("/");

@@ -1,0 +1,78 @@
+/** Numbers sequences so that two that begin alike have the same numbers up to where they part. */
+export interface Chains {
+  /**
+   * One number an item: it stands for this item on all those before it. The same layer on another base is other bytes
+   * on disk, and has another number.
+   */
+  of(items: readonly string[]): number[];
+}
+
+export function newChains(): Chains {
+  const items = new Map<string, number>();
+  // By chain, the first item that came after it; more of them, at forks, by chain and item. 0: none before.
+  const first: { item: number; next: number }[] = [];
+  const more = new Map<number, number>();
+  let last = 0;
+  const itemOf = (text: string): number => {
+    const known = items.get(text);
+    if (known !== undefined) return known;
+    items.set(text, items.size);
+    return items.size - 1;
+  };
+  const nextOf = (chain: number, item: number): number => {
+    const known = first[chain];
+    if (known === undefined) {
+      first[chain] = { item, next: ++last };
+      return last;
+    }
+    if (known.item === item) return known.next;
+    const key = chain * MOST_ITEMS + item;
+    const found = more.get(key);
+    if (found !== undefined) return found;
+    more.set(key, ++last);
+    return last;
+  };
+  return {
+    of: (list) => {
+      let chain = 0;
+      return list.map((text) => {
+        chain = nextOf(chain, itemOf(text));
+        return chain;
+      });
+    },
+  };
+}
+
+/** No host has 67 million different layers; with as many chains a key of both is still an exact number. */
+const MOST_ITEMS = 2 ** 26;
+
+type LayersById = ReadonlyMap<string, readonly string[]>;
+
+/** The layers of every image as chains. */
+export interface LayerChains {
+  /** Also of an image that is not among them. */
+  of(image: { readonly id: string; readonly layers: readonly string[] }): readonly number[];
+  readonly byImage: ReadonlyMap<string, readonly number[]>;
+  /** How many images hold each. */
+  readonly holders: ReadonlyMap<number, number>;
+}
+
+const indexed = new WeakMap<LayersById, LayerChains>();
+
+/** Made once for each map: with 1000 images of 60 layers the texts alone would take seconds. */
+export function layerChains(layersById: LayersById): LayerChains {
+  const known = indexed.get(layersById);
+  if (known !== undefined) return known;
+  const chains = newChains();
+  const byImage = new Map([...layersById].map(([id, list]) => [id, chains.of(list)]));
+  const holders = new Map<number, number>();
+  for (const list of byImage.values())
+    for (const chain of list) holders.set(chain, (holders.get(chain) ?? 0) + 1);
+  const made: LayerChains = {
+    byImage,
+    holders,
+    of: ({ id, layers }) => byImage.get(id) ?? chains.of(layers),
+  };
+  indexed.set(layersById, made);
+  return made;
+}

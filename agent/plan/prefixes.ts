@@ -1,0 +1,120 @@
+import type { ImageDetail, Step } from "../engine/types.ts";
+import { layerChains, newChains } from "./chains.ts";
+import type { Measured } from "./footprint.ts";
+
+/** So many layers, made by so many steps. */
+export interface Part {
+  readonly layers: number;
+  readonly steps: number;
+}
+
+/**
+ * Where other images part from this one, and its end. Up to there two images have the layers in common, and the steps
+ * that made them: this alone tells which steps made the shared layers where layers of 0 bytes are among them.
+ */
+export function sharedPrefixes(
+  image: Pick<ImageDetail, "id" | "layers">,
+  steps: readonly Step[],
+  measured: Measured,
+): readonly Part[] {
+  const { layers } = image;
+  const { stepsOf, partings } = prefixesIn(measured);
+  const chains = layerChains(measured.layers).of(image);
+  const mine = stepsOf(image.id, steps);
+  const layered = [0];
+  for (const { sizeBytes } of steps) layered.push((layered.at(-1) ?? 0) + (sizeBytes > 0 ? 1 : 0));
+  const ends: Part[] = [];
+  for (let depth = 1; depth < layers.length; depth++) {
+    const others = partings.get(chains[depth - 1] as number);
+    if (others === undefined) continue;
+    // Too few in common: the others tell another history of the same layers (built anew, imported).
+    for (const same of possibleSteps(layered, layers.length, depth)) {
+      const way = others.get(mine[same - 1] as number);
+      if (way === undefined || way === chains[depth]) continue;
+      const before = ends.at(-1) ?? { layers: 0, steps: 0 };
+      ends.push({ layers: depth, steps: Math.max(same, before.steps + depth - before.layers) });
+      break;
+    }
+  }
+  return [...ends, { layers: layers.length, steps: steps.length }];
+}
+
+/**
+ * Of how many steps the lowest layers can be, the most first: each layer has one, and each step with bytes is a layer.
+ * @param layered by number of steps, how many of them have bytes
+ */
+function possibleSteps(layered: readonly number[], layers: number, depth: number): number[] {
+  const steps = layered.length - 1;
+  const above = layers - depth;
+  const counts: number[] = [];
+  for (let count = steps - above; count >= depth; count--) {
+    const [below = 0, all = 0] = [layered[count], layered[steps]];
+    if (all - below > above) break;
+    if (below <= depth) counts.push(count);
+  }
+  return counts;
+}
+
+interface Prefixes {
+  /** The steps of an image as chains. */
+  stepsOf(id: string, steps: readonly Step[]): readonly number[];
+  /**
+   * By the chain of layers on which images part: which way those went on that have a chain of steps, as the chain of
+   * their next layer; `SEVERAL` where more than one way. Looked up, it tells whether an image that parts there from
+   * another one has those steps in common with it.
+   */
+  readonly partings: ReadonlyMap<number, ReadonlyMap<number, number>>;
+}
+
+const SEVERAL = -2;
+/** The way of an image that ends there. */
+const END = -1;
+
+const indexed = new WeakMap<Measured, Prefixes>();
+
+function prefixesIn(measured: Measured): Prefixes {
+  const known = indexed.get(measured);
+  if (known !== undefined) return known;
+  const chains = newChains();
+  const number = (steps: readonly Step[]) =>
+    chains.of(steps.map(({ sizeBytes, mark }) => `${sizeBytes} ${mark}`));
+  const stepsById = new Map([...measured.histories].map(([id, steps]) => [id, number(steps)]));
+  const told = [...layerChains(measured.layers).byImage].flatMap(([id, layers]) => {
+    const history = measured.histories.get(id);
+    return history === undefined ? [] : [{ layers, history, steps: stepsById.get(id) ?? [] }];
+  });
+  const partings = new Map<number, Map<number, number>>();
+  for (const chain of forks(told.map(({ layers }) => layers))) partings.set(chain, new Map());
+  for (const { layers, history, steps } of told) {
+    const empty = history.filter(({ sizeBytes }) => sizeBytes === 0).length;
+    layers.forEach((chain, index) => {
+      const ways = partings.get(chain);
+      const way = layers[index + 1] ?? END;
+      // Of the steps up to a layer each is a layer, or of 0 bytes.
+      const last = Math.min(steps.length, index + 1 + empty);
+      for (let count = index + 1; ways !== undefined && count <= last; count++) {
+        const step = steps[count - 1] as number;
+        const before = ways.get(step);
+        ways.set(step, before === undefined || before === way ? way : SEVERAL);
+      }
+    });
+  }
+  const made: Prefixes = { partings, stepsOf: (id, steps) => stepsById.get(id) ?? number(steps) };
+  indexed.set(measured, made);
+  return made;
+}
+
+/** Chains after which not all lists go on alike. */
+function forks(lists: readonly (readonly number[])[]): Set<number> {
+  const next = new Map<number, number>();
+  const found = new Set<number>();
+  for (const list of lists) {
+    list.forEach((chain, index) => {
+      const way = list[index + 1] ?? END;
+      const before = next.get(chain);
+      if (before === undefined) next.set(chain, way);
+      else if (before !== way) found.add(chain);
+    });
+  }
+  return found;
+}

@@ -1,0 +1,30 @@
+import { afterEach, expect, it, vi } from "vitest";
+import { decide } from "../../../agent/plan/decide.ts";
+import { NOW } from "../support.ts";
+import { largeHost } from "./large-family.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** How often deciding looks something up, and how often it reads what a service uses. */
+function lookUps(images: number) {
+  const { candidates, remembered, settings, reads } = largeHost({
+    images,
+    layers: 30,
+    services: images / 10,
+  });
+  const spies = [vi.spyOn(Map.prototype, "get"), vi.spyOn(Set.prototype, "has")];
+  const { plan } = decide(candidates, remembered, settings, NOW);
+  const count = spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  vi.restoreAllMocks();
+  expect(plan.remove.length).toBeGreaterThan(images / 2);
+  expect(plan.keep.length).toBeGreaterThan(0);
+  return { count, reads: reads() };
+}
+
+it("deciding grows as n log n with a family, its layers and its services: ten times as many cost at most fifteen times as much", () => {
+  const [small, large] = [lookUps(100), lookUps(1000)];
+  expect(large.count / small.count).toBeLessThan(15);
+  expect([small.reads, large.reads]).toEqual([10, 100]);
+});
