@@ -3,7 +3,7 @@ import { type Inspector, orNull } from "../engine/tolerant.ts";
 import type { ContainerSummary, ImageSummary, Service, Step } from "../engine/types.ts";
 import type { Ruled } from "../plan/decide.ts";
 import { claim, type Family, fits, unlabelled } from "../plan/family.ts";
-import { type Measured, NOT_MEASURED } from "../plan/footprint.ts";
+import { type Measured, NOT_MEASURED } from "../plan/measured.ts";
 import { judgeOrphan, type OrphanFacts, orphanRule, worthAsking } from "../plan/orphans.ts";
 import { needsMeasuring } from "../plan/retention.ts";
 import { inForce, type Rules } from "../settings/rules.ts";

@@ -1,6 +1,6 @@
 import type { ImageDetail, Step } from "../engine/types.ts";
 import { layerChains, newChains } from "./chains.ts";
-import type { Measured } from "./footprint.ts";
+import type { Measured } from "./measured.ts";
 
 /** So many layers, made by so many steps. */
 export interface Part {
