@@ -1,5 +1,5 @@
 // Bundles agent/ into dist/: a small front (run, below the watermark) and the rest, which it loads when needed.
-// docs/decisions/0003-two-files.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
+// docs/development/decisions/0003-two-files.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
 // nix/package.nix runs nixpkgs' own esbuild with the very same ones. Another folder than dist/ may be named.
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";

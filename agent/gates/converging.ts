@@ -19,7 +19,7 @@ const LONG = 3600;
 
 /**
  * Why this service counts as converging; `null` when it is settled. The table this comes from, with the states that
- * look settled and are not, is in docs/engine-notes.md.
+ * look settled and are not, is in docs/development/engine-notes.md.
  */
 export function busyWhy(service: Service, failingGlobal: boolean): string | null {
   const { status, mode } = service;

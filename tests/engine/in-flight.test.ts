@@ -1,7 +1,7 @@
 /**
  * Passes in a loop, with an age limit of a second and build cache included, while builds, commits, loads and pulls are
  * in flight and dangling images that share their layers go: everything in flight succeeds, again and again. (With the
- * engine's own prune requests the same work fails; docs/engine-notes.md.)
+ * engine's own prune requests the same work fails; docs/development/engine-notes.md.)
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -3,7 +3,7 @@ import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
-/** The floors of agent/, and the map of them in docs/design.md. Imports of types count as imports. */
+/** The floors of agent/, and the map of them in docs/development/design.md. Imports of types count as imports. */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -90,9 +90,9 @@ describe("the floors of agent/", () => {
   });
 });
 
-describe("the map in docs/design.md", () => {
+describe("the map in docs/development/design.md", () => {
   it("names every folder and file of agent/, and nothing else, from the top floor down", () => {
-    const named = [...read("docs/design.md").matchAll(/^\| (`agent\/.*?) \|/gm)].flatMap(([, cell = ""]) =>
+    const named = [...read("docs/development/design.md").matchAll(/^\| (`agent\/.*?) \|/gm)].flatMap(([, cell = ""]) =>
       [...cell.matchAll(/`agent\/([^`]+?)(?:\/|\.ts)`/g)].map(([, name = ""]) => name),
     );
     expect([...named].sort()).toEqual([...FLOORS.flat(), APART].sort());
