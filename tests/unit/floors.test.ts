@@ -92,8 +92,8 @@ describe("the floors of agent/", () => {
 
 describe("the map in docs/development/design.md", () => {
   it("names every folder and file of agent/, and nothing else, from the top floor down", () => {
-    const named = [...read("docs/development/design.md").matchAll(/^\| (`agent\/.*?) \|/gm)].flatMap(([, cell = ""]) =>
-      [...cell.matchAll(/`agent\/([^`]+?)(?:\/|\.ts)`/g)].map(([, name = ""]) => name),
+    const named = [...read("docs/development/design.md").matchAll(/^\| (`agent\/.*?) \|/gm)].flatMap(
+      ([, cell = ""]) => [...cell.matchAll(/`agent\/([^`]+?)(?:\/|\.ts)`/g)].map(([, name = ""]) => name),
     );
     expect([...named].sort()).toEqual([...FLOORS.flat(), APART].sort());
     const floors = named.filter((name) => name !== APART).map(floorOf);
