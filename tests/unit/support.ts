@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
 import type { Observation } from "../../agent/gates/observation.ts";
@@ -16,6 +17,14 @@ export const GiB = 2 ** 30;
 
 /** Milliseconds: so many seconds before NOW. */
 export const ago = (seconds: number): number => NOW - seconds * 1000;
+
+/**
+ * Any character but half a surrogate pair, the first 128 more often. The "binary" unit of fast-check is the same, but it
+ * works for a second before the first text.
+ */
+export const anyCharacter: fc.Arbitrary<string> = fc
+  .oneof(fc.nat(0x7f), fc.nat(0xd7ff), fc.integer({ min: 0xe000, max: 0x10ffff }))
+  .map((code) => String.fromCodePoint(code));
 
 /** Settings as a file with this content gives them. */
 export function settingsOf(raw: unknown): Settings {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkDockerfile } from "../../../agent/dockerfiles/check.ts";
 import { parse } from "../../../agent/dockerfiles/parse.ts";
+import { anyCharacter } from "../support.ts";
 
 const read = (...lines: string[]) =>
   parse(lines.join("\n")).instructions.map(({ keyword, rest, line }) => `${line} ${keyword} ${rest}`);
@@ -110,28 +111,28 @@ describe("any text at all", () => {
 
   it("gets findings, and never an exception", () => {
     fc.assert(
-      fc.property(fc.oneof(anyText, fc.string({ unit: "binary" })), (text) => {
+      fc.property(fc.oneof(anyText, fc.string({ unit: anyCharacter })), (text) => {
         const findings = checkDockerfile(text, [{ name: "a", value: null }], options);
         expect(findings).toHaveLength(1);
         expect(findings[0]!.line).toBeGreaterThan(0);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
-  // Each is a shape in which a careless reader takes minutes.
+  // Each is a shape in which a careless reader takes a minute, and this one a tenth of a second.
   it.each([
-    ["comments and stages", "#\nFROM a\n".repeat(50_000)],
+    ["comments and stages", "#\nFROM a\n".repeat(15_000)],
     [
       "stages on stages",
-      Array.from({ length: 20_000 }, (_, i) => `FROM s${i} AS s${i + 1}\nENV A${i}=1\n`).join(""),
+      Array.from({ length: 7_000 }, (_, i) => `FROM s${i} AS s${i + 1}\nENV A${i}=1\n`).join(""),
     ],
     [
       "a chain of ENV and LABEL",
-      `FROM scratch\n${Array.from({ length: 30_000 }, (_, i) => `ENV A${i}=$A${i - 1}\n`).join("")}`,
+      `FROM scratch\n${Array.from({ length: 10_000 }, (_, i) => `ENV A${i}=$A${i - 1}\n`).join("")}`,
     ],
-    ["continued lines", `FROM scratch\nRUN ${"a \\\n".repeat(100_000)}`],
-    ["heredocs", `FROM scratch\n${"RUN <<E\nE\n".repeat(40_000)}`],
+    ["continued lines", `FROM scratch\nRUN ${"a \\\n".repeat(30_000)}`],
+    ["heredocs", `FROM scratch\n${"RUN <<E\nE\n".repeat(12_000)}`],
     [
       "one instruction with many heredocs",
       `FROM scratch\nRUN ${"<<a ".repeat(15_000)}\n${"a\n".repeat(15_000)}`,
@@ -149,6 +150,6 @@ describe("any text at all", () => {
   ])("is read in good time: %s", (_, text) => {
     const startedAt = performance.now();
     expect(checkDockerfile(text, [{ name: "a", value: "b" }], options)).toHaveLength(1);
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { assertAllowed, BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
+import { anyCharacter } from "../support.ts";
 
 const DAY = 86_400;
 /** A pass without rules. */
@@ -566,7 +567,7 @@ describe("generated requests", () => {
       ([prefix, where, mark, pairs, join, tail]) =>
         `${prefix}${where}${pairs.length === 0 ? "" : `${mark}${pairs.join(join)}`}${tail}`,
     );
-  const word = fc.oneof(fc.constantFrom("u", "hunter2", ""), fc.string({ unit: "binary", maxLength: 4 }));
+  const word = fc.oneof(fc.constantFrom("u", "hunter2", ""), fc.string({ unit: anyCharacter, maxLength: 4 }));
   const member = fc.oneof(
     {
       weight: 6,
@@ -604,12 +605,7 @@ describe("generated requests", () => {
         const passes = allowed(verb, where, limit, sent);
         if (passes) passed++;
         if (passes && sent !== undefined) logins++;
-        expect([passes, verb, where, sent]).toEqual([
-          passes && harmless(verb, where, limit, sent),
-          verb,
-          where,
-          sent,
-        ]);
+        return !passes || harmless(verb, where, limit, sent);
       }),
       { numRuns: 30_000, seed: 20260801 },
     );
@@ -633,9 +629,8 @@ describe("generated requests", () => {
 
   it("of any text at all are refused or harmless, and the check itself never breaks", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (verb, where) => {
-        expect(allowed(verb, where, DAY)).toBe(false);
-        expect(allowed("DELETE", `/v1.41${where}`, DAY)).toBe(false);
+      fc.property(fc.string({ unit: anyCharacter }), fc.string({ unit: anyCharacter }), (verb, where) => {
+        return !allowed(verb, where, DAY) && !allowed("DELETE", `/v1.41${where}`, DAY);
       }),
     );
   });

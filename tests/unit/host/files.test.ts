@@ -23,6 +23,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exclusively } from "../../../agent/host/exclusive.ts";
 import { appendLine, FileChanged, readFile, replaceFile } from "../../../agent/host/files.ts";
 import { UnsafeFile } from "../../../agent/host/paths.ts";
+import { program } from "../program.ts";
 
 const isRoot = process.getuid?.() === 0;
 const SOMEBODY = 65_534;
@@ -219,20 +220,18 @@ describe("lines are added", () => {
 describe("what only one process may do at a time", () => {
   it("is done by one after the other, and none waits long for one that was killed", async () => {
     writeFileSync(path("count"), "0");
-    const program = `
-      const { readFileSync, writeFileSync } = require("node:fs");
-      const { exclusively } = require("./agent/host/exclusive.ts");
-      for (let k = 0; k < 50; k++) exclusively(process.argv[1] + "/.lock", () => {
-        const count = Number(readFileSync(process.argv[1] + "/count", "utf8"));
+    const file = program(`
+      import { readFileSync, writeFileSync } from "node:fs";
+      import { exclusively } from "./agent/host/exclusive.ts";
+      const dir = process.argv[2];
+      for (let k = 0; k < 50; k++) exclusively(dir + "/.lock", () => {
+        const count = Number(readFileSync(dir + "/count", "utf8"));
         for (let end = performance.now() + 1; performance.now() < end; );
-        writeFileSync(process.argv[1] + "/count", String(count + 1));
-      });`;
+        writeFileSync(dir + "/count", String(count + 1));
+      });`);
     const run = () =>
       new Promise((resolve) =>
-        spawn(process.execPath, ["--import", "tsx", "-e", program, dir], { stdio: "inherit" }).once(
-          "exit",
-          resolve,
-        ),
+        spawn(process.execPath, [file, dir], { stdio: "inherit" }).once("exit", resolve),
       );
     expect(await Promise.all([run(), run(), run()])).toEqual([0, 0, 0]);
     expect(readFileSync(path("count"), "utf8")).toBe("150");

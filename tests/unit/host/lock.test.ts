@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Lock, lockIsHeld, takeLock } from "../../../agent/host/lock.ts";
+import { program } from "../program.ts";
 
 /** Against the flock program of util-linux, as launchers use it. */
 
@@ -115,15 +116,12 @@ describe("the lock that launchers share", () => {
   });
 
   it("is dropped by the kernel when the pass dies, however it dies", async () => {
-    const source = new URL("../../../agent/host/lock.ts", import.meta.url).pathname;
-    const program = `import { takeLock } from ${JSON.stringify(source)};
-      const lock = await takeLock(${JSON.stringify(file)});
-      console.log(lock.known && lock.value !== null ? "held" : "not held");
-      setInterval(() => lock, 1000);`;
-    const pass = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
-      stdio: ["ignore", "pipe", "inherit"],
-      cwd: new URL("../../..", import.meta.url).pathname,
-    });
+    const holder = program(`import { takeLock } from "./agent/host/lock.ts";
+      takeLock(${JSON.stringify(file)}).then((lock) => {
+        console.log(lock.known && lock.value !== null ? "held" : "not held");
+        setInterval(() => lock, 1000);
+      });`);
+    const pass = spawn(process.execPath, [holder], { stdio: ["ignore", "pipe", "inherit"] });
     await said(pass);
     expect(await takeLock(file)).toEqual({ known: true, value: null });
     await end(pass);

@@ -2,24 +2,23 @@ import { spawnSync } from "node:child_process";
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AuditEvent, gateVerdict, passEndedEarly, passIneffective } from "../../../agent/log/events.ts";
 import { auditLine } from "../../../agent/log/line.ts";
 import { fromLine } from "../../support/audit-record.ts";
+import { program } from "../program.ts";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
 const EVENTS: readonly AuditEvent[] = [
   gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
   passEndedEarly(FORGED, 3, [], "warn"),
   passIneffective({ cause: "pressure-remains", reason: "x", removed: 0, holders: [] }),
 ];
-const PROGRAM = `import { jsonJournal } from "./agent/log/journal.ts";
+const PROGRAM = program(`import { jsonJournal } from "./agent/log/journal.ts";
   const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });
   for (const event of ${JSON.stringify(EVENTS)}) journal.emit(event);
   // Out at once: nothing that is still pending would survive this.
-  process.kill(process.pid, "SIGKILL");`;
+  process.kill(process.pid, "SIGKILL");`);
 
 let dir: string;
 let out: number;
@@ -37,8 +36,7 @@ afterEach(() => {
 /** What a program that logs three events wrote to a file, when JOURNAL_STREAM says this. */
 function written(journalStream: string | undefined): string[] {
   const { JOURNAL_STREAM: _, ...env } = process.env;
-  spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", PROGRAM], {
-    cwd: ROOT,
+  spawnSync(process.execPath, [PROGRAM], {
     stdio: ["ignore", out, "inherit"],
     env: journalStream === undefined ? env : { ...env, JOURNAL_STREAM: journalStream },
   });

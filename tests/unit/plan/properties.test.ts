@@ -47,13 +47,22 @@ const labels: fc.Arbitrary<Labels> = fc.dictionary(
 
 const some = (letter: string) => fc.integer({ min: 0, max: 6 }).map((at) => `${letter}${at}`);
 
+const parsed = new Map<string, Settings["prune"]>();
+/** There are few of them, and thousands of hosts. */
+function parsedOnce(prune: object): Settings["prune"] {
+  const key = JSON.stringify(prune);
+  const settings = parsed.get(key) ?? settingsOf({ prune }).prune;
+  parsed.set(key, settings);
+  return settings;
+}
+
 const pruneOf = (until: keyof typeof LIMITS): fc.Arbitrary<Settings["prune"]> =>
   fc
     .record({
       labels: fc.constantFrom<string[]>([], [], ["ours"], ["ours=yes", "theirs"]),
       keepLabels: fc.constantFrom<string[]>(["ci-docker-prune.keep"], [], ["precious=yes", "theirs=no"]),
     })
-    .map((rules) => settingsOf({ prune: { until, ...rules } }).prune);
+    .map((rules) => parsedOnce({ until, ...rules }));
 
 const containerFacts = (limit: number) =>
   fc
@@ -191,10 +200,10 @@ describe("on every host that can be thought of", () => {
         for (const { kind, because } of plan.keep) reasons.add(`${kind} ${because}`);
         expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
       }),
-      { numRuns: 5000, seed: 20260801 },
+      { numRuns: 2000, seed: 20260801 },
     );
     // The hosts were worth it: every kind went often, and stayed for every reason there is.
-    expect(Math.min(...Object.values(gone))).toBeGreaterThan(200);
+    expect(Math.min(...Object.values(gone))).toBeGreaterThan(100);
     expect([...reasons].sort()).toEqual([
       "build-cache in-use",
       "build-cache parent",

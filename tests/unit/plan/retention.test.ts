@@ -199,22 +199,23 @@ function host({ images, used }: Story) {
   return { all, measured, containers };
 }
 
+/** Parsed once: what differs from story to story are numbers. */
+const RULED = settingsOf({
+  retention: [{ name: "f", match: { repositories: ["worker", "mirror"] }, keepCount: 2, ttlLabel: "ttl" }],
+});
+const RULE = RULED.retention[0]!;
+
 function decided(story: Story) {
   const { keepNewest, keepCount, maxTotalSize, olderThan } = story.rule;
-  const settings = settingsOf({
-    retention: [
-      {
-        name: "f",
-        match: { repositories: ["worker", "mirror"] },
-        keepNewest: Math.min(keepNewest, keepCount ?? keepNewest),
-        keepCount,
-        maxTotalSize: maxTotalSize === null ? null : `${maxTotalSize}B`,
-        olderThan: olderThan === null ? null : `${olderThan}s`,
-        perGroup: story.perGroup ? "group" : null,
-        ttlLabel: "ttl",
-      },
-    ],
-  });
+  const rule = {
+    ...RULE,
+    keepNewest: Math.min(keepNewest, keepCount ?? keepNewest),
+    keepCount,
+    maxTotalSize,
+    olderThan,
+    perGroup: story.perGroup ? "group" : null,
+  };
+  const settings = { ...RULED, retention: [rule] };
   const { all, measured, containers } = host(story);
   const rules = rulesOf(settings, true);
   const ruled: Ruled = {
@@ -250,7 +251,7 @@ describe("on every family that can be thought of", () => {
         for (const { because } of [...found.plan.keep, ...found.plan.remove]) rulesSeen.add(because);
         expect(violationsOfRules(found)).toEqual([]);
       }),
-      { numRuns: 3000, seed: 20260801 },
+      { numRuns: 1500, seed: 20260801 },
     );
     expect([...rulesSeen].sort()).toEqual([
       ...["expired", "in-use", "keep-label", "newest", "over-count", "over-size"],
@@ -276,9 +277,9 @@ describe("on every family that can be thought of", () => {
     fc.assert(
       fc.property(stories, fc.integer({ min: 1, max: DAY }), (story, more) => {
         const rule = { ...story.rule, ...stricter(story.rule, more) };
-        expect(isSubset(goneOf(story), goneOf({ ...story, rule }))).toBe(true);
+        return isSubset(goneOf(story), goneOf({ ...story, rule }));
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 
@@ -332,9 +333,9 @@ describe("on every family that can be thought of", () => {
         const last = gone.at(-1);
         expect(sizeWithout(gone.filter((id) => id !== last))).toBeGreaterThan(rule.maxTotalSize);
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
-    expect(exceeded).toBeGreaterThan(200);
+    expect(exceeded).toBeGreaterThan(100);
   });
 
   it("the same family gives the same plan, in whatever order it is listed", () => {

@@ -27,6 +27,7 @@ import {
   updateState,
 } from "../../../agent/state/state.ts";
 import { NO_TOTALS } from "../../../agent/state/totals.ts";
+import { program } from "../program.ts";
 import { NOW } from "../support.ts";
 
 let dir: string;
@@ -173,14 +174,14 @@ describe("what one pass saves", () => {
   });
 
   it("is complete after passes that end together", async () => {
-    const program = `
-      const { updateState } = require("./agent/state/state.ts");
-      const [, dir, name, record] = process.argv;
+    const file = program(`
+      import { updateState } from "./agent/state/state.ts";
+      const [, , dir, name, record] = process.argv;
       for (let k = 0; k < 20; k++) updateState(dir, { ...JSON.parse(record), pass: name + k },
-        (state) => ({ ...state, totals: { ...state.totals, freedBytes: state.totals.freedBytes + 1 } }));`;
+        (state) => ({ ...state, totals: { ...state.totals, freedBytes: state.totals.freedBytes + 1 } }));`);
     const run = (name: string) =>
       new Promise((resolve) =>
-        spawn(process.execPath, ["--import", "tsx", "-e", program, dir, name, JSON.stringify(record(""))], {
+        spawn(process.execPath, [file, dir, name, JSON.stringify(record(""))], {
           stdio: "inherit",
         }).once("exit", resolve),
       );
