@@ -1,4 +1,5 @@
 import {
+  type BigIntStats,
   type BigIntStatsFs,
   realpathSync,
   stat as statCallback,
@@ -8,7 +9,7 @@ import {
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { type Fact, known, unknown } from "../facts.ts";
-import type { Bytes } from "../units.ts";
+import type { Bytes, Seconds } from "../units.ts";
 
 // Not fs.promises: loading it costs the quiet pass 2 ms. Not the sync calls: on a hung mount nothing else would run.
 const stat = promisify(statCallback);
@@ -32,6 +33,9 @@ export interface Filesystem {
   readonly freeInodes: number | null;
 }
 
+/** A filesystem on a disk answers in microseconds; one whose server is gone never does. */
+const DEADLINE: Seconds = 3;
+
 /**
  * Looks at each path once and groups those on one device.
  * @param required paths that must be readable; the others are left out where they do not exist
@@ -45,12 +49,10 @@ export async function readFilesystems(
 ): Promise<Fact<Filesystem>[]> {
   const facts: Fact<Filesystem>[] = [];
   const byDevice = new Map<string, number>();
-  for (const path of new Set(paths)) {
+  const looks = [...new Set(paths)].map((path) => ({ path, answer: lookInTime(path) }));
+  for (const { path, answer } of looks) {
     try {
-      const [{ dev }, stats] = await Promise.all([
-        stat(path, { bigint: true }),
-        statfs(path, { bigint: true }),
-      ]);
+      const [{ dev }, stats] = await answer;
       const device = dev.toString();
       const at = byDevice.get(device);
       const seen = at === undefined ? undefined : facts[at];
@@ -71,6 +73,34 @@ export async function readFilesystems(
     }
   }
   return facts;
+}
+
+type Look = Promise<[BigIntStats, BigIntStatsFs]>;
+
+/** Looks that have not been answered, by path. Each holds a thread of node's until it is, so there is one a path. */
+const unanswered = new Map<string, Look>();
+
+/** Node does not end while one of them hangs: main.ts. */
+export const hungPaths = (): readonly string[] => [...unanswered.keys()];
+
+function lookInTime(path: string): Look {
+  const hung = unanswered.has(path);
+  const look: Look =
+    unanswered.get(path) ?? Promise.all([stat(path, { bigint: true }), statfs(path, { bigint: true })]);
+  if (!hung) {
+    unanswered.set(path, look);
+    const answered = () => unanswered.delete(path);
+    look.then(answered, answered);
+  }
+  const answer = new Promise<Awaited<Look>>((resolve, reject) => {
+    const late = () => reject(new Error(`the filesystem did not answer within ${DEADLINE} s`));
+    // One that hung a moment ago is not waited for again.
+    const timer = setTimeout(late, hung ? 0 : DEADLINE * 1000);
+    look.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+  // All are asked at once, and awaited one after the other.
+  answer.catch(() => {});
+  return answer;
 }
 
 /** Pure. @param stats as statfs(2) gave it */

@@ -1,5 +1,14 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -157,6 +166,65 @@ describe("the lock that launchers share", () => {
   });
 });
 
+/** In front of the real one. */
+async function withFlock<T>(script: string, work: () => Promise<T>): Promise<T> {
+  const before = process.env.PATH;
+  mkdirSync(join(dir, "bin"));
+  writeFileSync(join(dir, "bin", "flock"), script, { mode: 0o755 });
+  process.env.PATH = `${dir}/bin:${before}`;
+  try {
+    return await work();
+  } finally {
+    process.env.PATH = before;
+  }
+}
+
+describe("what lies at the path of the lock", () => {
+  it.each([
+    ["a FIFO", () => execFileSync("mkfifo", [file]), /it is a FIFO/],
+    ["a link to nothing", () => symlinkSync(join(dir, "elsewhere"), file), /ELOOP/],
+  ])("may not be %s: unknown, at once, and nothing is made", async (_, make, reason) => {
+    make();
+    expect(await takeLock(file)).toMatchObject({ known: false, reason: expect.stringMatching(reason) });
+    expect(existsSync(join(dir, "elsewhere"))).toBe(false);
+    expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+  });
+
+  it("nor a device", async () => {
+    expect(await takeLock("/dev/full")).toMatchObject({
+      known: false,
+      reason: "it is a device, neither a file nor a folder",
+    });
+  });
+
+  it("is not waited for where flock gives no answer", async () => {
+    const fact = await withFlock("#!/bin/sh\nexec sleep 60\n", () => takeLock(file, 0.2));
+    expect(fact).toMatchObject({ known: false, reason: "flock gave no answer within 0.2 s" });
+    expect(launcherGetsIt(file)).toBe(true);
+  });
+
+  it("was replaced while it was taken: the new one is locked", async () => {
+    const lock = await withFlock(
+      `#!/bin/sh\n[ -e ${dir}/once ] || { touch ${dir}/once; rm ${file}; touch ${file}; }\nPATH=\${PATH#*:} exec flock "$@"\n`,
+      () => taken(file),
+    );
+    expect(launcherGetsIt(file)).toBe(false);
+    await lock.release();
+    expect(launcherGetsIt(file)).toBe(true);
+  });
+
+  it.each([
+    ["removed", () => rmSync(file)],
+    ["replaced", () => [rmSync(file), writeFileSync(file, "")]],
+  ])("is %s while it is held: the lock says that it keeps nobody out any more", async (_, change) => {
+    const lock = await taken(file);
+    expect(lock.held()).toEqual({ known: true, value: true });
+    change();
+    expect(lock.held()).toMatchObject({ known: false, reason: expect.stringMatching(/removed or replaced/) });
+    await lock.release();
+  });
+});
+
 describe("looking whether the lock is held", () => {
   it.each(["--shared", "--exclusive"] as const)("sees a job that holds it %s", async (mode) => {
     await launcher(file, mode);
@@ -195,5 +263,24 @@ describe("looking whether the lock is held", () => {
     execFileSync("touch", [file]);
     await launcher(join(dir, "other.lock"), "--exclusive");
     expect(await lockIsHeld(file)).toEqual({ known: true, value: false });
+  });
+
+  it.runIf(process.getuid?.() === 0)("nor by one on a file of the same number on another disk", async () => {
+    const disks = ["one", "two"].map((name) => join(dir, name));
+    for (const disk of disks) {
+      mkdirSync(disk);
+      execFileSync("mount", ["-t", "tmpfs", "none", disk]);
+    }
+    try {
+      const [ours = "", other = ""] = disks.map((disk) => join(disk, "ci.lock"));
+      for (const path of [ours, other]) writeFileSync(path, "");
+      expect(statSync(ours).ino).toBe(statSync(other).ino);
+      const job = await launcher(other, "--exclusive");
+      expect(await lockIsHeld(ours)).toEqual({ known: true, value: false });
+      expect(await lockIsHeld(other)).toEqual({ known: true, value: true });
+      await end(job);
+    } finally {
+      for (const disk of disks) execFileSync("umount", ["--lazy", disk]);
+    }
   });
 });

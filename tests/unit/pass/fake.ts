@@ -212,6 +212,7 @@ export class Fake {
         this.locksTaken++;
         this.log.push("lock");
         return known({
+          held: () => known(true),
           release: async () => {
             this.locksReleased++;
             this.log.push("unlock");
