@@ -3,7 +3,7 @@ import { fstatSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
-import { readFilesystems } from "./host/disk.ts";
+import { hungPaths, readFilesystems } from "./host/disk.ts";
 import { passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, passFinished } from "./log/events.ts";
 import { auditLine, journalListens } from "./log/line.ts";
@@ -38,8 +38,8 @@ quietPass(argv)
       return;
     }
     const { main } = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
-    // All is written (synchronously, on Linux); what may still run is a child that names mounts and hangs on one.
-    return main(argv).then(() => process.exit());
+    // What may still run is a child that names mounts and hangs on one.
+    return main(argv, { hung: hungPaths().length > 0 }).then(() => process.exit());
   })
   .catch((error: unknown) => {
     process.exitCode = Exit.bug;

@@ -1,5 +1,6 @@
 import pMap from "p-map";
 import type { Labels } from "../engine/types.ts";
+import { stopReason } from "../host/stop.ts";
 import {
   claimed,
   objectFailed,
@@ -242,7 +243,7 @@ class Execution {
     const end = (reason: string, level: "info" | "warn" | "error") =>
       this.#ports.journal.emit(passEndedEarly(reason, this.#left, kinds, level));
     if (ending.by === "gate") end(ending.verdict.reason, "warn");
-    else if (ending.by === "stop") end("told to stop", "warn");
+    else if (ending.by === "stop") end(stopReason(this.#ports.stop), "warn");
     else if (ending.by === "low-watermark") end("every filesystem is below the low watermark", "info");
     else end(ending.error.message, "error");
   }

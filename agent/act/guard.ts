@@ -65,6 +65,7 @@ export class GatesGuard extends StopGuard {
   }
 
   override async check(): Promise<boolean> {
+    await this.#ports.journal.taken?.();
     await super.check();
     if (this.#ports.clock.elapsed() - this.#askedAt < GATES_HOLD * 1000) return false;
     await this.ask();

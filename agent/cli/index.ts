@@ -1,5 +1,8 @@
 import yargs from "yargs";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
+import { hungPaths } from "../host/disk.ts";
+import { drain } from "../host/output.ts";
+import { killUnlessEnded } from "../host/stop.ts";
 import { visible } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
@@ -14,8 +17,26 @@ import { statusCommand } from "./status.ts";
 import { UsageError } from "./usage.ts";
 import { validateCommand } from "./validate.ts";
 
-/** The command line behind the front (main.ts). Sets the exit code; only bugs are thrown. */
-export async function main(argv: readonly string[]): Promise<void> {
+/** What the front (main.ts) hands over with the command line. */
+export interface Front {
+  /** A watched filesystem did not answer it. */
+  readonly hung: boolean;
+}
+
+/**
+ * The command line behind the front. Sets the exit code; only bugs are thrown. When it returns the process may end:
+ * what was written has been taken.
+ */
+export async function main(argv: readonly string[], front: Front): Promise<void> {
+  try {
+    await command(argv);
+  } finally {
+    if (!(await drain()) && process.exitCode === Exit.ok) process.exitCode = Exit.incomplete;
+    if (front.hung || hungPaths().length > 0) killUnlessEnded();
+  }
+}
+
+async function command(argv: readonly string[]): Promise<void> {
   // A reader that goes away (`| head`) is no error; a pass that acts has an ear of its own for it.
   process.stdout.on("error", () => {});
   let code: ExitCode | null = null;

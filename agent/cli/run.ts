@@ -1,15 +1,13 @@
 import type { Argv } from "yargs";
 import { systemClock } from "../host/clock.ts";
 import { passId } from "../host/places.ts";
+import { stopOnSignals } from "../host/stop.ts";
 import { jsonJournal } from "../log/journal.ts";
 import { plainJournal } from "../log/plain.ts";
 import { runPass } from "../pass/pass.ts";
 import { VERSION } from "../version.ts";
 import { openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
-
-/** After being told to stop, a request in flight may still take this long; a pass ends within 2 s. */
-const GRACE_MS = 1000;
 
 export function runCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -37,25 +35,24 @@ export function runCommand(yargs: Argv, done: Done): Argv {
         .example("$0 run --dry-run", "what would go, without removing it")
         .example("$0 run --without-pressure", "clean up now, whatever the disk says"),
     async (argv) => {
-      const stop = new AbortController();
-      const giveUp = new AbortController();
-      const end = () => {
-        if (stop.signal.aborted) return;
-        stop.abort();
-        setTimeout(() => giveUp.abort(), GRACE_MS).unref();
+      const stop = stopOnSignals();
+      // An unlogged pass must not go on. Said on standard error as well: standard output is what is broken.
+      const onBroken = (error: NodeJS.ErrnoException) => {
+        const reason = `standard output cannot be written: ${error.code ?? error.message}`;
+        if (!stop.signal.aborted) process.stderr.write(`ci-docker-prune: ${reason}\n`);
+        stop.end(reason);
       };
-      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
-      const context = openContext(argv, true, giveUp.signal);
+      const context = openContext(argv, true, stop.giveUp);
       const pass = passId(process.env);
       const terminal = argv.plain === true || (process.stdout.isTTY === true && argv.json !== true);
-      const plain = terminal ? plainJournal(process.stdout, end) : null;
+      const plain = terminal ? plainJournal(process.stdout, onBroken) : null;
       done(
         await runPass(
           {
             pass,
             version: VERSION,
             clock: systemClock,
-            journal: plain ?? jsonJournal(pass, end),
+            journal: plain ?? jsonJournal(pass, onBroken),
             reader: context.reader,
             writer: context.writer,
             requests: () => context.client.requests,

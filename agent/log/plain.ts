@@ -1,7 +1,7 @@
 import { colours } from "../colours.ts";
 import { visibleDeep } from "../text.ts";
 import type { AuditEvent } from "./events.ts";
-import type { Journal } from "./journal.ts";
+import { type Journal, takenOr } from "./journal.ts";
 import type { Look } from "./row.ts";
 import { bar, describeFilesystem, sentence as sentenceIn } from "./sentence.ts";
 
@@ -23,6 +23,7 @@ export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) =
       clear();
       out.write(`${sentence(visibleDeep(event))}\n`);
     },
+    taken: takenOr(onBroken),
     progress(done, total) {
       if (out.isTTY !== true) return;
       clear();

@@ -3,7 +3,7 @@ import { belowEverywhere } from "../gates/disk-pressure.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Decided } from "./decide.ts";
-import { say } from "./gates.ts";
+import { lostLock, say } from "./gates.ts";
 import { acted, withUnread } from "./outcome.ts";
 import { readPressure, rememberedRoots } from "./pressure.ts";
 import { reportRules } from "./rules.ts";
@@ -19,7 +19,7 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       tally,
       gatesAskedAt: gatekeeper.askedAt,
       askGates: async () => {
-        const notOpen = firstNotOpen(await gatekeeper.lookAgain());
+        const notOpen = lostLock(context, decided) ?? firstNotOpen(await gatekeeper.lookAgain());
         if (notOpen !== null) say(ports.journal, notOpen);
         return notOpen;
       },
@@ -28,7 +28,7 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
     { plan, candidates: observed, context: planContext, settings, pressed: rules.pressed },
   );
   const ended = {
-    ...withUnread(acted(ending, tally, plan), observed),
+    ...withUnread(acted(ending, tally, plan, ports.stop), observed),
     rules: reportRules(rules, observed.ruled, tally),
   };
   return { ...decided, learnt: { ...decided.learnt, busy: gatekeeper.busy }, ended };

@@ -3,6 +3,7 @@ import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { ExitCode } from "../exit.ts";
 import type { Clock } from "../host/clock.ts";
+import type { Lock } from "../host/lock.ts";
 import type { PassFinished, RuleReport } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import type { Engine } from "../observe/engine.ts";
@@ -61,6 +62,8 @@ export interface Found {
   readonly tally: Tally;
   /** For the next pass. */
   readonly learnt: Partial<State>;
+  /** Once it was taken. */
+  readonly lock: Lock | null;
 }
 
 /** A pass that is over, before the disk was measured again. */

@@ -52,7 +52,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const scope = { prune: rules.pressed ? prune : null, rules, forecastCache: options.dryRun };
   const look = { engine, ...gatekeeper.seen };
   const decision = await makeDecision({ ...ports, settings }, look, scope, state);
-  if (ports.stop.aborted) return { ...asked, ended: stopped() };
+  if (ports.stop.aborted) return { ...asked, ended: stopped(ports.stop) };
   if (!decision.known) {
     ports.journal.emit(factUnknown(decision.what, decision.reason));
     return { ...asked, ended: failed(decision.reason) };

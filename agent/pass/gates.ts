@@ -45,11 +45,17 @@ export async function takeLock({ ports }: PassContext): Promise<Lock | Ended> {
   return lock.known && lock.value !== null ? lock.value : deferred(verdict);
 }
 
+/** The lock keeps nobody out any more: its file was removed or replaced. `null`: it is held as it was. */
+export function lostLock({ ports }: PassContext, { lock }: Found): Verdict | null {
+  const held = lock?.held() ?? known(true);
+  return held.known ? null : lockGate(ports.host.lockFile, held);
+}
+
 /** Asks the engine who it is and where its data is, and looks at the disk again where that is news. */
 export async function meetEngine(context: PassContext, found: Found): Promise<Met | Passed> {
   const { ports, settings, options } = context;
   const engine = found.engine === null ? await observeEngine(ports.reader) : known(found.engine);
-  if (ports.stop.aborted) return { ...found, ended: stopped() };
+  if (ports.stop.aborted) return { ...found, ended: stopped(ports.stop) };
   if (!engine.known) {
     ports.journal.emit(factUnknown(engine.what, engine.reason));
     return { ...found, ended: failed(engine.reason) };
@@ -77,7 +83,7 @@ export async function passGates({ ports, settings }: PassContext, met: Met): Pro
   const { clock, journal, stop } = ports;
   const gatekeeper = new Gatekeeper({ ...ports, settings }, met.engine, met.state.busy);
   const verdicts = await gatekeeper.lookTwice(stop);
-  if (stop.aborted) return { ...met, ended: stopped() };
+  if (stop.aborted) return { ...met, ended: stopped(stop) };
   for (const verdict of verdicts) say(journal, verdict);
   for (const { service, why, busySeconds } of gatekeeper.ignored) {
     journal.emit(serviceIgnored({ service, why, busySeconds }));

@@ -2,16 +2,17 @@ import type { Ending } from "../act/ports.ts";
 import type { Tally } from "../act/tally.ts";
 import { Exit } from "../exit.ts";
 import type { Verdict } from "../gates/verdict.ts";
+import { stopReason } from "../host/stop.ts";
 import type { Observed } from "../observe/candidates.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Ended } from "./context.ts";
 
 /** What a pass came to, by where and why it ended. Pure. */
 
-export const stopped = (): Ended => ({
+export const stopped = (stop: AbortSignal): Ended => ({
   outcome: "incomplete",
   exitCode: Exit.incomplete,
-  reason: "told to stop",
+  reason: stopReason(stop),
   gate: null,
 });
 
@@ -38,11 +39,11 @@ export const bug = (error: Error): Ended => ({
 });
 
 /** How the deletions ended; whether pressure remains is seen later, by measuring. */
-export function acted(ending: Ending | null, tally: Tally, plan: Plan): Ended {
+export function acted(ending: Ending | null, tally: Tally, plan: Plan, stop: AbortSignal): Ended {
   const taken = tally.count("removed") + tally.count("untagged");
   const lost = tally.count("failed");
   if (ending?.by === "engine") return failed(ending.error.message);
-  if (ending?.by === "stop") return stopped();
+  if (ending?.by === "stop") return stopped(stop);
   if (lost > 0) {
     const reason = `${lost} of what was planned could not be removed`;
     return { outcome: "incomplete", exitCode: Exit.incomplete, reason, gate: null };

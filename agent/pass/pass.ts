@@ -36,7 +36,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   if ("outcome" in lock) return finish(context, { ...found, ended: lock });
   try {
     // Recorded under the lock as well: the next pass finds the state that this one leaves.
-    return await finish(context, await underLock(context, found));
+    return await finish(context, await underLock(context, { ...found, lock }));
   } catch (error) {
     // A bug of ours. What was done is told all the same; main.ts says the rest.
     await finish(context, { ...found, ended: bug(error as Error) });
@@ -58,6 +58,7 @@ async function begin({ ports, settings, options }: PassContext): Promise<Found> 
     engine,
     tally: new Tally(),
     learnt: engine === null ? {} : rootsOf(ports.host, engine.info),
+    lock: null,
   };
 }
 

@@ -265,7 +265,7 @@ describe("the bundle in an empty folder", () => {
     });
 
     it("a promise that never settles ends in 70, not in a green 0", () => {
-      const script = `require("node:fs").statfs = () => {};`;
+      const script = `require("node:fs").statfs = () => {}; globalThis.setTimeout = () => ({});`;
       const { code, stdout } = run(
         ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")],
         preload(script),
