@@ -50,40 +50,28 @@ export function stopOnSignals(): Stop {
  */
 function startWatchdog(): void {
   try {
-    const source = `(${watch.toString()})(${LAST * 1000})`;
-    new Worker(source, { eval: true, stdin: false, execArgv: [], env: {} }).on("error", () => {}).unref();
+    new Worker(WATCHDOG, { eval: true, stdin: false, execArgv: [], env: {} }).on("error", () => {}).unref();
   } catch {
     // Without it the deadlines of what is waited for still hold.
   }
 }
 
-/** The program of that thread: it sees nothing else of this file. SIGALRM, of which nothing here has a handler, kills. */
-function watch(last: number): void {
-  // Of the binding: what it is deprecated for is its name.
+/** As text: a compiled function would need what its compiler adds. SIGALRM kills, since nothing here handles it. */
+const WATCHDOG = `
   process.noDeprecation = true;
-  const { Signal } = (
-    process as unknown as { binding(name: string): { Signal: new () => RawSignal } }
-  ).binding("signal_wrap");
-  interface RawSignal {
-    onsignal: () => void;
-    start(number: number): void;
-  }
-  const { write } = require("node:fs") as typeof import("node:fs");
-  const words = "ci-docker-prune: told to stop, and did not end within 2 s: ended by force\n";
-  const late = () => {
-    setTimeout(() => process.kill(process.pid, "SIGALRM"), 100);
-    write(2, words, () => process.kill(process.pid, "SIGALRM"));
-  };
+  const { Signal } = process.binding("signal_wrap");
+  const kill = () => process.kill(process.pid, "SIGALRM");
+  const words = "ci-docker-prune: told to stop, and did not end within ${LAST} s: ended by force\\n";
   let told = false;
   for (const number of [1, 2, 15]) {
     const signal = new Signal();
     signal.onsignal = () => {
-      if (!told) setTimeout(late, last - 100);
+      if (!told) setTimeout(() => require("node:fs").write(2, words, kill), ${LAST * 1000} - 100);
+      if (!told) setTimeout(kill, ${LAST * 1000});
       told = true;
     };
     signal.start(number);
-  }
-}
+  }`;
 
 /**
  * Kills this process a second from now, unless it has ended by then. Before process.exit() where a filesystem hangs:

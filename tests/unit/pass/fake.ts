@@ -212,7 +212,8 @@ export class Fake {
         this.locksTaken++;
         this.log.push("lock");
         return known({
-          held: () => known(true),
+          held: () =>
+            typeof world.lock === "string" ? known(true) : unknown("lock /run/lock/ci", world.lock.broken),
           release: async () => {
             this.locksReleased++;
             this.log.push("unlock");

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { GiB, imageId } from "../support.ts";
-import { all, at, play, relief } from "./play.ts";
+import { runPass } from "../../../agent/pass/pass.ts";
+import { GiB, imageId, settingsOf } from "../support.ts";
+import { Fake } from "./fake.ts";
+import { all, at, play, portsOf, relief } from "./play.ts";
 import {
   BUSY,
   check,
@@ -16,7 +18,7 @@ import {
   runStarts,
   toldToStop,
 } from "./rows.ts";
-import { exited, ROOT } from "./world.ts";
+import { exited, type Hook, ROOT, world } from "./world.ts";
 
 describe("a pass on the usual host", () => {
   it("removes what fulfils the rules, in order, and is remembered", async () => {
@@ -161,6 +163,42 @@ describe("before the first deletion", () => {
     const closed = await play({ world: { disk: { "/": 50, [ROOT]: 50 } } });
     const held = await play({ world: { lock: "held" } });
     expect([closed.fake.requests, held.fake.requests]).toEqual([0, 0]);
+  });
+
+  it("ends before its next deletion where the lock keeps launchers out no more", async () => {
+    const removed: Hook = (_request, _nth, host) => {
+      host.lock = { broken: "the file was removed" };
+    };
+    const { fake, exit } = await play({ hook: at("remove c1", removed) });
+    expect(fake.writes).toEqual(["remove c1", "remove c2"]);
+    expect([exit, fake.finished]).toMatchObject([69, { outcome: "incomplete", gate: "lock" }]);
+    expect(fake.finished.reason).toMatch(/the file was removed/);
+    expect(fake.locksReleased).toBe(1);
+  });
+
+  it("says why it was stopped: by a signal, or since nobody can read its log", async () => {
+    const broken: Hook = (_request, _nth, _host, fake) =>
+      fake.stop.abort("standard output cannot be written");
+    const { fake, exit } = await play({ hook: at("remove c1", broken) });
+    expect(fake.writes).toEqual(["remove c1"]);
+    expect([exit, fake.finished.reason]).toEqual([75, "standard output cannot be written"]);
+    expect(fake.said("pass.ended-early")).toMatchObject([{ reason: "standard output cannot be written" }]);
+    const told = await play({ hook: at("remove c1", toldToStop) });
+    expect(told.fake.finished.reason).toBe("told to stop");
+  });
+
+  it("deletes nothing while the line about the last deletion has not been taken", async () => {
+    const fake = new Fake(world());
+    const journal = { ...fake.journal, taken: async () => void fake.log.push("taken") };
+    await runPass({ ...portsOf(fake), journal }, settingsOf({}), { dryRun: false, withoutPressure: false });
+    const at = (text: string) => fake.log.indexOf(text);
+    for (const [told, next] of [
+      ["log object.removed c1", "remove c2"],
+      ["log object.removed i1", "remove i2"],
+    ] as const) {
+      expect(at(told)).toBeGreaterThan(0);
+      expect(fake.log.slice(at(told), at(next))).toContain("taken");
+    }
   });
 
   it("skips the disk gate where a person asks for it, and no other", async () => {

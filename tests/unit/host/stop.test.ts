@@ -1,0 +1,194 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+
+/** Programs of their own, since what is tested is how a process ends. */
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const IMPORTS = `
+  const { drain, outputTaken } = await import("./agent/host/output.ts");
+  const { killUnlessEnded, stopOnSignals, stopReason } = await import("./agent/host/stop.ts");
+  const { takeLock } = await import("./agent/host/lock.ts");
+  const { setTimeout: sleep } = await import("node:timers/promises");
+  const fs = await import("node:fs");
+  const ready = () => fs.writeSync(2, "ready");`;
+
+const children: ChildProcess[] = [];
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder with a FIFO in it. */
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "stop-"));
+  folders.push(folder);
+  execFileSync("mkfifo", [join(folder, "fifo")]);
+  return folder;
+}
+
+/** @param stdout what standard output is */
+function start(program: string, stdout: "pipe" | "ignore" = "ignore", dir = "/nowhere"): ChildProcess {
+  const args = ["--import", "tsx", "--input-type=module", "-e", `${IMPORTS}${program}`, dir];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", stdout, "pipe"] });
+  children.push(child);
+  return child;
+}
+
+/** Once it said that it is ready. */
+async function ready(started: ChildProcess): Promise<ChildProcess> {
+  await new Promise((resolve) => started.stderr?.once("data", resolve));
+  return started;
+}
+
+/** How the process ends after a signal, and after how many seconds. */
+async function ended(running: ChildProcess, signal: NodeJS.Signals | null) {
+  const startedAt = performance.now();
+  const end = new Promise<[number | null, string | null]>((resolve) =>
+    running.once("exit", (...how) => resolve(how)),
+  );
+  if (signal !== null) running.kill(signal);
+  const [code, by] = await end;
+  return { code, by, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+describe.concurrent("a process that acts and is told to stop", () => {
+  it("learns of it at once, gives up a second later, and ends by itself", async () => {
+    const running = await ready(
+      start(`const stop = stopOnSignals();
+        stop.giveUp.addEventListener("abort", () => process.exit(stopReason(stop.signal) === "told to stop" ? 42 : 1));
+        stop.signal.addEventListener("abort", () => stop.end("another reason"));
+        setInterval(() => {}, 1000);
+        setTimeout(ready, 300);`),
+    );
+    const { code, seconds } = await ended(running, "SIGTERM");
+    expect(code).toBe(42);
+    expect(seconds).toBeGreaterThan(0.9);
+  });
+
+  it.each([
+    ["waits for what never comes", "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"],
+    ["is busy with a pattern", `/^(a+)+$/.test("${"a".repeat(40)}b");`],
+    [
+      "writes to a pipe that nobody reads",
+      `const pipe = fs.openSync(process.argv[1] + "/fifo", "r+"); for (;;) fs.writeSync(pipe, "x".repeat(4096));`,
+    ],
+  ])("is ended by force within two seconds where it %s, and the lock is free", async (_, hangs) => {
+    const dir = scratch();
+    const running = await ready(
+      start(
+        `stopOnSignals();
+        const lock = await takeLock(process.argv[1] + "/lock");
+        // The watchdog needs a moment to start.
+        await sleep(400);
+        ready();
+        ${hangs}`,
+        "pipe",
+        dir,
+      ),
+    );
+    const { code, by, seconds } = await ended(running, "SIGTERM");
+    expect({ code, by }).toEqual({ code: null, by: "SIGALRM" });
+    expect(seconds).toBeLessThan(2.6);
+    expect(spawnSync("flock", ["--nonblock", join(dir, "lock"), "true"]).status).toBe(0);
+  });
+
+  it("is not killed before its two seconds are over, nor one that was told nothing", async () => {
+    const running = await ready(
+      start(`stopOnSignals(); setTimeout(ready, 300); setTimeout(() => process.exit(0), 2600);`),
+    );
+    expect(await ended(running, null)).toMatchObject({ code: 0, by: null });
+  });
+});
+
+describe.concurrent("what was written to standard output", () => {
+  it("has been taken before the process ends, however late its reader is", async () => {
+    const running = start(
+      `process.stdout.write("x".repeat(500_000)); process.stdout.write("y".repeat(500_000));
+       const all = await drain(); process.exit(all ? 0 : 1);`,
+      "pipe",
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    let text = "";
+    running.stdout?.on("data", (part: Buffer) => {
+      text += part.toString();
+    });
+    const closed = new Promise((resolve) => running.once("close", resolve));
+    expect(await closed).toBe(0);
+    expect(text.length).toBe(1_000_000);
+  });
+
+  it("is not waited for any longer once the process is told to stop", async () => {
+    const running = await ready(
+      start(
+        `stopOnSignals(); process.stdout.write("x".repeat(500_000)); ready();
+         const all = await outputTaken(); process.exit(all ? 0 : 75);`,
+        "pipe",
+      ),
+    );
+    const { code, seconds } = await ended(running, "SIGTERM");
+    expect(code).toBe(75);
+    expect(seconds).toBeLessThan(1);
+  });
+
+  it("and whose reader went away is not waited for", async () => {
+    const running = start(
+      `process.stdout.on("error", () => {}); process.stdout.write("x".repeat(500_000)); await sleep(300);
+       await drain(); process.exit(3);`,
+      "pipe",
+    );
+    running.stdout?.destroy();
+    expect((await ended(running, null)).code).toBe(3);
+  });
+});
+
+describe.concurrent("a thread that hangs", () => {
+  it("does not keep the process for ever, and one that ends in time has its own exit code", async () => {
+    const dir = scratch();
+    const hung = start(
+      `fs.open(process.argv[1] + "/fifo", "r", () => {}); await sleep(100); killUnlessEnded(); process.exit(69);`,
+      "ignore",
+      dir,
+    );
+    const { by, seconds } = await ended(hung, null);
+    expect(by).toBe("SIGKILL");
+    expect(seconds).toBeLessThan(15);
+    expect((await ended(start("killUnlessEnded(); process.exit(69);"), null)).code).toBe(69);
+  });
+
+  it("in a look at the disk costs its deadline once, and the other paths are known", async () => {
+    const program = `
+      const real = fs.default.statfs;
+      fs.default.statfs = (path, ...rest) => (path === "/" ? undefined : real(path, ...rest));
+      (await import("node:module")).syncBuiltinESMExports();
+      const { hungPaths, readFilesystems } = await import("./agent/host/disk.ts");
+      for (let look = 0; look < 2; look++) {
+        const startedAt = performance.now();
+        const facts = await readFilesystems(["/", "/proc"], () => true);
+        console.log(JSON.stringify({ facts, hung: hungPaths(), ms: performance.now() - startedAt }));
+      }
+      process.exit(0);`;
+    const { stdout } = spawnSync(
+      process.execPath,
+      ["--import", "tsx", "--input-type=module", "-e", IMPORTS + program],
+      { cwd: ROOT, encoding: "utf8" },
+    );
+    const [first, second] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const reason = "the filesystem did not answer within 3 s";
+    for (const look of [first, second]) {
+      expect(look.facts).toMatchObject([{ known: false, what: "disk usage of /", reason }, {}]);
+      expect(look.facts[1].reason).not.toBe(reason);
+      expect(look.hung).toEqual(["/"]);
+    }
+    expect(first.ms).toBeGreaterThan(2900);
+    expect(second.ms).toBeLessThan(1000);
+  });
+});
