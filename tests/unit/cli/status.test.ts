@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
 import { gateWords } from "../../../agent/cli/gates.ts";
@@ -198,6 +199,28 @@ const waiting = facts(
     ],
   },
 );
+/** What README shows. */
+const full = facts(
+  {},
+  { usedPercent: 98, availableBytes: 1.3 * GiB, usedBytes: 62.7 * GiB, inodesUsedPercent: 9 },
+  {
+    plan: known({ plan: { remove: [], keep: [] }, rules: [], idle: [], unread: [] }),
+    holders: known([
+      { ...HOLDERS[0]!, bytes: 52 * GiB, count: 24 },
+      {
+        what: "container-logs",
+        bytes: 6 * GiB,
+        count: 3,
+        note: "they go with their container",
+        largest: [{ name: "web", bytes: 5.8 * GiB, note: "running" }],
+        wayOut: null,
+      },
+      { ...HOLDERS[1]!, bytes: 2.5 * GiB },
+    ]),
+    timer: TIMER,
+    passes: WEEK.slice(0, 2),
+  },
+);
 const blind = facts(
   {},
   {},
@@ -248,12 +271,22 @@ describe("the screen", () => {
     ["status-waiting-80-ascii", waiting, { width: 80, unicode: false }],
     ["status-waiting-200", waiting, { width: 200, unicode: true }],
     ["status-blind-80", blind, TERMINAL],
+    ["status-full-100", full, { width: 100, unicode: true }],
   ])("%s", async (name, shown, screen) => {
     const text = statusScreen(shown, screen, PLAIN);
     await expect(`${text}\n`).toMatchFileSnapshot(`${GOLDEN}/${name}.txt`);
-    const widths = text.split("\n").map((line) => [...line].length);
+    // A way out stands in one piece, so that it can be copied.
+    const lines = text.split("\n").filter((line) => !line.startsWith("  -> "));
+    const widths = lines.map((line) => [...line].length);
     expect(Math.max(...widths)).toBeLessThanOrEqual(screen.width);
     if (!screen.unicode) expect(text).toMatch(/^[\n -~]+$/);
+  });
+
+  it("is what README shows", () => {
+    const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+    const [, shown = ""] = /```\n(● [\s\S]*?)```/.exec(readme) ?? [];
+    const lines = statusScreen(full, { width: 100, unicode: true }, PLAIN).split("\n");
+    expect(shown.trimEnd()).toBe(lines.slice(0, lines.indexOf("Schedule") - 1).join("\n"));
   });
 
   it("says the same with colours", () => {
