@@ -1,20 +1,18 @@
 import { Exit } from "../exit.ts";
 import type { Fact } from "../facts.ts";
 import { known } from "../facts.ts";
-import { factUnknown, objectKept, objectPlanned, passIneffective, prunePlanned } from "../log/events.ts";
-import type { Journal } from "../log/journal.ts";
+import { factUnknown, objectKept, objectPlanned, prunePlanned } from "../log/events.ts";
 import { type Look, type Observed, observeCandidates, type Scope } from "../observe/candidates.ts";
 import type { GatekeeperPorts } from "../observe/gatekeeper.ts";
 import { decide, type PlanContext } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Settings } from "../settings/settings.ts";
 import { type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Asked } from "./gates.ts";
 import { learntOfObjects } from "./memory.ts";
 import { failed, stopped, withUnread } from "./outcome.ts";
-import { idleRules, reportRules, unjudged } from "./rules.ts";
+import { reportRules, warnings } from "./rules.ts";
 
 /** What is there, what goes and why. */
 export interface Decision {
@@ -62,8 +60,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const cache = scope.prune?.buildCache !== true ? "off" : options.dryRun ? "forecast" : "engine-decides";
   ports.journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) ports.journal.emit(objectKept(object));
-  if (rules.pressed) warnOfIdleLabels(ports.journal, plan, settings);
-  for (const event of [...idleRules(observed.ruled), ...unjudged(observed.ruled)]) ports.journal.emit(event);
+  for (const event of warnings(plan, observed.ruled, scope.prune)) ports.journal.emit(event);
   // After a list that failed nobody knows what is still there.
   const taught = observed.unreadLists.length === 0 ? learntOfObjects(memories, scope) : {};
   const decided = { ...asked, decision: decision.value, learnt: { ...asked.learnt, ...taught } };
@@ -78,25 +75,4 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     rules: reportRules(rules, observed.ruled, null),
   };
   return { ...decided, ended: withUnread(ended, observed) };
-}
-
-/** A label rule that matches nothing while images without the label pile up: the oldest silent failure. */
-function warnOfIdleLabels(journal: Journal, plan: Plan, { prune }: Settings): void {
-  if (prune.labels.length === 0 || !prune.images) return;
-  const images = [...plan.remove, ...plan.keep].filter(
-    ({ kind, rule }) => kind === "image" && rule === undefined,
-  );
-  const unselected = images.filter(({ because }) => because === "not-selected");
-  const judgedByAge = images.filter(({ because }) => ["expired", "young", "undatable"].includes(because));
-  const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);
-  if (judgedByAge.length > 0 || old.length === 0) return;
-  journal.emit(
-    passIneffective({
-      cause: "labels-match-nothing",
-      reason: "no dangling image carries a label of prune.labels, while old ones without it pile up",
-      labels: prune.labels.map(({ text }) => text),
-      unselectedImages: old.length,
-      unselectedBytes: old.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0),
-    }),
-  );
 }

@@ -15,7 +15,7 @@ import type { State } from "../state/state.ts";
 import { makeDecision } from "./decide.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
-import { idleRules, reportRules, unjudged } from "./rules.ts";
+import { reportRules, warnings } from "./rules.ts";
 import { rootsNow } from "./survey.ts";
 
 export interface PreviewPorts {
@@ -84,7 +84,7 @@ export async function previewPlan(
   return known({
     plan,
     rules: reportRules(rules, observed.ruled, null),
-    idle: [...idleRules(observed.ruled), ...unjudged(observed.ruled)],
+    idle: warnings(plan, observed.ruled, scope.prune),
     unread: observed.unreadLists,
   });
 }

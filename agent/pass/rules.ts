@@ -1,9 +1,11 @@
 import type { Tally } from "../act/tally.ts";
 import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "../log/events.ts";
 import type { Ruled } from "../plan/decide.ts";
+import type { Plan } from "../plan/plan.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import { inForce, type Rules } from "../settings/rules.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** What each rule came to. Pure. @param tally what became of the objects; `null`: nothing was acted on */
 export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): RuleReport[] {
@@ -37,6 +39,39 @@ export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): Ru
 }
 
 /**
+ * What a plan shows of the settings: rules that name nothing though they look as if they should, limits that nobody can
+ * judge. Pure. @param prune `null`: this pass does not prune
+ */
+export function warnings(
+  plan: Plan,
+  ruled: Ruled,
+  prune: Settings["prune"] | null,
+): AuditEvent<"pass.ineffective" | "fact.unknown">[] {
+  return [...(prune === null ? [] : idleLabels(plan, prune)), ...idleRules(ruled), ...unjudged(ruled)];
+}
+
+/** A label rule that matches nothing while images without the label pile up: the oldest silent failure. */
+function idleLabels(plan: Plan, prune: Settings["prune"]): AuditEvent<"pass.ineffective">[] {
+  if (prune.labels.length === 0 || !prune.images) return [];
+  const images = [...plan.remove, ...plan.keep].filter(
+    ({ kind, rule }) => kind === "image" && rule === undefined,
+  );
+  const unselected = images.filter(({ because }) => because === "not-selected");
+  const judgedByAge = images.filter(({ because }) => ["expired", "young", "undatable"].includes(because));
+  const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);
+  if (judgedByAge.length > 0 || old.length === 0) return [];
+  return [
+    passIneffective({
+      cause: "labels-match-nothing",
+      reason: "no dangling image carries a label of prune.labels, while old ones without it pile up",
+      labels: prune.labels.map(({ text }) => text),
+      unselectedImages: old.length,
+      unselectedBytes: old.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0),
+    }),
+  ];
+}
+
+/**
  * A rule that asks for a label and names nothing, while what looks like its family piles up without it: images of its
  * repositories, or the images of containers that carry the label (put on at run time, and on no image). Pure.
  */
@@ -66,7 +101,7 @@ export function idleRules({ families, users, lookalikes, named }: Ruled): AuditE
 }
 
 /** Limits that nobody can judge: for want of one image, or on a swarm worker. Else they would be silent for ever. */
-export function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent<"fact.unknown">[] {
+function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent<"fact.unknown">[] {
   const size =
     measured.unread === null
       ? []

@@ -32,6 +32,17 @@ function reversedMarks(raw: unknown): Problem[] {
   return reversed ? [{ path: "disk.lowWatermark", found: show(lowWatermark), expected }] : [];
 }
 
+/** Below a folder of which a service with `PrivateTmp=` has its own. */
+export const isTemporary = (path: string): boolean => /^\/(?:var\/)?tmp\//.test(path);
+
+/** What is valid, and would not work in the service: for `validate`, which judges files before they are installed. */
+export function unfitForService({ lockFile }: Settings): Problem[] {
+  if (lockFile === null || !isTemporary(lockFile)) return [];
+  const expected =
+    "a path outside /tmp and /var/tmp: services have their own, so no launcher would see the lock";
+  return [{ path: "lockFile", found: show(lockFile), expected }];
+}
+
 /** Keys that every object inherits: valibot 1.5 passes over them, so they would be without effect, unseen. */
 function inheritedNames(raw: unknown, path = ""): Problem[] {
   if (Array.isArray(raw)) return raw.flatMap((item, index) => inheritedNames(item, `${path}[${index}]`));

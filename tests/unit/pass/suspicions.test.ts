@@ -76,12 +76,7 @@ describe("suspected", () => {
     ],
     ["a limit within a pipeline's length", { prune: { until: "59m" } }, {}, ["prune.until"]],
     ["no label that protects", { prune: { keepLabels: [] } }, {}, ["prune.keepLabels"]],
-    [
-      "labels that nothing carries",
-      { prune: { labels: ["a=b"] } },
-      { plan: plan("not-selected", "not-selected", "young") },
-      ["prune.labels"],
-    ],
+    ["a lock where nobody sees it", { lockFile: "/var/tmp/ci.lock" }, {}, ["lockFile"]],
     [
       "a rule that names nothing, three passes long",
       { retention: [FAMILY] },
@@ -161,11 +156,10 @@ describe("not suspected", () => {
     ["an hour", { prune: { until: "1h" } }, {}],
     ["ten minutes", { convergence: { ignoreStuckAfter: "10m" } }, {}],
     [
-      "labels that one object carries",
-      { prune: { labels: ["a=b"] } },
-      { plan: plan("not-selected", "expired") },
+      "everything off but snapshots that do not wait",
+      { prune: { containers: false, images: false, buildCache: false }, snapshots: { when: "always" } },
+      {},
     ],
-    ["labels, and nothing old to judge", { prune: { labels: ["a=b"] } }, { plan: plan("young", "in-use") }],
     ["a rule that named something lately", { retention: [FAMILY] }, { passes: rules(0, 0, 1, 0, 0) }],
     ["a rule that is new", { retention: [FAMILY] }, { passes: rules(0, 0) }],
     ["a folder for metrics", { metrics: { textfile: "/x/y.prom" } }, { metricsFolder: true }],

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Glob } from "../../../agent/settings/globs.ts";
 import { loadSettings } from "../../../agent/settings/load.ts";
-import { type Problem, parseSettings } from "../../../agent/settings/parse.ts";
+import { type Problem, parseSettings, unfitForService } from "../../../agent/settings/parse.ts";
 import { settingsOf } from "../support.ts";
 
 /** The document of the contract, as other people's scripts have it. */
@@ -669,6 +669,17 @@ describe("a settings file", () => {
 
   it("that is a folder is a problem", () => {
     expect(loadSettings("/")).toMatchObject({ ok: false, problems: [{ expected: "a readable file" }] });
+  });
+});
+
+describe("a lock that launchers are to see", () => {
+  it.each([
+    ["/tmp/ci.lock", ["lockFile"]],
+    ["/var/tmp/a/ci.lock", ["lockFile"]],
+    ["/run/lock/tmp/ci.lock", []],
+    [null, []],
+  ])("is not put where services have a folder of their own: %s", (lockFile, paths) => {
+    expect(unfitForService(settingsOf({ lockFile })).map(({ path }) => path)).toEqual(paths);
   });
 });
 
