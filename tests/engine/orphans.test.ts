@@ -4,12 +4,11 @@
  * through a proxy that notes each request, and every one that could change something is judged.
  */
 import type { ChildProcess } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
+import { type AgentEvent, type AgentResult, idsOf, only, runAgent } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
+import { ahead, startingAt } from "../support/clock.ts";
 import { onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 
@@ -44,16 +43,6 @@ interface PassOptions {
 }
 
 type Ran = AgentResult & { readonly proxy: FaultProxy };
-
-/** Moves the agent's clock, and nobody else's. */
-function clock(now: string): Record<string, string> {
-  const file = join(scratchDir(), "clock.cjs");
-  writeFileSync(file, `const real = Date.now, start = real();\nDate.now = () => ${now};\n`);
-  return { NODE_OPTIONS: `--require ${file}` };
-}
-const ahead = (seconds: number) => clock(`real() + ${seconds * 1000}`);
-/** The agent starts at this moment; its clock goes on from there. */
-const startingAt = (milliseconds: number) => clock(`${milliseconds} + real() - start`);
 
 onEngine("orphans", () => {
   let host: CiHost;

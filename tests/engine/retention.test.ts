@@ -5,13 +5,14 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
+import { ahead, startingAt } from "../support/clock.ts";
 import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 import type { ImageSpec } from "../support/images.ts";
@@ -41,16 +42,6 @@ interface PassOptions {
 }
 
 type Ran = AgentResult & { readonly proxy: FaultProxy };
-
-/** Moves the agent's clock, and nobody else's. */
-function clock(now: string): Record<string, string> {
-  const file = join(scratchDir(), "clock.cjs");
-  writeFileSync(file, `const real = Date.now, start = real();\nDate.now = () => ${now};\n`);
-  return { NODE_OPTIONS: `--require ${file}` };
-}
-const ahead = (seconds: number) => clock(`real() + ${seconds * 1000}`);
-/** The agent starts at this moment; its clock goes on from there. */
-const startingAt = (milliseconds: number) => clock(`${milliseconds} + real() - start`);
 
 const family = (
   name: string,
