@@ -55,7 +55,7 @@ builtins.mapAttrs
       dangling = make_image("base")
       tagged = make_image("base")
       used = make_image("job")
-      machine.succeed("docker create --name kept job /none")
+      machine.succeed("docker create --label ci-docker-prune.keep job /none")
       make_image("job")
       fill_disk()
 

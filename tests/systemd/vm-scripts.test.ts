@@ -1,0 +1,102 @@
+/**
+ * The scripts of the VM tests (nix/tests/vm.nix), which `nix flake check` runs on NixOS, on a Debian with a systemd of its
+ * own: there with the unit files that the NixOS module writes, in the places that they name.
+ */
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { bothMissing, evaluate, LIB, libMissing, ROOT, run, scratch, title } from "../support/nix.ts";
+import { SystemdHost } from "../support/systemd-host.ts";
+import { systemdHostMissing } from "../support/systemd-rootfs.ts";
+
+const UNIT = "ci-docker-prune";
+const STORE = `/nix/store/${"0".repeat(32)}`;
+const pythonMissing = run("python3", ["--version"]).code === 0 ? null : "no python3";
+const missing = bothMissing(libMissing, systemdHostMissing(), pythonMissing);
+
+interface Evaluated {
+  readonly units: Readonly<Record<string, string>>;
+  readonly tmpfiles: Readonly<
+    Record<string, Readonly<Record<string, Readonly<Record<string, { mode: string }>>>>>
+  >;
+  readonly services: Readonly<Record<string, { restartIfChanged: boolean }>>;
+  readonly settings: unknown;
+}
+interface VmTest {
+  readonly script: string;
+  /** What the machine boots with, and what the test may switch to. */
+  readonly first: Evaluated;
+  readonly changed: Evaluated;
+}
+
+const vmTests = () =>
+  evaluate(
+    `let
+      lib = ${LIB};
+      # Of the options it sets, those that this module has nothing to do with are passed over.
+      host = modules: { inherit (import ./nix/tests/evaluate.nix {
+        inherit lib; modules = modules ++ [ { _module.check = false; } ];
+      }) units tmpfiles services settings; };
+    in builtins.mapAttrs (_: test: {
+      script = test.testScript;
+      first = host [ test.nodes.machine ];
+      changed = host [ test.nodes.machine test.nodes.machine.specialisation.changed.configuration ];
+    }) (import ./nix/tests/vm.nix)`,
+  ) as Record<string, VmTest>;
+
+/** The service's file as NixOS writes it, with its settings at a path of their own, as any other settings have. */
+const unitFile = ({ units, services }: Evaluated, settingsFile: string) =>
+  units[`${UNIT}.service`]!.replace(`${STORE}-ci-docker-prune-settings.json`, settingsFile).replace(
+    "[Service]\n",
+    `[Service]\nEnvironment="PATH=/usr/bin:/bin"\n${services[UNIT]!.restartIfChanged ? "" : "X-RestartIfChanged=false\n"}`,
+  );
+
+/** As switch-to-configuration does it to a unit that is active: stopped if it changed, unless it says otherwise. */
+const SWITCH = `#!/bin/sh -e
+cd /etc/systemd/system
+if ! cmp -s ${UNIT}.service /etc/changed.service && ! grep -q X-RestartIfChanged=false /etc/changed.service; then
+  systemctl stop ${UNIT}.service
+fi
+cp /etc/changed.service ${UNIT}.service
+systemctl daemon-reload
+`;
+
+describe.skipIf(missing !== null)(title("VM tests", missing), () => {
+  let host: SystemdHost | undefined;
+  afterEach(() => host?.stop(), 60_000);
+
+  async function boot({ first, changed }: VmTest): Promise<SystemdHost> {
+    const machine = await SystemdHost.start();
+    cpSync(join(ROOT, "dist"), machine.path(`/usr/local/lib/${UNIT}`), { recursive: true });
+    const bin = `${STORE}-${UNIT}/bin/${UNIT}`;
+    machine.write(bin, `#!/bin/sh\nexec /usr/bin/node /usr/local/lib/${UNIT}/${UNIT}.cjs "$@"\n`);
+    for (const [name, evaluated] of Object.entries({ first, changed })) {
+      machine.write(`/nix/store/${name}.json`, JSON.stringify(evaluated.settings));
+    }
+    machine.write(`/etc/systemd/system/${UNIT}.service`, unitFile(first, "/nix/store/first.json"));
+    machine.write(`/etc/systemd/system/${UNIT}.timer`, first.units[`${UNIT}.timer`]!);
+    machine.write("/etc/changed.service", unitFile(changed, "/nix/store/changed.json"));
+    const toSwitch = "/run/current-system/specialisation/changed/bin/switch-to-configuration";
+    machine.write(toSwitch, SWITCH);
+    await machine.sh(
+      `chmod -R a+rX,u+w /nix && chmod 755 ${bin} ${toSwitch} && touch /run/lock/${UNIT}.lock &&
+       systemctl daemon-reload && systemctl start ${UNIT}.timer`.replaceAll("\n", " "),
+    );
+    return machine;
+  }
+
+  const tests = missing === null ? vmTests() : {};
+  it.each(Object.keys(tests))("%s", async (name) => {
+    host = await boot(tests[name]!);
+    const script = join(scratch("vm"), `${name}.py`);
+    writeFileSync(script, tests[name]!.script);
+    const first = readFileSync(join(host.dir, "first.pid"), "utf8").trim();
+    const enter = ["nsenter", "-t", first, "--all", "--root", "--wd", "--", "bash", "-euo", "pipefail", "-c"];
+    const { code, stdout, stderr } = run("python3", [
+      join(ROOT, "tests/systemd/vm-driver.py"),
+      script,
+      ...enter,
+    ]);
+    expect(code, stdout + stderr).toBe(0);
+  });
+});
