@@ -16,7 +16,7 @@ let
   gc = docker.daemon.settings.builder.gc or { };
 
   # A wrapper may have no version, or a name without one.
-  version = docker.package.version or (lib.getVersion (docker.package.name or ""));
+  version = lib.getVersion docker.package;
   isVersioned = builtins.match "[0-9]+[.].*" version != null;
   knowsThree = !isVersioned || lib.versionAtLeast version "28";
 

@@ -8,7 +8,6 @@
     enable = true;
     dates = "hourly";
     onFailure = [ "notify-operator@%n.service" ];
-    # Build cache has a bound of its own, at any time.
     buildCacheLimits.enable = true;
     settings.liveRuns.presets = [ "gitlab-runner" ];
   };

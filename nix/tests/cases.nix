@@ -86,6 +86,14 @@ let
   every = host ''
     { "prune": { ${said} }, "textfile": "${metrics}",
       "systemd.sockets.docker.socketConfig.SocketGroup": "engine" }'';
+  promised = linesOf ''
+    Requisite=docker.service
+    Wants=time-sync.target
+    After=time-sync.target
+    DynamicUser=true
+    PrivateNetwork=true
+    CapabilityBoundingSet=
+    UnsetEnvironment=DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_CONTEXT NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS'';
   lenient = host ''{ "set": { "disk": { "lowWatermark": null, "pahts": [] }, "retention": [ {} ] } }'';
   on = toModule ''{ "prune.enable": true, "docker.enable": true }'';
   withPackages =
@@ -97,6 +105,9 @@ let
 in
 [
   (is "plain: units to the letter as rendered" plain.units (rendered "{}"))
+  (is "plain: what the docs promise of the unit is in it" (lib.subtractLists (linesOf
+    plain.units.${service}
+  ) promised) [ ])
   (is "every option: units to the letter as rendered" every.units (
     rendered ''{ ${said}, "metricsFile": "${metrics}", "socketGroup": "engine" }''
   ))
@@ -184,6 +195,13 @@ in
   { "limits.enable": true, "docker.package.version": "27.5.1" } -> { "enabled": true, "defaultKeepStorage": "20GB" }
   { "limits.enable": true, "docker.package": { "name": "docker-wrapped" } } -> { "enabled": true, "defaultMaxUsedSpace": "20GB" }
 ''
+++
+  table "dockerd reads it" ({ daemon, ... }: (builtins.tryEval (builtins.toJSON daemon)).success)
+    ''
+      { "limits": { "enable": true, "maxUsedSpace": "20.5 GiB" } } -> true
+      { "limits": { "enable": true, "maxUsedSpace": "20%" } } -> false
+      { "limits": { "enable": true, "maxUsedSpace": "20Gi" } } -> false
+    ''
 ++ table "a run" ({ warnings, ... }: builtins.length warnings) ''
   {} -> 1
   { "set.liveRuns.services": [] } -> 0
@@ -202,7 +220,6 @@ in
   { "prune.lockFile": "/var/tmp/a/b" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/run/../tmp/a" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/run//a" } -> [ "settings.lockFile" ]
-  { "set.lockFile": "/run/a/" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/run/lock" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/etc" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/dev/shm/a" } -> [ "settings.lockFile" ]
