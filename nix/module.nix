@@ -133,10 +133,7 @@ in
 
     settings = mkOption {
       default = { };
-      example = {
-        disk.highWatermark = "20GiB free";
-        liveRuns.presets = [ "gitlab-runner" ];
-      };
+      example.disk.highWatermark = "20GiB free";
       description = ''
         The agent's settings, as `docs/configuration.md` has them; below are those that the module reads or decides. They
         reach the agent as they are, null included, which checks them while the system is built.

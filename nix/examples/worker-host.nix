@@ -1,6 +1,5 @@
 # Beside what a CI host needs (ci-host.nix), a host where a router runs one container for each work item of an AI
-# worker: the families of images it makes, and the containers it may lose sight of. docs/retention.md tells what each
-# rule does, and how the router calls `ci-docker-prune snapshots`.
+# worker: the images it makes, and the containers it may lose sight of. docs/retention.md tells what each rule does.
 {
   virtualisation.docker.enable = true;
 

@@ -61,7 +61,8 @@ let
 
   service = "ci-docker-prune.service";
   linesOf = lib.splitString "\n";
-  secondLine = text: lib.elemAt (linesOf text) 1;
+  # Of the second line of a message.
+  firstWords = message: lib.substring 0 21 (lib.elemAt (linesOf message) 1);
   afterOf = text: lib.sort lib.lessThan (lib.filter (lib.hasPrefix "After=") (linesOf text));
   store = name: "/nix/store/00000000000000000000000000000000-${name}";
   # What the renderer makes for a host whose PATH NixOS sets by itself.
@@ -173,7 +174,7 @@ in
   {} -> null
   { "docker.daemon.settings.data-root": "/d" } -> [ "/", "/d" ]
   { "docker.extraOptions": "--debug --data-root /d" } -> [ "/", "/d" ]
-  { "docker.extraOptions": "--data-root=/d --debug" } -> [ "/", "/d" ]
+  { "docker.extraOptions": "--data-root=/d" } -> [ "/", "/d" ]
   { "docker.extraOptions": "-g /d", "set.disk.paths": [ "/e" ] } -> [ "/e" ]
 ''
 ++ table "engine.socketPath" ({ settings, ... }: settings.engine.socketPath) ''
@@ -214,7 +215,6 @@ in
   { "docker.extraOptions": "--data-root $ROOT" } -> [ "docker.extraOptions" ]
   { "docker.listenOptions": [ "2375" ] } -> [ "docker.listenOptions" ]
   { "set.stateDir": "/srv/state" } -> [ "settings.stateDir" ]
-  { "set.lockFile": "/run/ci/a" } -> []
   { "set.lockFile": "/tmpfs/a" } -> []
   { "set.lockFile": "/tmp/a" } -> [ "settings.lockFile" ]
   { "prune.lockFile": "/var/tmp/a/b" } -> [ "settings.lockFile" ]
@@ -244,7 +244,7 @@ in
   { "limits.minFreeSpace": "20GB" } -> [ "ci-docker-prune.buildCacheLimits" ]
   { "gc.policy": [] } -> []
 ''
-++ table "another engine" ({ failed, ... }: lib.substring 0 21 (secondLine (toString failed))) ''
+++ table "another engine" ({ failed, ... }: firstWords (toString failed)) ''
   { "docker.enable": false } -> "Write `virtualisation"
   { "docker.enable": false, "virtualisation.podman.enable": true } -> "It prunes no Podman, "
   { "docker.enable": false, "docker.rootless.enable": true } -> "It prunes no rootless"
