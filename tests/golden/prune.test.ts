@@ -1,0 +1,108 @@
+import { describe, expect, it } from "vitest";
+import { type EngineReader, LIVE_STATES } from "../../agent/engine/reader.ts";
+import { known } from "../../agent/facts.ts";
+import { observeCandidates } from "../../agent/observe/candidates.ts";
+import { decide } from "../../agent/plan/decide.ts";
+import type { Judged } from "../../agent/plan/plan.ts";
+import { formatDuration } from "../../agent/units.ts";
+import { violations } from "../unit/plan/invariants.ts";
+import { NOW, PRUNE_ONLY, rememberedDangling, settingsOf } from "../unit/support.ts";
+import { listsOfHost, seenOnHost } from "./host.ts";
+import { listedEngine } from "./listed-engine.ts";
+import { goldenSections } from "./sections.ts";
+
+/** One host (host.json), and what a pass by each of these settings makes of it (prune.txt). */
+interface Row {
+  readonly prune?: object;
+  /** `false`: a pass that acts; the build cache is for the engine to decide over. */
+  readonly forecastCache?: boolean;
+  readonly imageStore?: "classic" | "containerd";
+}
+
+const ROWS: Readonly<Record<string, Row>> = {
+  "by default": {},
+  "with a shorter limit, the same for every kind": { prune: { until: "90m" } },
+  "with labels, of which a keep label wins": {
+    prune: { labels: ["cascade.managed=true", "team"], keepLabels: ["precious=yes"] },
+  },
+  "without containers: their images stay": { prune: { containers: false } },
+  "without images": { prune: { images: false } },
+  "without the build cache": { prune: { buildCache: false } },
+  "with nothing switched on": { prune: { containers: false, images: false, buildCache: false } },
+  "on the containerd store, which lists parents as dangling": { imageStore: "containerd" },
+  "by a pass that acts": { forecastCache: false },
+};
+
+const golden = goldenSections("prune.txt", Object.keys(ROWS));
+
+async function decided({ prune: raw = {}, forecastCache = true, imageStore = "classic" }: Row) {
+  const { prune } = settingsOf({ prune: raw });
+  const info = { rootDir: "/var/lib/docker", imageStore, swarm: { role: "none" } } as const;
+  const asked: string[] = [];
+  const reader = noting(listedEngine(listsOfHost()), asked);
+  const live = known(await reader.containers(LIVE_STATES));
+  asked.length = 0;
+  const candidates = await observeCandidates(
+    reader,
+    { engine: { version: { version: "28.5.2", apiVersion: "1.51" }, info }, live, services: known([]) },
+    { ...PRUNE_ONLY, prune, forecastCache },
+    NOW,
+  );
+  if (!candidates.known) throw new Error(candidates.reason);
+  const firstSeen = seenOnHost();
+  const { plan } = decide(candidates.value, rememberedDangling(firstSeen), { prune }, NOW);
+  return { candidates: candidates.value, firstSeen, prune, now: NOW, plan, asked };
+}
+
+/** The same engine; notes what is asked of it. */
+const noting = (reader: EngineReader, asked: string[]): EngineReader =>
+  Object.fromEntries(
+    Object.entries(reader).map(([name, method]) => [
+      name,
+      (...args: readonly unknown[]) => {
+        asked.push(name);
+        return method(...args);
+      },
+    ]),
+  ) as unknown as EngineReader;
+
+const nameOf = ({ id, ageBasis, ageSeconds }: Judged) =>
+  `${id.replace("sha256:", "")} (${ageSeconds === null ? "no age" : `${ageBasis} ${age(ageSeconds)}`})`;
+const age = (seconds: number): string =>
+  seconds < 0 ? `in ${age(-seconds)}` : seconds % 60 === 0 ? formatDuration(seconds) : `${seconds}s`;
+
+/** In lines of at most 110 columns. */
+function wrapped(names: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const name of names) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + name.length < 108) lines[lines.length - 1] = `${last}, ${name}`;
+    else lines.push(`  ${name}`);
+  }
+  return lines;
+}
+
+/** What goes, in this order; then what stays, by reason. */
+function linesOf({ plan, asked }: Awaited<ReturnType<typeof decided>>): string[] {
+  const count = (name: string) => asked.filter((one) => one === name).length;
+  const kept = new Map<string, Judged[]>();
+  for (const one of plan.keep) {
+    const why = `keep ${one.kind} ${one.because}: ${one.reason}`;
+    kept.set(why, [...(kept.get(why) ?? []), one]);
+  }
+  return [
+    `asked: ${[...new Set(asked)].map((name) => `${name} x${count(name)}`).join(", ") || "nothing"}`,
+    ...plan.remove.map((one) => `remove ${one.kind} ${nameOf(one)} ${one.because}: ${one.reason}`),
+    ...[...kept].flatMap(([reason, objects]) => [reason, ...wrapped(objects.map(nameOf))]),
+  ];
+}
+
+describe.each(Object.entries(ROWS))("%s", (name, row) => {
+  it("goes what the golden says, in this order, and stays what it says, each with its reason", async () => {
+    golden.check(name, linesOf(await decided(row)));
+  });
+
+  it("holds what must hold of every plan", async () => {
+    expect(violations(await decided(row))).toEqual([]);
+  });
+});
