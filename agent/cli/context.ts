@@ -8,7 +8,7 @@ import { type Clock, systemClock } from "../host/clock.ts";
 import { makeFolder } from "../host/paths.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
 import { type HostPorts, hostPorts } from "../pass/host.ts";
-import { namesTag } from "../settings/globs.ts";
+import { namesOne, namesTag } from "../settings/globs.ts";
 import { loadWhole } from "../settings/load-whole.ts";
 import type { Problem } from "../settings/parse.ts";
 import { retentionRules } from "../settings/rules.ts";
@@ -76,7 +76,9 @@ export function openContext(
     timeout: settings.engine.timeout,
     permissions: {
       ageLimit: settings.prune.until,
-      mayUntag: (repository, tag) => rules.some((rule) => namesTag(rule, repository, tag)),
+      mayUntag: (repository, tag) =>
+        rules.some((rule) => namesTag(rule, repository, tag)) &&
+        !namesOne(settings.prune.keepImages, repository, tag),
       mayStop: settings.orphans.length > 0,
       mayCommit: more?.mayCommit ?? false,
     },

@@ -63,6 +63,7 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["container", "expired"],
   ["container", "orphaned"],
   ["image", "expired"],
+  ["image", "unused"],
   ["image", "over-count"],
   ["image", "over-size"],
   ["build-cache", "expired"],

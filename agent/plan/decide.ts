@@ -86,6 +86,7 @@ export function decide(
     users: ruled.users,
     servicesUnread: ruled.servicesUnread,
     keepLabels: prune.keepLabels,
+    keepImages: prune.keepImages,
     displaced: ruled.displaced,
     memory: remembered,
   };

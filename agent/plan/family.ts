@@ -1,7 +1,7 @@
 import type { ImageDetail } from "../engine/types.ts";
-import { namesTag } from "../settings/globs.ts";
+import { namesOne, namesTag } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
-import type { RetentionRule } from "../settings/settings.ts";
+import type { NameGlob, RetentionRule } from "../settings/settings.ts";
 import { parseReference } from "./usage.ts";
 
 /** One image of a family. */
@@ -78,6 +78,20 @@ function namedByDigest({ match }: RetentionRule, { digests }: ImageDetail): bool
     name !== undefined &&
     more.length === 0 &&
     match.repositories.some(({ repository, tag }) => tag === null && repository.test(name))
+  );
+}
+
+/** Whether one of the globs names the image, by a tag or by a digest of a repository that is named with any tag. */
+export function isNamedBy(globs: readonly NameGlob[], { tags, digests }: ImageDetail): boolean {
+  return (
+    tags.some((reference) => {
+      const { name, tag } = parseReference(reference);
+      return namesOne(globs, name, tag ?? "latest");
+    }) ||
+    digests.some((digest) => {
+      const { name } = parseReference(digest);
+      return globs.some(({ repository, tag }) => tag === null && repository.test(name));
+    })
   );
 }
 

@@ -26,6 +26,8 @@ export type ReasonCode =
   | "in-use"
   /** It carries a label of `prune.keepLabels`. */
   | "keep-label"
+  /** One of its names is in `prune.keepImages`. */
+  | "keep-image"
   /** `prune.labels` is set and it carries none of them. */
   | "not-selected"
   /** No tag but a digest: cache that a service pulled. */
@@ -38,6 +40,8 @@ export type ReasonCode =
   | "holds-volumes"
   /** BuildKit shares it with an image, or keeps it for itself. */
   | "shared"
+  /** Of a retention family: nothing has used it for longer than `unusedFor`. */
+  | "unused"
   /** Of a retention family: more of its group were used more recently than `keepCount` allows. */
   | "over-count"
   /** Of a retention family: those used more recently already fill `maxTotalSize`. */

@@ -1,10 +1,10 @@
 import type { ImageDetail } from "../engine/types.ts";
 import { isPlainReference } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
-import type { LabelRule, RetentionRule } from "../settings/settings.ts";
+import type { LabelRule, NameGlob, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
-import { type Family, groupsOf, losesAllTags, type Member } from "./family.ts";
+import { type Family, groupsOf, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { type Footprint, footprint } from "./footprint.ts";
 import { isDated } from "./images.ts";
 import type { Measured } from "./measured.ts";
@@ -31,6 +31,7 @@ export interface Rank {
 export interface RetentionContext {
   readonly users: Users;
   readonly keepLabels: readonly LabelRule[];
+  readonly keepImages: readonly NameGlob[];
   /** Ids of images that lost a name to a younger image, as the containerd store tells: its LastTagTime shows that too. */
   readonly displaced: ReadonlySet<string>;
   readonly memory: Memory;
@@ -39,8 +40,8 @@ export interface RetentionContext {
 }
 
 /**
- * Every image of the family with its verdict. One goes when it is past its time to live, or beyond the count, or
- * beyond the size; each limit is judged by itself over the whole group, so that a stricter limit never brings one
+ * Every image of the family with its verdict. One goes when it is past its time to live, or unused for too long, or
+ * beyond the count, or beyond the size; each limit is judged by itself over the whole group, so that a stricter limit never brings one
  * back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
  * @param measured needed where `needsMeasuring` says so
  * @param now milliseconds
@@ -93,6 +94,8 @@ export function judgeMember(
   const { limit, by } = ttl as TimeToLive;
   if (limit !== null && isPast(age, limit))
     return remove("expired", `past its time to live of ${formatDuration(limit)} (${by})`);
+  if (rule.unusedFor !== null && isPast(unusedFor(image, age, context.memory, now), rule.unusedFor))
+    return remove("unused", `not used for longer than the ${formatDuration(rule.unusedFor)} of unusedFor`);
   if (rank.overCount) return remove("over-count", `beyond the ${rule.keepCount} of keepCount`);
   if (rank.overSize)
     return remove("over-size", `beyond the ${formatBytes(rule.maxTotalSize ?? 0)} of maxTotalSize`);
@@ -117,7 +120,7 @@ function protection(
   image: ImageDetail,
   age: Age,
   ttl: TimeToLive | null,
-  { users, keepLabels, servicesUnread }: RetentionContext,
+  { users, keepLabels, keepImages, servicesUnread }: RetentionContext,
 ): Kept | null {
   const user = userOf(image, users);
   if (user !== null) return { because: "in-use", reason: `${user} uses it` };
@@ -125,6 +128,7 @@ function protection(
     return { because: "unreadable", reason: servicesUnread };
   if (matchingLabel(image.labels, keepLabels) !== undefined)
     return { because: "keep-label", reason: "it carries a label of prune.keepLabels" };
+  if (isNamedBy(keepImages, image)) return { because: "keep-image", reason: "prune.keepImages names it" };
   if (ttl === null)
     return { because: "unreadable", reason: `its label ${rule.ttlLabel} is no time such as "24h"` };
   if (age.seconds === null) return { because: "undatable", reason: "nothing says when it came to this host" };
@@ -152,6 +156,13 @@ function ageOf(image: ImageDetail, { firstSeen }: Memory, now: number): Age {
   return seen === undefined
     ? { seconds: null, basis: "none" }
     : youngest([created, { at: seen, basis: "first-seen" }], now);
+}
+
+/** Since the last use that a pass saw; not before it came to this host. Without a memory nobody knows. */
+function unusedFor({ id }: ImageDetail, { seconds }: Age, { lastUsed }: Memory, now: number): Age {
+  const used = youngest([{ at: lastUsed[id] ?? null, basis: "last-used" }], now);
+  if (used.seconds === null || seconds === null) return { seconds: null, basis: "none" };
+  return { ...used, seconds: Math.min(used.seconds, seconds) };
 }
 
 /** Whether our own sight of it is what dates it. */

@@ -82,12 +82,22 @@ function rememberFamilies(
   { families, waiting, users }: Pick<Ruled, "families" | "waiting" | "users">,
   now: number,
 ): Pick<State, "undated" | "uses"> {
-  const images = [...families, ...waiting].flatMap(({ members }) => members.map(({ image }) => image));
+  const all = [...families, ...waiting];
+  const images = all.flatMap(({ members }) => members.map(({ image }) => image));
+  // Whoever used it before was not seen: what goes by its last use counts as used when it is seen first.
+  const byUse = new Set(
+    all
+      .filter(({ rule }) => rule.unusedFor !== null)
+      .flatMap(({ members }) => members.map(({ image }) => image.id)),
+  );
   const undated = images.filter(isUndated).map(({ id }) => id);
   const uses = images.flatMap((image) => {
-    const last = userOf(image, users) === null ? before.uses[image.id] : now;
-    // From a clock that was ahead.
-    return last === undefined || last > now ? [] : [[image.id, last] as const];
+    const known = before.uses[image.id];
+    // Later than now: from a clock that was ahead.
+    const last =
+      userOf(image, users) !== null ? now : known !== undefined && known <= now ? known : undefined;
+    if (last !== undefined) return [[image.id, last] as const];
+    return byUse.has(image.id) ? [[image.id, now] as const] : [];
   });
   return { undated: stillSeen(before.undated, undated, FAMILY_GAP, now), uses: Object.fromEntries(uses) };
 }

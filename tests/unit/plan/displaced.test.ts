@@ -28,6 +28,7 @@ function newest(tagged: Tagged, displaced: readonly string[], lastUsed: Tagged =
       users: { containers: [], services: [] },
       servicesUnread: null,
       keepLabels: [],
+      keepImages: [],
       displaced: new Set(displaced.map(imageId)),
       memory: {
         firstSeen: {},

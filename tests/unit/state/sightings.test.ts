@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { danglingSeen, sinceOf, stillSeen } from "../../../agent/state/sightings.ts";
-import { HOUR, image, imageId, NOW } from "../support.ts";
+import { NOTHING_RULED } from "../../../agent/observe/ruled.ts";
+import { claim } from "../../../agent/plan/family.ts";
+import { danglingSeen, remember, sinceOf, stillSeen } from "../../../agent/state/sightings.ts";
+import { DAY, HOUR, image, imageId, NOW, settingsOf } from "../support.ts";
 
 const GAP = 100;
 
@@ -74,4 +76,18 @@ describe("images seen dangling", () => {
     ];
     expect(danglingSeen({}, named, 24 * HOUR, NOW)).toEqual({});
   });
+});
+
+it("an image of a rule that goes by its last use counts as used when it is seen first; one of another rule does not", () => {
+  const rule = (name: string, limit: object) => ({ name, match: { repositories: [name] }, ...limit });
+  const settings = settingsOf({
+    retention: [rule("unused", { unusedFor: "7d" }), rule("old", { olderThan: "7d" })],
+  });
+  const images = ["unused", "old"].map((name) => image({ id: imageId(name), tags: [`${name}:1`] }));
+  const ruled = { ...NOTHING_RULED, families: claim(settings.retention, images) };
+  const look = (uses: Readonly<Record<string, number>>, now: number) =>
+    remember({ dangling: {}, undated: {}, uses }, { images: [], ruled }, settings.prune, now).families.uses;
+  const first = look({}, NOW);
+  expect(first).toEqual({ [imageId("unused")]: NOW });
+  expect(look(first, NOW + DAY)).toEqual(first);
 });
