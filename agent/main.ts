@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { fstatSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
@@ -51,10 +51,11 @@ function reportBug(error: unknown): void {
   process.stderr.write(`ci-docker-prune: this is a bug in ci-docker-prune: ${text}\n`);
 }
 
-/** `run` with nothing but plain options, not on a terminal, below the watermark: the whole pass. Else `false`. */
+/** `run` with nothing but plain options, as lines for a program, below the watermark: the whole pass. Else `false`. */
 async function quietPass(args: readonly string[]): Promise<boolean> {
   const options = plainRun(args);
-  if (options === null || (onTerminal() && !options.json)) return false;
+  // Sentences for a person, on a terminal or in a pipe, are the full program's.
+  if (options === null || !(options.json || journalListens(process.env.JOURNAL_STREAM))) return false;
   const startedAt = systemClock.now();
   const startedElapsed = systemClock.elapsed();
   const loaded = loadSettings(options.settings);
@@ -101,15 +102,6 @@ function say(event: AuditEvent, pass: string): void {
     writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
   } catch {
     // Nobody reads. Nothing was done that a log would have to tell; the state has it.
-  }
-}
-
-/** Asked of the stream only where it may be one: making it takes a quiet pass 3 ms. */
-function onTerminal(): boolean {
-  try {
-    return fstatSync(1).isCharacterDevice() && process.stdout.isTTY;
-  } catch {
-    return false;
   }
 }
 

@@ -1,4 +1,4 @@
-import yargs from "yargs";
+import yargs, { type Argv } from "yargs";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { hungPaths } from "../host/disk.ts";
 import { drain } from "../host/output.ts";
@@ -43,12 +43,13 @@ async function command(argv: readonly string[]): Promise<void> {
   const done: Done = (result) => {
     code = result;
   };
-  let cli = yargs(argv)
+  let cli = yargs(helpAsOption(argv))
     .scriptName("ci-docker-prune")
     .usage(
       "$0 <command>\n\nPrunes a Docker CI host under disk pressure, never during a run, and keeps its image cache.",
     )
     .version(VERSION)
+    .alias({ h: "help", v: "version" })
     .strict()
     // Given twice, the last one counts, as in the front (main.ts).
     .parserConfiguration({ "duplicate-arguments-array": false })
@@ -83,10 +84,41 @@ async function command(argv: readonly string[]): Promise<void> {
       process.stderr.write(`${error.message}\n`);
       process.exitCode = error.exitCode;
     } else if (error instanceof UsageError || (error as Error).name === "YError") {
+      const hint = await suggestion(cli, argv);
       process.stderr.write(
-        `ci-docker-prune: ${visible((error as Error).message)}\nTry: ci-docker-prune --help\n`,
+        `ci-docker-prune: ${visible((error as Error).message)}${hint}\nTry: ci-docker-prune --help\n`,
       );
       process.exitCode = Exit.usage;
     } else throw error;
   }
+}
+
+/** `help run` -> `run --help`, as most programs take it. */
+const helpAsOption = ([first, ...rest]: readonly string[]): string[] =>
+  first === "help" ? [...rest, "--help"] : first === undefined ? [] : [first, ...rest];
+
+/** `". Did you mean --version?"` for an option that is nearly one of the command's; yargs does so for commands alone. */
+async function suggestion(cli: Argv, argv: readonly string[]): Promise<string> {
+  const help = await cli.getHelp();
+  const known = new Set([...help.matchAll(/ (--[a-z-]+)/g)].map(([, option = ""]) => option));
+  const given = argv.filter((word) => word.startsWith("--")).map((word) => word.split("=")[0] ?? word);
+  for (const word of given.filter((one) => !known.has(one))) {
+    const near = [...known].find((option) => distance(option, word) <= 2);
+    if (near !== undefined) return `. Did you mean ${near}?`;
+  }
+  return "";
+}
+
+/** How many letters must change, come or go (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [at, letter] of [...a].entries()) {
+    const next = [at + 1];
+    for (const [to, other] of [...b].entries())
+      next.push(
+        Math.min((next[to] ?? 0) + 1, (row[to + 1] ?? 0) + 1, (row[to] ?? 0) + Number(letter !== other)),
+      );
+    row = next;
+  }
+  return row.at(-1) ?? 0;
 }

@@ -3,6 +3,7 @@ import { systemClock } from "../host/clock.ts";
 import { passId } from "../host/places.ts";
 import { stopOnSignals } from "../host/stop.ts";
 import { jsonJournal } from "../log/journal.ts";
+import { journalListens } from "../log/line.ts";
 import { plainJournal } from "../log/plain.ts";
 import { runPass } from "../pass/pass.ts";
 import { VERSION } from "../version.ts";
@@ -25,11 +26,11 @@ export function runCommand(yargs: Argv, done: Done): Argv {
           default: false,
           describe: "Skip the disk gate, for a one-off clean-up; no option skips the others",
         })
-        .option("json", { type: "boolean", describe: "JSON lines also on a terminal" })
-        .option("plain", {
+        .option("json", {
           type: "boolean",
-          describe: "Sentences also when not on a terminal",
+          describe: "JSON lines; in the journal, which wants both, the default",
         })
+        .option("plain", { type: "boolean", describe: "Sentences also where the journal listens" })
         .conflicts("json", "plain")
         .example("$0 run --settings FILE", "what the systemd unit does")
         .example("$0 run --dry-run", "what would go, without removing it")
@@ -44,8 +45,8 @@ export function runCommand(yargs: Argv, done: Done): Argv {
       };
       const context = openContext(argv, true, stop.giveUp);
       const pass = passId(process.env);
-      const terminal = argv.plain === true || (process.stdout.isTTY === true && argv.json !== true);
-      const plain = terminal ? plainJournal(process.stdout, onBroken) : null;
+      const json = argv.json === true || (argv.plain !== true && journalListens(process.env.JOURNAL_STREAM));
+      const plain = json ? null : plainJournal(process.stdout, onBroken);
       done(
         await runPass(
           {

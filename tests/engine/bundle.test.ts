@@ -94,8 +94,42 @@ describe("the bundle in an empty folder", () => {
     expect(stdout).toMatch(/Examples:/);
   });
 
+  it.each([
+    ["-h", "--help"],
+    ["help run", "run --help"],
+    ["-v", "--version"],
+  ])("%s is %s", (short, long) => {
+    expect(run(short.split(" "))).toEqual(run(long.split(" ")));
+  });
+
+  it.each([
+    ["--verison", "name a command. Did you mean --version?"],
+    ["status --jsn", "Unknown argument: jsn. Did you mean --json?"],
+    ["status --frobnicate", "Unknown argument: frobnicate"],
+    ["prune", "Did you mean run?"],
+    ["snapshots comit", "Did you mean commit?"],
+  ])("%s is wrong usage, and says what may be meant", (line, message) => {
+    const { code, stderr } = run(line.split(" "));
+    expect({ code, stderr }).toEqual({
+      code: 64,
+      stderr: `ci-docker-prune: ${message}\nTry: ci-docker-prune --help\n`,
+    });
+  });
+
+  it("run in a pipe is sentences", () => {
+    const { code, stdout } = run([
+      "run",
+      "--settings",
+      settingsFile(quiet()),
+      "--state-dir",
+      join(cwd, "state"),
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^below-watermark: below the high watermark of /);
+  });
+
   it("run below the watermark: one line, 0, recorded", () => {
-    const args = ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
+    const args = ["run", "--json", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
     const { code, stdout, stderr } = run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout.trim().split("\n")).toHaveLength(1);
@@ -106,7 +140,7 @@ describe("the bundle in an empty folder", () => {
   it("run under pressure without an engine: the second file is found, 69", () => {
     const settings = { ...quiet(), disk: { paths: [cwd], highWatermark: "1%" } };
     const { code, stdout, stderr } = run([
-      ...["run", "--settings", settingsFile(settings), "--state-dir", join(cwd, "state")],
+      ...["run", "--json", "--settings", settingsFile(settings), "--state-dir", join(cwd, "state")],
     ]);
     expect({ code, stderr }).toEqual({ code: 69, stderr: "" });
     const events = stdout
@@ -162,7 +196,7 @@ describe("the bundle in an empty folder", () => {
       chmodSync(cwd, 0o755);
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        [join(home, FILES[0]!), "run", "--settings", settingsFile(quiet()), "--state-dir", state],
+        [join(home, FILES[0]!), "run", "--json", "--settings", settingsFile(quiet()), "--state-dir", state],
         { cwd: "/", env: { PATH: process.env.PATH ?? "" }, encoding: "utf8", uid: NOBODY, gid: NOBODY },
       );
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -711,7 +711,7 @@ onEngine("faults", () => {
       );
       const child = spawn(
         process.execPath,
-        [copyBundle(), "run", "--without-pressure", "--settings", settings, "--state-dir", state],
+        [copyBundle(), "run", "--json", "--without-pressure", "--settings", settings, "--state-dir", state],
         { cwd: "/", uid: NOBODY, gid: NOBODY, env: { PATH: process.env.PATH ?? "" } },
       );
       let said = "";

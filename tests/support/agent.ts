@@ -58,6 +58,8 @@ export function scratchDir(): string {
 export function runAgent(options: AgentOptions): Promise<AgentResult> {
   const dir = scratchDir();
   const args = [...options.args];
+  // Tests read events; sentences are asked for by name.
+  if (args[0] === "run" && !args.includes("--plain") && !args.includes("--json")) args.push("--json");
   if (options.settings !== undefined) {
     const file = join(dir, `settings-${randomUUID()}.json`);
     writeFileSync(file, JSON.stringify(options.settings));
