@@ -65,6 +65,12 @@ export function parseWatermark(text: string): Watermark | undefined {
   return percent === undefined || percent === 0 ? undefined : { kind: "used-percent", percent };
 }
 
+/** `"250000 free"` -> 250000; from 1. */
+export function parseFreeCount(text: string): number | undefined {
+  const count = Number(/^(\d+)\s+free$/.exec(text.trim())?.[1]);
+  return Number.isSafeInteger(count) && count > 0 ? count : undefined;
+}
+
 /** 1536 -> `"1.5 KiB"`: binary units, one decimal below 100. */
 export function formatBytes(bytes: Bytes): string {
   const sign = bytes < 0 ? "-" : "";

@@ -1,5 +1,5 @@
 import type { Fact } from "../facts.ts";
-import { crossings, INODE_PERCENT, withFreed } from "../gates/disk-pressure.ts";
+import { crossings, formatInodeMark, withFreed } from "../gates/disk-pressure.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { claimed } from "../log/events.ts";
@@ -170,7 +170,7 @@ export function afterRemoval(
       ? `the disk would be at ${then.usedPercent}%${enough ? "" : " or more"}, the mark is ${mark.percent}%`
       : `${enough ? "" : "at most "}${formatBytes(then.availableBytes)} would be left, the mark is ${formatBytes(mark.bytes)}`;
   const inodes = inodesOver(then, settings.disk)
-    ? `; ${then.inodesUsedPercent}% of inodes are in use, the mark is ${mark.kind === "used-percent" ? mark.percent : INODE_PERCENT}%`
+    ? `; ${then.inodesUsedPercent}% of inodes are in use, the mark is ${formatInodeMark(mark, settings.disk.inodes)}`
     : "";
   return {
     enough,

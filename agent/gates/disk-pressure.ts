@@ -35,7 +35,7 @@ export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<
 }
 
 /** In words, what of this filesystem has reached the mark; empty when nothing has. */
-export function crossings(filesystem: Filesystem, mark: Watermark, inodes: boolean): string[] {
+export function crossings(filesystem: Filesystem, mark: Watermark, inodes: DiskSettings["inodes"]): string[] {
   const where = filesystem.paths[0] ?? "?";
   const found: string[] = [];
   if (mark.kind === "used-percent" && filesystem.usedPercent >= mark.percent) {
@@ -46,14 +46,25 @@ export function crossings(filesystem: Filesystem, mark: Watermark, inodes: boole
       `${where} has ${formatBytes(filesystem.availableBytes)} left, the mark is ${formatBytes(mark.bytes)}`,
     );
   }
-  const inodeMark = mark.kind === "used-percent" ? mark.percent : INODE_PERCENT;
-  if (inodes && filesystem.inodesUsedPercent !== null && filesystem.inodesUsedPercent >= inodeMark) {
-    found.push(
-      `${where} has ${filesystem.inodesUsedPercent}% of its inodes in use, the mark is ${inodeMark}%`,
-    );
+  const { inodesUsedPercent, freeInodes } = filesystem;
+  if (inodes === false || inodesUsedPercent === null || freeInodes === null) return found;
+  const inodeMark = formatInodeMark(mark, inodes);
+  if (typeof inodes === "number" && freeInodes < inodes) {
+    found.push(`${where} has ${freeInodes} inodes left, the mark is ${inodeMark}`);
+  }
+  if (inodes === true && inodesUsedPercent >= inodePercent(mark)) {
+    found.push(`${where} has ${inodesUsedPercent}% of its inodes in use, the mark is ${inodeMark}`);
   }
   return found;
 }
+
+/** The percentage by which inodes are judged where `disk.inodes` names no number of its own. */
+export const inodePercent = (mark: Watermark): number =>
+  mark.kind === "used-percent" ? mark.percent : INODE_PERCENT;
+
+/** `"80%"`, `"250000 free"` */
+export const formatInodeMark = (mark: Watermark, inodes: DiskSettings["inodes"]): string =>
+  typeof inodes === "number" ? `${inodes} free` : `${inodePercent(mark)}%`;
 
 /** The mark as df's Use%, of which a mark in bytes is another part on each filesystem; one decimal. */
 export function markPercent({ usedBytes, availableBytes }: Filesystem, mark: Watermark): number {
@@ -75,7 +86,7 @@ export function withFreed(filesystem: Filesystem, bytes: Bytes): Filesystem {
 export function belowEverywhere(
   filesystems: readonly Fact<Filesystem>[],
   mark: Watermark,
-  inodes: boolean,
+  inodes: DiskSettings["inodes"],
 ): boolean {
   return (
     filesystems.length > 0 &&

@@ -1,7 +1,7 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Counter, Gauge, Registry } from "prom-client";
-import { crossings, INODE_PERCENT } from "../gates/disk-pressure.ts";
+import { crossings, inodePercent } from "../gates/disk-pressure.ts";
 import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { PassFinished } from "../log/events.ts";
@@ -158,7 +158,7 @@ const FAMILIES: readonly Family[] = [
     "high_watermark_inodes",
     "Used inodes at which a watched filesystem is under pressure; absent where they are not judged.",
     ({ totalInodes }, { disk }) =>
-      totalInodes === null || !disk.inodes ? null : (totalInodes * inodePercent(disk.highWatermark)) / 100,
+      totalInodes === null || disk.inodes === false ? null : markInodes(totalInodes, disk),
   ),
   filesystems(
     "under_pressure",
@@ -286,8 +286,10 @@ function markBytes({ usedBytes, availableBytes }: Filesystem, mark: Watermark): 
     : Math.max(0, whole - mark.bytes);
 }
 
-const inodePercent = (mark: Watermark): number =>
-  mark.kind === "used-percent" ? mark.percent : INODE_PERCENT;
+const markInodes = (total: number, { inodes, highWatermark }: Settings["disk"]): number =>
+  typeof inodes === "number"
+    ? Math.max(0, total - inodes)
+    : Math.round((total * inodePercent(highWatermark)) / 100);
 
 /** The text exposition format, version 0.0.4. */
 export async function renderMetrics(pass: MeasuredPass): Promise<string> {

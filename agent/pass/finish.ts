@@ -3,6 +3,7 @@ import { countByKind, factUnknown, type PassFinished, passFinished, passIneffect
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
 import { NO_DEFERRALS } from "../state/state.ts";
+import { formatDuration, type Seconds } from "../units.ts";
 import type { Ended, Found, PassContext, Passed } from "./context.ts";
 import { deferralsAfter, record } from "./memory.ts";
 import {
@@ -23,9 +24,10 @@ export async function finish(context: PassContext, passed: Passed): Promise<Exit
   const { before, tally, learnt } = passed;
   const after = await readPressure(ports.host, settings.disk, rememberedRoots(rootsAfter(passed)));
   const ended = await judgedByDisk(context, passed, after);
-  const { outcome, exitCode, reason } = ended;
+  const { outcome } = ended;
   const deferrals = deferralsAfter(context, passed, outcome);
   const deferredFor = deferrals.since === null ? null : (ports.clock.now() - deferrals.since) / 1000;
+  const { exitCode, reason } = (!options.dryRun && failedByDeferrals(ended, deferredFor, settings)) || ended;
   const fields: PassFinished = {
     outcome,
     exitCode,
@@ -105,6 +107,18 @@ async function judgedByDisk(context: PassContext, passed: Passed, after: Pressur
         reason: `${ended.reason}, but the disk is still ${reason}`,
       }
     : { ...ended, outcome };
+}
+
+/** Passes that are put off for ever free nothing: where the settings say so, that fails the unit. */
+function failedByDeferrals(
+  { outcome, exitCode, reason }: Ended,
+  deferredFor: Seconds | null,
+  { deferrals: { failAfter } }: Settings,
+): Pick<Ended, "exitCode" | "reason"> | null {
+  if (outcome !== "deferred" || exitCode !== Exit.ok) return null;
+  if (failAfter === null || deferredFor === null || deferredFor < failAfter) return null;
+  const longer = `passes have been deferred for longer than deferrals.failAfter (${formatDuration(failAfter)})`;
+  return { exitCode: Exit.pressureRemains, reason: `${reason}; ${longer}` };
 }
 
 function levelOf(finished: PassFinished, { deferrals }: Settings) {

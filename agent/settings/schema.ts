@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { parseBytes, parseDuration, parseWatermark } from "../units.ts";
+import { parseBytes, parseDuration, parseFreeCount, parseWatermark } from "../units.ts";
 import { namesEverything, parseNameGlob } from "./globs.ts";
 import { parseLabelRule } from "./labels.ts";
 import { PRESET_NAMES } from "./presets.ts";
@@ -32,6 +32,7 @@ function text<T>(expected: string, read: (raw: string) => T | undefined) {
 }
 
 const flag = v.boolean("true or false");
+const INODES = 'true, false, or free inodes such as "250000 free"';
 
 const absolutePath = text('an absolute path such as "/var/lib/docker"', (raw) =>
   raw.startsWith("/") && !raw.includes("\0") ? raw : undefined,
@@ -256,7 +257,7 @@ export const settingsSchema = section({
       paths: v.optional(v.pipe(list(absolutePath), v.minLength(1, "at least one path"))),
       highWatermark: v.optional(watermark, DEFAULT_HIGH_WATERMARK),
       lowWatermark: v.optional(v.nullable(watermark), null),
-      inodes: v.optional(flag, true),
+      inodes: v.optional(v.union([v.boolean(INODES), text(INODES, parseFreeCount)], INODES), true),
     }),
     /** `pathsNamed`: each must be readable. Of the defaults, those that exist are watched. */
     v.transform(({ paths, ...marks }) => ({
@@ -290,6 +291,7 @@ export const settingsSchema = section({
   deferrals: section({
     warnAfterPasses: v.optional(countFrom(1), 7),
     warnAfter: v.optional(durationOf(60, CENTURY, 'a time from "1m" such as "7d"'), "7d"),
+    failAfter: v.optional(v.nullable(durationOf(60, CENTURY, 'a time from "1m", or null')), null),
   }),
   retention: rulesOf(retentionRule),
   orphans: rulesOf(orphanRule),

@@ -6,6 +6,7 @@ import {
   formatWatermark,
   parseBytes,
   parseDuration,
+  parseFreeCount,
   parsePercent,
   parseWatermark,
 } from "../../agent/units.ts";
@@ -194,6 +195,7 @@ describe("no text at all breaks a parser", () => {
     ["bytes", parseBytes],
     ["durations", parseDuration],
     ["percentages", parsePercent],
+    ["numbers of inodes", parseFreeCount],
   ])("%s are undefined or a number from 0", (_, parse) => {
     const text = fc.oneof(
       fc.string({ unit: anyCharacter }),

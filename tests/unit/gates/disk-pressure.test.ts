@@ -77,6 +77,15 @@ describe("inodes", () => {
     expect(ask({ inodesUsedPercent: 100 }, { inodes: false }).verdict).toBe("closed");
   });
 
+  it("are judged by the number that is left, whatever the percentage, where a number is set", () => {
+    const disk = { inodes: "250000 free" };
+    expect(ask({ inodesUsedPercent: 100, freeInodes: 250_000 }, disk).verdict).toBe("closed");
+    expect(ask({ inodesUsedPercent: 10, freeInodes: 249_999 }, disk).reason).toBe(
+      "under pressure: / has 249999 inodes left, the mark is 250000 free",
+    );
+    expect(ask({ inodesUsedPercent: null, freeInodes: null }, disk).verdict).toBe("closed");
+  });
+
   it("do not count where the filesystem counts none", () => {
     expect(ask({ inodesUsedPercent: null }).verdict).toBe("closed");
   });

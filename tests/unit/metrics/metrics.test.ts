@@ -244,6 +244,8 @@ describe("a watched filesystem", () => {
     expect(value("filesystem_high_watermark_inodes")).toBe(700_000);
     const inBytes = await disk({ highWatermark: "20GiB free" });
     expect(inBytes.value("filesystem_high_watermark_inodes")).toBe(800_000);
+    const counted = await disk({ inodes: "250000 free" });
+    expect(counted.value("filesystem_high_watermark_inodes")).toBe(750_000);
   });
 
   it("has no inodes where it counts none, and no watermark where they are not judged", async () => {

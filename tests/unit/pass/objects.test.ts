@@ -218,12 +218,25 @@ describe("the state of a pass", () => {
     expect([fake, dry.fake].map(({ log }) => log.includes("set the state aside"))).toEqual([true, false]);
   });
 
+  it.each([
+    ["1d", false, 10],
+    ["3d", false, 0],
+    ["1d", true, 0],
+  ])("fails a deferred pass after deferrals.failAfter: %s, dry run %s", async (failAfter, dryRun, exit) => {
+    const state = { ...world().state, deferrals: { count: 2, since: ago(2 * DAY) } };
+    const settings = { deferrals: { failAfter } };
+    const { fake } = await play({ world: { lock: "held", state }, settings, options: { dryRun } });
+    expect(fake.finished).toMatchObject({ outcome: "deferred", exitCode: exit, gate: "lock" });
+    expect(String(fake.finished.reason).includes("deferrals.failAfter (1d)")).toBe(exit === 10);
+  });
+
   it("counts deferrals in a row, and a pass that went through ends them", async () => {
     const deferrals = { count: 2, since: ago(2 * DAY) };
     const state = { ...world().state, deferrals };
     const held = await play({ world: { lock: "held", state } });
     expect(held.fake.finished).toMatchObject({ deferralsInARow: 3, deferredForSeconds: 2 * DAY });
     expect(held.fake.saved.at(-1)?.deferrals).toEqual({ count: 3, since: ago(2 * DAY) });
+    expect(held.fake.finished).toMatchObject({ outcome: "deferred", exitCode: 0 });
     const done = await play({ world: { state }, hook: relief });
     expect(done.fake.saved.at(-1)?.deferrals).toEqual({ count: 0, since: null });
     const stopped = await play({ world: { state }, hook: at("info", toldToStop) });

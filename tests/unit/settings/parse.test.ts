@@ -78,7 +78,7 @@ describe("the defaults", () => {
         keepImages: [],
         networksAbove: 20,
       },
-      deferrals: { warnAfterPasses: 7, warnAfter: 7 * 86_400 },
+      deferrals: { warnAfterPasses: 7, warnAfter: 7 * 86_400, failAfter: null },
       retention: [],
       orphans: [],
       snapshots: { ttl: 86_400, keepCount: 5, maxTotalSize: 10e9, when: "pressure" },
@@ -108,6 +108,7 @@ describe("what is set", () => {
     ["disk.highWatermark", "82.5%", { kind: "used-percent", percent: 82.5 }],
     ["disk.lowWatermark", "1.5 TB free", { kind: "free-bytes", bytes: 1.5e12 }],
     ["disk.inodes", false, false],
+    ["disk.inodes", "250000 free", 250_000],
     ["convergence.settle", "0s", 0],
     ["convergence.ignoreStuckAfter", "2d12h", 216_000],
     ["convergence.onWorker", "local-tasks", "local-tasks"],
@@ -131,6 +132,7 @@ describe("what is set", () => {
     ["liveRuns.containers", ["^job-"], ["^job-"]],
     ["liveRuns.ignoreOlderThan", "1m", 60],
     ["deferrals.warnAfterPasses", 1, 1],
+    ["deferrals.failAfter", "3d", 259_200],
     ["snapshots.keepCount", null, null],
     ["snapshots.maxTotalSize", "20 GiB", 20 * 2 ** 30],
     ["snapshots.when", "always", "always"],
@@ -153,6 +155,7 @@ describe("what is set", () => {
 });
 
 describe("what is refused, and why", () => {
+  const INODES = 'true, false, or free inodes such as "250000 free"';
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
     ["engine.socketPath", "tcp://h:2375", 'an absolute path such as "/var/lib/docker"'],
@@ -170,7 +173,9 @@ describe("what is refused, and why", () => {
     ["disk.highWatermark", "80% free", WATERMARK],
     ["disk.highWatermark", null, WATERMARK],
     ["disk.lowWatermark", "", WATERMARK],
-    ["disk.inodes", "yes", "true or false"],
+    ["disk.inodes", "yes", INODES],
+    ["disk.inodes", "0 free", INODES],
+    ["disk.inodes", 250_000, INODES],
     ["liveRuns.ignoreOlderThan", "59s", 'a time from "1m", or null'],
     ["convergence.settle", "6m", 'a time from "0s" to "5m"'],
     ["convergence.ignoreStuckAfter", "59s", 'a time from "1m", or null'],
