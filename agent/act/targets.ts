@@ -74,8 +74,9 @@ export class Targets {
     return {
       look: async () => {
         if (summary === undefined) return UNREADABLE;
-        const facts = { summary, detail: await reader.container(id, false) };
-        const { volumeKeepers } = this.#by.context;
+        const { volumeKeepers, images } = this.#by.context;
+        const detail = await reader.container(id, false);
+        const facts = { summary, detail, firstSeen: images.firstSeen[id] };
         return keptBy(judgeContainer(facts, volumeKeepers, this.#by.settings.prune, clock.now()));
       },
       send: async () => void (await this.#writer.removeContainer(id)),

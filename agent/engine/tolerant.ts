@@ -29,6 +29,9 @@ export async function orUnread<T>(what: string, question: () => Promise<T>): Pro
 /** `gone`: it went since it was listed. `unread`: the engine does not show it. */
 export type Inspected<T> = T | "gone" | "unread";
 
+/** Milliseconds. The moment of the boot is a difference of two clocks. */
+const BOOT_SLACK = 60_000;
+
 /** So many objects may cost a whole deadline each; the others of that look are not asked for any more. */
 const SILENT_LIMIT = 3;
 
@@ -44,21 +47,25 @@ export class Inspector {
   #unread = 0;
   #why = "";
 
-  constructor(reader: EngineReader) {
+  readonly #bootedAt: number;
+
+  /** @param bootedAt milliseconds: when the host was booted; no container has run since before that */
+  constructor(reader: EngineReader, bootedAt: number | null = null) {
     this.reader = reader;
+    this.#bootedAt = bootedAt ?? Number.NEGATIVE_INFINITY;
   }
 
   /** @param size also the size of its writable layer, where that can be had in time */
   container(id: string, size: boolean): Promise<Inspected<ContainerDetail>> {
     return this.#inspect(async () => {
-      if (!size) return this.reader.container(id, false);
+      if (!size) return this.#dated(await this.reader.container(id, false));
       try {
-        return await this.reader.container(id, true);
+        return this.#dated(await this.reader.container(id, true));
       } catch (error) {
         // Measuring walks the layer, and may take long or fail; the size is for the log alone.
         if (!(error instanceof EngineError) || ["unreachable", "stopped", "gone"].includes(error.kind))
           throw error;
-        return this.reader.container(id, false);
+        return this.#dated(await this.reader.container(id, false));
       }
     });
   }
@@ -75,6 +82,15 @@ export class Inspector {
   get unread(): { readonly count: number; readonly all: boolean; readonly reason: string } | null {
     if (this.#unread === 0) return null;
     return { count: this.#unread, all: this.#answered === 0, reason: this.#why };
+  }
+
+  /** A running one that started before the host did was started by a clock that was set since: nobody knows when. */
+  #dated(container: ContainerDetail): ContainerDetail {
+    const { state, startedAt } = container;
+    const impossible = startedAt !== null && startedAt < this.#bootedAt - BOOT_SLACK;
+    return impossible && ["running", "paused"].includes(state)
+      ? { ...container, startedAt: null }
+      : container;
   }
 
   async #inspect<T>(question: () => Promise<T>): Promise<Inspected<T>> {

@@ -14,6 +14,8 @@ export interface EngineInfo {
   readonly imageStore: "classic" | "containerd";
   /** The socket of containerd, from engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it. */
   readonly containerdSocket?: string | null;
+  /** What the engine takes for now; `null`: not told. */
+  readonly systemTime?: number | null;
   readonly swarm: SwarmState;
 }
 

@@ -22,6 +22,7 @@ export function toInfo(body: unknown): EngineInfo {
     DockerRootDir: v.string(),
     DriverStatus: v.nullish(v.array(v.array(v.string()))),
     Containerd: v.nullish(v.object({ Address: v.nullish(v.string()) })),
+    SystemTime: time,
     Swarm: v.nullish(
       v.object({
         LocalNodeState: v.nullish(v.string()),
@@ -38,6 +39,7 @@ export function toInfo(body: unknown): EngineInfo {
     rootDir: info.DockerRootDir,
     imageStore: containerd ? "containerd" : "classic",
     containerdSocket: info.Containerd?.Address || null,
+    systemTime: info.SystemTime,
     swarm: swarmState(info.Swarm ?? {}),
   };
 }

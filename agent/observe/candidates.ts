@@ -52,7 +52,7 @@ export async function observeCandidates(
   if (!live.known) return live;
   const ruled = anyInForce(rules);
   if (ruled && !services.known) return services;
-  const inspector = new Inspector(reader);
+  const inspector = new Inspector(reader, engine.bootedAt);
   const unreadLists: { what: string; reason: string }[] = [];
   return orUnknown("the objects to judge", async () => {
     const needed = prune?.containers || prune?.images || ruled;

@@ -6,6 +6,8 @@ import type { Fact } from "../facts.ts";
 export interface Engine {
   readonly version: EngineVersion;
   readonly info: EngineInfo;
+  /** Milliseconds: when its host was booted; absent: not known. No container runs since before that. */
+  readonly bootedAt?: number | null;
 }
 
 /** Who answers at the socket: the first thing asked. */

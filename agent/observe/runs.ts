@@ -23,7 +23,7 @@ export async function observe(
   const live = await orUnknown("the containers", () => reader.containers(LIVE_STATES));
   const overdue = live.known
     ? await orUnknown("the containers past their limit", () =>
-        observeOverdue(new Inspector(reader), settings, live.value, now),
+        observeOverdue(new Inspector(reader, engine.bootedAt), settings, live.value, now),
       )
     : live;
   const builders = live.known

@@ -52,6 +52,8 @@ export interface PassContext {
 export interface Found {
   /** What earlier passes left. */
   readonly state: State;
+  /** What is wrong with the clock; `null`: nothing that is known. */
+  readonly clockTrouble: string | null;
   /** The disk at the start. */
   readonly before: Pressure;
   /** `pressed`: the pass is about `prune` as well, not only about rules that do not wait for pressure. */

@@ -1,10 +1,13 @@
 import { Exit } from "../exit.ts";
 import type { Fact } from "../facts.ts";
 import { known } from "../facts.ts";
-import { factUnknown, objectKept, objectPlanned, prunePlanned } from "../log/events.ts";
+import { event, factUnknown, objectKept, objectPlanned, prunePlanned } from "../log/events.ts";
+import type { Journal } from "../log/journal.ts";
 import { type Look, type Observed, observeCandidates, type Scope } from "../observe/candidates.ts";
 import type { GatekeeperPorts } from "../observe/gatekeeper.ts";
+import { isContainerOfFuture } from "../plan/containers.ts";
 import { decide, type PlanContext } from "../plan/decide.ts";
+import { isImageOfFuture } from "../plan/images.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
@@ -57,6 +60,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   }
   const { observed, memories, plan } = decision.value;
   for (const { what, reason } of observed.unreadLists) ports.journal.emit(factUnknown(what, reason));
+  warnOfFuture(ports.journal, observed, ports.clock.now());
   const cache = scope.prune?.buildCache !== true ? "off" : options.dryRun ? "forecast" : "engine-decides";
   ports.journal.emit(prunePlanned(plan, prune.until, cache));
   for (const object of plan.keep) ports.journal.emit(objectKept(object));
@@ -75,4 +79,16 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     rules: reportRules(rules, observed.ruled, null),
   };
   return { ...decided, ended: withUnread(ended, observed) };
+}
+
+/** One warning, however many there are: a clock was ahead when they were made, on this host or where they come from. */
+function warnOfFuture(journal: Journal, { containers, images }: Observed, now: number): void {
+  const ofFuture = [
+    ...containers.filter((facts) => isContainerOfFuture(facts, now)),
+    ...images.filter(({ summary, detail }) => isImageOfFuture(detail ?? summary, now)),
+  ];
+  const [first] = ofFuture;
+  if (first === undefined) return;
+  const reason = `${ofFuture.length} dated in the future, such as ${first.summary.id}: they go prune.until after a pass first saw them`;
+  journal.emit(event("fact.unknown", { what: "the age of objects", reason }, "warn"));
 }

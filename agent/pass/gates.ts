@@ -4,14 +4,15 @@ import type { Verdict } from "../gates/verdict.ts";
 import type { Lock } from "../host/lock.ts";
 import { factUnknown, gateVerdict, serviceIgnored } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
-import { type Engine, observeEngine } from "../observe/engine.ts";
+import type { Engine } from "../observe/engine.ts";
 import { firstNotOpen, Gatekeeper } from "../observe/gatekeeper.ts";
 import { rulesOf } from "../settings/rules.ts";
+import { engineTrouble } from "./clock.ts";
 import type { Ended, Found, PassContext, Passed } from "./context.ts";
-import { learntWhileDeferred } from "./memory.ts";
+import { learntOfClock, learntWhileDeferred } from "./memory.ts";
 import { deferred, failed, stopped } from "./outcome.ts";
 import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
-import { rootsOf } from "./survey.ts";
+import { meet, rootsOf } from "./survey.ts";
 
 /** A pass whose engine answers. */
 export interface Met extends Found {
@@ -54,7 +55,7 @@ export function lostLock({ ports }: PassContext, { lock }: Found): Verdict | nul
 /** Asks the engine who it is and where its data is, and looks at the disk again where that is news. */
 export async function meetEngine(context: PassContext, found: Found): Promise<Met | Passed> {
   const { ports, settings, options } = context;
-  const engine = found.engine === null ? await observeEngine(ports.reader) : known(found.engine);
+  const engine = found.engine === null ? await meet(ports) : known(found.engine);
   if (ports.stop.aborted) return { ...found, ended: stopped(ports.stop) };
   if (!engine.known) {
     ports.journal.emit(factUnknown(engine.what, engine.reason));
@@ -62,8 +63,18 @@ export async function meetEngine(context: PassContext, found: Found): Promise<Me
   }
   const { info, version } = engine.value;
   const roots = rootsOf(ports.host, info);
-  const learnt = { ...found.learnt, ...roots, engineVersion: version.version };
+  const learnt = {
+    ...found.learnt,
+    ...roots,
+    engineVersion: version.version,
+    ...learntOfClock(context, found),
+  };
   const met = { ...found, engine: engine.value, learnt };
+  const trouble = found.clockTrouble ?? engineTrouble(ports, engine.value);
+  if (trouble !== null) {
+    ports.journal.emit(factUnknown("the time", trouble));
+    return { ...met, ended: failed(trouble) };
+  }
   if (rememberedRoots(roots).every((root) => isWatched(found.before, root))) return met;
   const before = await readPressure(ports.host, settings.disk, rememberedRoots(roots));
   const { verdict, reason, gate } = before.verdict;

@@ -1,6 +1,7 @@
 import type { Fact } from "../facts.ts";
 import { type Filesystem, readFilesystems } from "../host/disk.ts";
 import { configuredDataRoot, containerdRoot } from "../host/docker-files.ts";
+import { type HostFacts, systemFacts } from "../host/facts.ts";
 import { type Lock, lockIsHeld, takeLock } from "../host/lock.ts";
 import { type MountName, nameMounts } from "../host/mounts.ts";
 import {
@@ -20,6 +21,7 @@ export interface HostPorts {
   configuredDataRoot(): string | null;
   /** Where a containerd that the engine did not start keeps its data. */
   containerdRoot(): string;
+  readonly facts: HostFacts;
   readonly lockFile: string;
   /** Without waiting; `null`: somebody else holds it. */
   takeLock(): Promise<Fact<Lock | null>>;
@@ -39,6 +41,7 @@ export function hostPorts(stateDir: string, lockFile: string): HostPorts {
     nameMounts,
     configuredDataRoot,
     containerdRoot,
+    facts: systemFacts,
     lockFile,
     takeLock: () => takeLock(lockFile),
     lockIsHeld: () => lockIsHeld(lockFile),

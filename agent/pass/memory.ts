@@ -6,6 +6,7 @@ import { inForce } from "../settings/rules.ts";
 import { type Memories, rememberUses } from "../state/sightings.ts";
 import { NO_DEFERRALS, type State } from "../state/state.ts";
 import { addToTotals } from "../state/totals.ts";
+import { clockMark } from "./clock.ts";
 import type { Found, PassContext, PassPorts } from "./context.ts";
 import { toRecord } from "./pressure.ts";
 
@@ -49,10 +50,19 @@ export async function record(
   if (trouble !== null) journal.emit(trouble);
 }
 
+/** What the clocks say now, and what earlier passes saw as it reads by them: said once, it is the usual again. */
+export function learntOfClock({ ports }: PassContext, { state, clockTrouble }: Found): Partial<State> {
+  const { dangling, busy, undated, uses } = state;
+  return {
+    clock: clockMark(ports),
+    ...(clockTrouble === null ? {} : { dangling, busy, undated, uses }),
+  };
+}
+
 /** What a look at the objects teaches, as far as they were looked at. Pure. */
 export function learntOfObjects({ dangling, families }: Memories, { prune, rules }: Scope): Partial<State> {
   return {
-    ...(prune?.images ? { dangling } : {}),
+    ...(prune?.images || prune?.containers ? { dangling } : {}),
     ...(rules.retention.some((rule) => inForce(rules, rule)) ? families : {}),
   };
 }

@@ -4,6 +4,7 @@ import { passStarted } from "../log/events.ts";
 import { anyInForce, rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { actOn } from "./act.ts";
+import { byClockOfNow } from "./clock.ts";
 import {
   type Found,
   isOver,
@@ -48,11 +49,12 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
 
 /** The disk and the rules: whether there is anything to do. */
 async function begin({ ports, settings, options }: PassContext): Promise<Found> {
-  const state = recall(ports, options.dryRun);
+  const { state, trouble } = byClockOfNow(ports, recall(ports, options.dryRun));
   const { pressure, engine } = await surveyDisk(ports, settings, state);
   const pressed = pressure.verdict.verdict !== "closed" || options.withoutPressure;
   return {
     state,
+    clockTrouble: trouble,
     before: pressure,
     rules: rulesOf(settings, pressed),
     engine,

@@ -6,17 +6,18 @@ import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
 import type { Observed } from "../observe/candidates.ts";
-import { type Engine, observeEngine } from "../observe/engine.ts";
+import type { Engine } from "../observe/engine.ts";
 import { Gatekeeper } from "../observe/gatekeeper.ts";
 import type { Plan } from "../plan/plan.ts";
 import { rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
+import { byClockOfNow, engineTrouble } from "./clock.ts";
 import { makeDecision } from "./decide.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
 import { reportRules, warnings } from "./rules.ts";
-import { rootsNow } from "./survey.ts";
+import { meet, rootsNow } from "./survey.ts";
 
 export interface PreviewPorts {
   readonly settings: Settings;
@@ -30,6 +31,8 @@ export interface GatesPreview {
   readonly state: State;
   readonly pressure: Pressure;
   readonly engine: Fact<Engine>;
+  /** What is wrong with the clock, so that a pass would not go on; `null`: nothing that is known. */
+  readonly clockTrouble: string | null;
   readonly gates: readonly Verdict[];
   /** `null` where the engine cannot be asked. */
   readonly gatekeeper: Gatekeeper | null;
@@ -40,8 +43,8 @@ export async function previewGates(
   { settings, clock, host, reader }: PreviewPorts,
   twice: boolean,
 ): Promise<GatesPreview> {
-  const { state } = host.loadState();
-  const engine = await observeEngine(reader);
+  const { state, trouble } = byClockOfNow({ clock, host }, host.loadState().state);
+  const engine = await meet({ reader, clock, host });
   const pressure = await readPressure(host, settings.disk, rootsNow(host, engine, state));
   const held = await host.lockIsHeld();
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
@@ -51,13 +54,15 @@ export async function previewGates(
       state,
       pressure,
       engine,
+      clockTrouble: trouble,
       gatekeeper: null,
       gates: [...gates, ...unaskedGates(engine.reason)],
     };
   }
   const gatekeeper = new Gatekeeper({ reader, settings, clock }, engine.value, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
-  return { state, pressure, engine, gatekeeper, gates: [...gates, ...verdicts] };
+  const clockTrouble = trouble ?? engineTrouble({ clock, host }, engine.value);
+  return { state, pressure, engine, clockTrouble, gatekeeper, gates: [...gates, ...verdicts] };
 }
 
 /** What a pass under pressure would remove now, whatever the gates say. */
@@ -72,8 +77,9 @@ export interface PlanPreview {
 
 export async function previewPlan(
   ports: PreviewPorts,
-  { state, engine, gatekeeper }: GatesPreview,
+  { state, engine, clockTrouble, gatekeeper }: GatesPreview,
 ): Promise<Fact<PlanPreview>> {
+  if (clockTrouble !== null) return unknown("the time", clockTrouble);
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const rules = rulesOf(ports.settings, true);
   const scope = { prune: ports.settings.prune, rules, forecastCache: true };

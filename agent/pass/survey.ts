@@ -1,14 +1,17 @@
 import type { EngineReader } from "../engine/reader.ts";
 import type { EngineInfo } from "../engine/types.ts";
-import type { Fact } from "../facts.ts";
+import { type Fact, known } from "../facts.ts";
+import type { Clock } from "../host/clock.ts";
 import { type Engine, observeEngine } from "../observe/engine.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
+import { bootedAt } from "./clock.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
 
 interface SurveyPorts {
   readonly reader: EngineReader;
+  readonly clock: Clock;
   readonly host: HostPorts;
 }
 
@@ -26,11 +29,17 @@ export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: 
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
   if (state.engineRoot !== null && remembered.verdict.verdict !== "unknown")
     return { pressure: remembered, engine: null };
-  const engine = await observeEngine(ports.reader);
+  const engine = await meet(ports);
   return {
     pressure: await readPressure(ports.host, disk, rootsNow(ports.host, engine, state)),
     engine: engine.known ? engine.value : null,
   };
+}
+
+/** Who answers at the socket, on a host that was booted at some time. */
+export async function meet(ports: SurveyPorts): Promise<Fact<Engine>> {
+  const engine = await observeEngine(ports.reader);
+  return engine.known ? known({ ...engine.value, bootedAt: bootedAt(ports) }) : engine;
 }
 
 /** Where the engine keeps its data: as it says; else as the state remembers, or as the host's files tell. */

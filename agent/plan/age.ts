@@ -21,6 +21,14 @@ export function youngest(moments: readonly Moment[], now: number): Age {
     : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
 }
 
+/** What a clock that is a little ahead may date after now; seconds. */
+const FUTURE_SLACK = 3600;
+
+/** Dated by a clock that was ahead: such a date says nothing, and would keep its object for as long as it is ahead. */
+export function isFuture(at: number | null, now: number): boolean {
+  return at !== null && at - now > FUTURE_SLACK * 1000;
+}
+
 /** Strictly older than the limit; what nothing dates never is. */
 export function isPast(age: Age, limit: Seconds): boolean {
   return age.seconds !== null && age.seconds > limit;

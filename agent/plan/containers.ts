@@ -1,6 +1,6 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
-import { isPast, youngest } from "./age.ts";
+import { isFuture, isPast, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -9,13 +9,26 @@ export interface ContainerFacts {
   readonly summary: ContainerSummary;
   /** `null`: created too recently to be past any limit, so not asked; or it went before it could be asked. */
   readonly detail: ContainerDetail | null;
+  /** Milliseconds: when our own state first saw it there stopped; of what the future dates. */
+  readonly firstSeen?: number | undefined;
 }
 
 const STOPPED = ["exited", "dead"];
 
 /** A container can only be past the limit when it was created before it: the others need no inspection. */
 export function worthInspecting(summary: ContainerSummary, until: number, now: number): boolean {
-  return now - summary.createdAt > until * 1000;
+  return now - summary.createdAt > until * 1000 || isFuture(summary.createdAt, now);
+}
+
+/** A clock that was ahead dated it. */
+export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: number): boolean {
+  const moments = [
+    summary.createdAt,
+    detail?.createdAt ?? null,
+    detail?.startedAt ?? null,
+    detail?.finishedAt ?? null,
+  ];
+  return moments.some((at) => isFuture(at, now));
 }
 
 /**
@@ -25,18 +38,21 @@ export function worthInspecting(summary: ContainerSummary, until: number, now: n
  * @param now milliseconds
  */
 export function judgeContainer(
-  { summary, detail }: ContainerFacts,
+  facts: ContainerFacts,
   volumeKeepers: ReadonlyMap<string, string>,
   prune: Settings["prune"],
   now: number,
 ): Judged {
+  const { summary, detail } = facts;
   const state = detail?.state ?? summary.state;
   const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
   const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
   const finished = { at: detail?.finishedAt ?? null, basis: "finished" as const };
   const started = { at: detail?.startedAt ?? null, basis: "started" as const };
   // Finished is the youngest of the three, unless the clock was set in between.
-  const age = youngest([finished, started, created], now);
+  const seen = { at: facts.firstSeen ?? null, basis: "first-seen" as const };
+  const ofFuture = isContainerOfFuture(facts, now);
+  const age = youngest(ofFuture ? [seen] : [finished, started, created], now);
   const { keep, remove } = verdictsOn({
     kind: "container",
     id: summary.id,
@@ -50,6 +66,8 @@ export function judgeContainer(
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
   if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
     return keep("undatable", "the engine does not say when it finished");
+  if (ofFuture && !isPast(age, prune.until))
+    return keep("undatable", "dated in the future: it stays until it was seen stopped for prune.until");
   if (!isPast(age, prune.until)) return keep("young", "younger than prune.until");
   if (detail === null) return keep("unreadable", "it could not be inspected");
   const holding = volumeKeepers.get(summary.id);

@@ -80,6 +80,7 @@ export function decide(
   const keepers = volumeKeepers(candidates.everyContainer);
   const containers = candidates.containers
     .filter(({ summary }) => !ofRules.has(summary.id))
+    .map((facts) => ({ ...facts, firstSeen: remembered.dangling[facts.summary.id] }))
     .map((facts) => judgeContainer(facts, keepers, prune, now));
 
   const retention: RetentionContext = {

@@ -1,6 +1,6 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Age, isPast, youngest } from "./age.ts";
+import { type Age, isFuture, isPast, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -39,7 +39,8 @@ export function isDangling({ tags, digests }: ImageSummary): boolean {
 }
 
 function isYoung({ createdAt }: ImageSummary, until: number, now: number): boolean {
-  return createdAt !== null && !isPast(youngest([{ at: createdAt, basis: "created" }], now), until);
+  if (createdAt === null || isFuture(createdAt, now)) return false;
+  return !isPast(youngest([{ at: createdAt, basis: "created" }], now), until);
 }
 
 /**
@@ -56,7 +57,7 @@ export function judgeImage(
 ): Judged {
   const { id } = summary;
   const image = detail ?? summary;
-  const age = imageAge(image, context.firstSeen[id] ?? null, now);
+  const age = imageAge(image, context.firstSeen[sightingOf(image, now)] ?? null, now);
   // On the containerd store an inspection counts packed bytes alone (28.5, 29), the list unpacked ones as well.
   const sizeBytes = Math.max(summary.sizeBytes, image.sizeBytes);
   const { keep, remove } = verdictsOn({
@@ -77,7 +78,7 @@ export function judgeImage(
   const byLabel = keptByLabels({ ...summary.labels, ...detail?.labels }, prune);
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
   if (isPast(age, prune.until)) return remove("expired", "dangling and older than prune.until");
-  return isDated(image)
+  return isDated(image) && !isImageOfFuture(image, now)
     ? keep("young", "younger than prune.until")
     : keep("undatable", "its Created says nothing: it stays until it was seen dangling for prune.until");
 }
@@ -89,10 +90,29 @@ export function isDated({ createdAt }: ImageSummary): boolean {
   return createdAt !== null && createdAt >= MEANINGFUL_SINCE;
 }
 
-/** By the youngest of Created and LastTagTime; where Created says nothing, by our own first sight of it as well. */
+/** When its last name was given, or lost, as the engine tells. */
+const taggedAt = (image: ImageSummary | ImageDetail): number | null =>
+  "lastTaggedAt" in image ? image.lastTaggedAt : null;
+
+/** A clock that was ahead dated it. */
+export const isImageOfFuture = (image: ImageSummary | ImageDetail, now: number): boolean =>
+  isFuture(image.createdAt, now) || isFuture(taggedAt(image), now);
+
+/**
+ * What our own sightings call it: its id; and where the future dates its last name, that too, so that another name it
+ * gets and loses starts them anew. Pure.
+ */
+export function sightingOf(image: ImageSummary | ImageDetail, now: number): string {
+  const at = taggedAt(image);
+  return isFuture(at, now) ? `${image.id} ${at}` : image.id;
+}
+
+/** By the youngest of Created and LastTagTime; where those say nothing, by our own first sight of it as well. */
 function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, now: number): Age {
-  const tagged = { at: "lastTaggedAt" in image ? image.lastTaggedAt : null, basis: "last-tagged" as const };
-  if (isDated(image)) return youngest([{ at: image.createdAt, basis: "created" }, tagged], now);
+  const at = taggedAt(image);
+  const tagged = { at: isFuture(at, now) ? null : at, basis: "last-tagged" as const };
+  if (isDated(image) && !isImageOfFuture(image, now))
+    return youngest([{ at: image.createdAt, basis: "created" }, tagged], now);
   if (firstSeen === null) return UNASKED;
   return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
 }

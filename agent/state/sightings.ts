@@ -1,6 +1,7 @@
-import type { ContainerSummary, ImageSummary } from "../engine/types.ts";
+import type { ContainerSummary, ImageDetail, ImageSummary } from "../engine/types.ts";
+import { isContainerOfFuture } from "../plan/containers.ts";
 import type { Candidates, Remembered, Ruled } from "../plan/decide.ts";
-import { isDangling } from "../plan/images.ts";
+import { isDangling, sightingOf } from "../plan/images.ts";
 import { isUndated } from "../plan/retention.ts";
 import { userOf } from "../plan/usage.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -37,11 +38,11 @@ const LISTING_SLACK: Seconds = 3600;
 /** The sightings of the images that are dangling now. Pure. @param now milliseconds */
 export function danglingSeen(
   before: Sightings,
-  images: readonly ImageSummary[],
+  images: readonly (ImageSummary | ImageDetail)[],
   until: Seconds,
   now: number,
 ): Sightings {
-  const ids = images.filter(isDangling).map(({ id }) => id);
+  const ids = images.filter(isDangling).map((image) => sightingOf(image, now));
   return stillSeen(before, ids, 1000 * (until + LISTING_SLACK), now);
 }
 
@@ -57,13 +58,23 @@ export interface Memories {
 /** Pure. @param now milliseconds */
 export function remember(
   before: Pick<State, "dangling" | "undated" | "uses">,
-  { images, ruled }: Pick<Candidates, "images" | "ruled">,
+  {
+    images,
+    ruled,
+    containers = [],
+  }: Pick<Candidates, "images" | "ruled"> & Partial<Pick<Candidates, "containers">>,
   { until }: Pick<Settings["prune"], "until">,
   now: number,
 ): Memories {
-  const summaries = images.map(({ summary }) => summary);
+  const summaries = images.map(({ summary, detail }) => detail ?? summary);
+  const ofFuture = containers
+    .filter((facts) => isContainerOfFuture(facts, now))
+    .map(({ summary }) => summary.id);
   return {
-    dangling: danglingSeen(before.dangling, summaries, until, now),
+    dangling: {
+      ...danglingSeen(before.dangling, summaries, until, now),
+      ...stillSeen(before.dangling, ofFuture, 1000 * (until + LISTING_SLACK), now),
+    },
     families: rememberFamilies(before, ruled, now),
   };
 }

@@ -4,6 +4,7 @@ import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder, renameFile, TooLarge } from "../host/paths.ts";
 import type { ObjectCount, RuleReport } from "../log/events.ts";
 import type { Outcome } from "../log/outcome.ts";
+import type { Seconds } from "../units.ts";
 import { appendPasses } from "./pass-log.ts";
 import { isTotals, NO_TOTALS, type Totals } from "./totals.ts";
 
@@ -22,13 +23,23 @@ export interface Core {
   readonly containerdRoot: string | null;
   /** Of the engine, as it said last. */
   readonly engineVersion: string | null;
+  /** The clocks at the last pass that looked at them; `null`: none did. */
+  readonly clock: ClockMark | null;
   readonly deferrals: { readonly count: number; readonly since: number | null };
   readonly totals: Totals;
 }
 
+/** What the clocks said at one moment: the one on the wall, and the one that counts since the host was booted. */
+export interface ClockMark {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly bootId: string;
+  readonly uptime: Seconds;
+}
+
 /** When things were first seen that the engine does not date. */
 export interface Memory {
-  /** Dangling images, by id. */
+  /** Dangling images, and stopped containers that the future dates, by id. */
   readonly dangling: Sightings;
   /** Busy services, by id. */
   readonly busy: Sightings;
@@ -89,6 +100,7 @@ const EMPTY_CORE: Core = {
   engineRoot: null,
   containerdRoot: null,
   engineVersion: null,
+  clock: null,
   deferrals: NO_DEFERRALS,
   totals: NO_TOTALS,
 };
@@ -174,16 +186,17 @@ function load<T>(
 
 /** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
 function toCore(document: Record<string, unknown>): CoreFile {
-  const { version, engineRoot, containerdRoot = null, engineVersion = null } = document;
+  const { version, engineRoot, containerdRoot = null, engineVersion = null, clock = null } = document;
   const { deferrals, totals = NO_TOTALS } = document;
   if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
   const { count, since } = Object(deferrals) as Record<string, unknown>;
   check("engineRoot", engineRoot === null || typeof engineRoot === "string");
   check("containerdRoot", containerdRoot === null || typeof containerdRoot === "string");
   check("engineVersion", engineVersion === null || typeof engineVersion === "string");
+  check("clock", clock === null || isClockMark(clock));
   check("deferrals", isTime(count) && (since === null || isTime(since)));
   check("totals", isTotals(totals));
-  const core = { engineRoot, containerdRoot, engineVersion, deferrals, totals } as Core;
+  const core = { engineRoot, containerdRoot, engineVersion, clock, deferrals, totals } as Core;
   if (version === 2) return { core, memory: null, earlier: [] };
   check("passes", Array.isArray(document.passes));
   return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
@@ -209,6 +222,11 @@ const isTime = (value: unknown): boolean => Number.isFinite(value);
 
 const isEach = (value: unknown, test: (one: unknown) => boolean): boolean =>
   typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(test);
+
+function isClockMark(value: unknown): value is ClockMark {
+  const { at, bootId, uptime } = Object(value) as Record<string, unknown>;
+  return Number.isFinite(at) && Number.isFinite(uptime) && typeof bootId === "string";
+}
 
 /** Moves what is damaged out of the way; its new path, or `null` where it could not be moved. */
 export function setAside(dir: string, now: number): string | null {
@@ -271,8 +289,8 @@ function update<T>(dir: string, work: () => T): T {
 
 /** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
 function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
-  const { engineRoot, containerdRoot, engineVersion, deferrals, totals } = core;
-  const document = { version: 2, engineRoot, containerdRoot, engineVersion, deferrals, totals };
+  const { engineRoot, containerdRoot, engineVersion, clock, deferrals, totals } = core;
+  const document = { version: 2, engineRoot, containerdRoot, engineVersion, clock, deferrals, totals };
   write(join(dir, FILE), { ...document, passes: [pass] }, durable);
 }
 

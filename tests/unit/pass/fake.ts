@@ -205,6 +205,10 @@ export class Fake {
       nameMounts: async () => new Map(),
       configuredDataRoot: () => world.dataRoot,
       containerdRoot: () => "/var/lib/containerd",
+      facts: {
+        uptime: () => known(world.uptime + this.elapsed / 1000),
+        bootId: () => known(world.bootId),
+      },
       lockFile: "/run/lock/ci",
       takeLock: async () => {
         if (world.lock === "held") return known(null);

@@ -9,6 +9,8 @@ export interface Story {
   readonly hook?: Hook;
   readonly settings?: object;
   readonly options?: Partial<PassOptions>;
+  /** What the clock on the wall says, in milliseconds. */
+  readonly now?: number;
 }
 
 export interface Played {
@@ -20,6 +22,7 @@ export interface Played {
 /** One pass on a host in memory. */
 export async function play(story: Story): Promise<Played> {
   const fake = new Fake(world(story.world), story.hook);
+  fake.now = story.now ?? fake.now;
   const options = { dryRun: false, withoutPressure: false, ...story.options };
   try {
     const exit = await runPass(portsOf(fake), settingsOf(story.settings ?? {}), options);

@@ -8,6 +8,8 @@ import { type Hook, ROOT, world } from "./world.ts";
 
 const NEW = { ...world().state, engineRoot: null };
 const ELSEWHERE = { ...world().state, engineRoot: "/old" };
+/** Not among the default paths. */
+const MOVED = { ...world().info, rootDir: "/srv/docker" };
 const noEngine: Hook = (request, ...rest) => {
   if (request === "version") failing("unreachable")(request, ...rest);
 };
@@ -107,7 +109,7 @@ describe("where the engine keeps its data", () => {
     [
       "is somewhere else now, and cannot be read there",
       {
-        world: { state: ELSEWHERE, disk: { "/": 90, "/old": 90, [ROOT]: "EIO" } },
+        world: { state: ELSEWHERE, info: MOVED, disk: { "/": 90, "/old": 90, "/srv/docker": "EIO" } },
         writes: [],
         outcome: "failed",
         exit: 69,
@@ -159,7 +161,8 @@ describe("where the engine keeps its data", () => {
       world: {
         state: ELSEWHERE,
         images: [...world().images, young],
-        disk: { "/": 29, "/old": 29, [ROOT]: 98 },
+        info: MOVED,
+        disk: { "/": 29, "/old": 29, "/srv/docker": 98 },
       },
       settings: { retention: [rule] },
     });

@@ -27,6 +27,9 @@ export interface World {
   info: EngineInfo;
   /** Used percent of each watched path; a text is why it cannot be read, `null`: the path is not there. */
   disk: Record<string, number | string | null>;
+  /** Seconds since the host was booted. */
+  uptime: number;
+  bootId: string;
   /** `data-root` of Docker's configuration. */
   dataRoot: string | null;
   lock: "free" | "held" | { readonly broken: string };
@@ -92,6 +95,8 @@ export function world(changes: Partial<World> = {}): World {
     cache: [cacheRecord()],
     info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "manager" } },
     disk: { "/": 90, [ROOT]: 90 },
+    uptime: 90 * DAY,
+    bootId: "b1",
     dataRoot: null,
     lock: "free",
     state: { ...EMPTY_STATE, engineRoot: ROOT },
