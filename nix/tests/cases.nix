@@ -128,9 +128,9 @@ in
         "engine": { "socketPath": "/run/docker.sock" }, "lockFile": "/run/lock/ci-docker-prune.lock",
         "liveRuns": { "services": [], "containers": [], "labels": [], "presets": [] } }'')
   )
-  (is "imported twice, from here and from elsewhere: once"
+  (is "imported by path and from the flake: once"
     (withModules [
-      (import ../module.nix)
+      (import ../../default.nix { }).nixosModules.default
       on
     ]).units
     plain.units

@@ -36,7 +36,7 @@
         };
     in
     {
-      lib.nixosSystem = _: { };
+      lib.nixosSystem = _: { config.system.build.toplevel = drv "nixos"; };
       legacyPackages = {
         x86_64-linux = packages;
         aarch64-linux = packages;
