@@ -9,6 +9,8 @@ export default defineConfig({
           include: ["tests/unit/**/*.test.ts", "tests/golden/**/*.test.ts"],
           // Half the time would go into loading the same modules for each file anew. No test changes a module.
           isolate: false,
+          // By default vitest leaves one core to others: half of a machine with two.
+          maxWorkers: "100%",
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
