@@ -1,4 +1,5 @@
 import pMap from "p-map";
+import { EngineError } from "../engine/errors.ts";
 import type { Labels } from "../engine/types.ts";
 import { stopReason } from "../host/stop.ts";
 import {
@@ -18,14 +19,18 @@ import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import { pruneBuildCache } from "./build-cache.ts";
 import { Ended, GatesGuard } from "./guard.ts";
 import { removeNameless } from "./nameless.ts";
-import type { Acted, ActPorts, Ending } from "./ports.ts";
+import { type Acted, type ActPorts, type Ending, endingOf } from "./ports.ts";
 import { type Outcome, remove } from "./remove.ts";
-import type { Tally } from "./tally.ts";
 import { type Judgement, Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
 /** Objects of one kind under way at once: 4 is where 20.10 on two cores stops getting faster. */
 const CONCURRENCY = 4;
+/** So many of a step go one after the other before that. */
+const ALONE = 2;
+
+/** Seconds between the removal of images and that of the images they were made on. */
+const CHILD_GONE_PAUSE = 1;
 
 type Step = Pick<StepReport, "by" | "kind">;
 
@@ -78,7 +83,9 @@ class Execution {
     this.#targets = new Targets(ports, this.#guard, work);
     this.#images = new Map(
       [
-        ...images.flatMap(({ detail }) => detail ?? []),
+        ...images.flatMap(({ summary, detail }) =>
+          detail === null ? [] : [{ ...detail, parentId: detail.parentId || summary.parentId }],
+        ),
         ...ruled.families.flatMap(({ members }) => members.map(({ image }) => image)),
       ].map((image) => [image.id, image]),
     );
@@ -126,12 +133,12 @@ class Execution {
 
   async #take(step: Step, objects: readonly Judged[]): Promise<void> {
     const { journal, clock, tally } = this.#ports;
-    const before = countsOf(tally);
+    const before = tally.sums;
     const startedAt = clock.elapsed();
     if (step.kind === "build-cache")
       await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune);
     else await this.#removeAll(step, objects);
-    const after = countsOf(tally);
+    const after = tally.sums;
     journal.emit(
       stepFinished({
         ...step,
@@ -146,14 +153,49 @@ class Execution {
   }
 
   /**
-   * Several at once, but the first alone: an engine that cannot do it is met by one request, not by four. Containers that
-   * are to be stopped go one by one, since a stop takes its time.
+   * Several at once, but the first ones alone: what goes wrong from the start goes wrong once, not four times. One by one
+   * where a stop takes its time, and where the pass ends as soon as there is room enough.
    */
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
-    for (const wave of [first.slice(0, 1), first.slice(1), ...later]) {
-      const concurrency = step.by === "orphans" ? 1 : CONCURRENCY;
-      await pMap(wave, (object) => this.#catchBug(() => this.#removeOne(step, object)), { concurrency });
+    const untilRoom =
+      step.by === "prune" && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
+    const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
+    await this.#removeWave(step, first.slice(0, ALONE), 1);
+    await this.#removeWave(step, first.slice(ALONE), concurrency);
+    for (const wave of later) {
+      if (step.by !== "prune" || (await this.#mayTakeParents(wave)))
+        await this.#removeWave(step, wave, concurrency);
+    }
+  }
+
+  async #removeWave(step: Step, wave: readonly Judged[], concurrency: number): Promise<void> {
+    await pMap(wave, (object) => this.#catchBug(() => this.#removeOne(step, object)), { concurrency });
+  }
+
+  /**
+   * Before images go on which those just removed were made: a classic build that missed one of these in its cache starts
+   * a container from its parent now, which takes a moment, and then the engine refuses to remove that parent.
+   */
+  async #mayTakeParents(parents: readonly Judged[]): Promise<boolean> {
+    const { clock, stop } = this.#ports;
+    try {
+      await this.#guard.check();
+      await clock.sleep(CHILD_GONE_PAUSE, stop);
+      await this.#guard.check();
+      await this.#targets.readParents();
+      return true;
+    } catch (error) {
+      if (error instanceof Ended) {
+        this.#leave(parents);
+        return false;
+      }
+      if (!(error instanceof EngineError)) throw error;
+      if (error.endsThePass) this.#guard.end(endingOf(error));
+      const reason = `whether another image was built on it could not be read: ${error.message}`;
+      for (const object of parents)
+        this.#tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
+      return false;
     }
   }
 
@@ -247,14 +289,4 @@ class Execution {
     else if (ending.by === "low-watermark") end("every filesystem is below the low watermark", "info");
     else end(ending.error.message, "error");
   }
-}
-
-function countsOf(tally: Tally) {
-  return {
-    removed: tally.count("removed"),
-    kept: tally.count("kept"),
-    gone: tally.count("gone"),
-    failed: tally.count("failed"),
-    claimedBytes: tally.claimedBytes,
-  };
 }

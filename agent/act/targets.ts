@@ -35,7 +35,6 @@ export class Targets {
   readonly #families: ReadonlyMap<string, Family>;
   readonly #members = new Map<string, ImageDetail>();
   #parents: ReadonlySet<string>;
-  readonly #users: Users;
   readonly #services: OnceARound<Users["services"]>;
   readonly #allContainers: OnceARound<Users["containers"]>;
 
@@ -52,15 +51,20 @@ export class Targets {
     for (const { members } of ruled.families)
       for (const { image } of members) this.#members.set(image.id, image);
     this.#parents = by.context.images.parents;
-    this.#users = by.context.retention.users;
-    this.#services = new OnceARound(this.#users.services, () => this.#readServices());
-    this.#allContainers = new OnceARound(this.#users.containers, () => ports.reader.containers(ALL_STATES));
+    this.#services = new OnceARound(() => this.#readServices());
+    this.#allContainers = new OnceARound(() => ports.reader.containers(ALL_STATES));
   }
 
   of(object: Judged): Target {
     const { kind, rule } = object;
     if (kind === "container") return rule === undefined ? this.#leftover(object) : this.#orphan(object);
     return rule === undefined ? this.#dangling(object) : this.#member(object);
+  }
+
+  /** Reads anew on which images another one was made. Throws EngineError. */
+  async readParents(): Promise<void> {
+    const images = await this.#ports.reader.allImages();
+    this.#parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
   /** The image as it was listed, where a rule of the settings names it. */
@@ -169,7 +173,10 @@ export class Targets {
   async #usersOf({ tags }: ImageDetail): Promise<Users> {
     return {
       services: await this.#services.in(this.#guard.round),
-      containers: tags.length > 1 ? await this.#allContainers.in(this.#guard.round) : this.#users.containers,
+      containers:
+        tags.length > 1
+          ? await this.#allContainers.in(this.#guard.round)
+          : this.#by.context.retention.users.containers,
     };
   }
 
@@ -199,21 +206,15 @@ export class Targets {
 /** Something that is read anew when the gates have been asked, once for all who want it. */
 class OnceARound<T> {
   readonly #read: () => Promise<T>;
-  #round = 0;
-  #value: Promise<T>;
+  #last: { readonly round: number; readonly value: Promise<T> } | null = null;
 
-  /** @param first what was read before the first round */
-  constructor(first: T, read: () => Promise<T>) {
-    this.#value = Promise.resolve(first);
+  constructor(read: () => Promise<T>) {
     this.#read = read;
   }
 
   in(round: number): Promise<T> {
-    if (round > this.#round) {
-      this.#round = round;
-      this.#value = this.#read();
-    }
-    return this.#value;
+    if (this.#last?.round !== round) this.#last = { round, value: this.#read() };
+    return this.#last.value;
   }
 }
 

@@ -10,6 +10,7 @@ import { type ImageFacts, keptByListing } from "../plan/images.ts";
 import { anyInForce, type Rules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
+import { observeLineage } from "./lineage.ts";
 import { CONCURRENCY, NOTHING_RULED, observeRuled } from "./ruled.ts";
 
 /** What a pass, or a preview of one, goes by. */
@@ -64,12 +65,17 @@ export async function observeCandidates(
     const containers = prune?.containers ? await inspectContainers(stopped ?? []) : [];
     // An image that a rule names is that rule's alone.
     const images = prune?.images && named !== null ? await list("the dangling images", observeImages) : [];
-    const parents = await list("the parents of images", () => readParents(images ?? []));
+    const lineage = await list("the parents of images", () =>
+      observeLineage(inspector, images ?? [], engine.info.imageStore === "classic", {
+        until: prune?.until ?? 0,
+        now,
+      }),
+    );
     return {
       containers,
-      images: (parents === null ? [] : images) ?? [],
+      images: lineage?.images ?? [],
       everyContainer: all,
-      parents: parents ?? new Set<string>(),
+      parents: lineage?.parents ?? new Set<string>(),
       buildCache:
         prune?.buildCache && forecastCache
           ? ((await list("the build cache", () => reader.buildCache(true))) ?? [])
@@ -127,15 +133,5 @@ export async function observeCandidates(
     return engine.info.imageStore === "classic"
       ? inspected
       : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);
-  }
-
-  /**
-   * The containerd store lists parents as dangling and would delete one under its child; the classic store lists
-   * only childless images and refuses the others (409), so the costly list of all images is spared there.
-   */
-  async function readParents(images: readonly ImageFacts[]): Promise<ReadonlySet<string>> {
-    if (engine.info.imageStore === "classic" || images.every(({ detail }) => detail === null))
-      return new Set();
-    return new Set((await reader.allImages()).map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 }

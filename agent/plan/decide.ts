@@ -5,6 +5,7 @@ import { newChains } from "./chains.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
+import { afterChildren, withChildren } from "./lineage.ts";
 import type { Measured } from "./measured.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, toPlan, verdictsOn } from "./plan.ts";
@@ -18,6 +19,7 @@ export interface Candidates {
   readonly images: readonly ImageFacts[];
   /** Every container there is, whatever its state. */
   readonly everyContainer: readonly ContainerSummary[];
+  /** Ids of images on which something was made that is not among `images`. */
   readonly parents: ReadonlySet<string>;
   /** Empty where no forecast was asked for. */
   readonly buildCache: readonly CacheRecord[];
@@ -103,9 +105,11 @@ export function decide(
     parents: candidates.parents,
     firstSeen: remembered.dangling,
   };
-  const dangling = candidates.images
-    .filter(({ summary }) => !inFamilies.has(summary.id))
-    .map((facts) => judgeImage(facts, images, prune, now));
+  const unnamed = candidates.images.filter(({ summary }) => !inFamilies.has(summary.id));
+  const dangling = withChildren(
+    candidates.images,
+    unnamed.map((facts) => judgeImage(facts, images, prune, now)),
+  );
   const cache = judgeBuildCache(candidates.buildCache, prune, now);
   const { remove } = toPlan(dangling);
   return {
@@ -120,7 +124,7 @@ export function decide(
       remove: [
         ...toPlan([...orphans, ...containers]).remove,
         ...childrenFirst(toPlan(named).remove, ruled.families),
-        ...inOrderOfSafety(remove, remembered.dangling),
+        ...afterChildren(candidates.images, inOrderOfSafety(remove, remembered.dangling)),
         ...toPlan(cache).remove,
       ],
     },

@@ -4,17 +4,19 @@ import { type Age, isFuture, isPast, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
-/** An image the engine lists as dangling, and its detail where that was needed and could be had. */
+/** A dangling image, or a nameless one below it, and its detail where that was needed and could be had. */
 export interface ImageFacts {
   readonly summary: ImageSummary;
   /** `null`: not asked, because the summary alone keeps it (`keptByListing`); or it went before it could be asked. */
   readonly detail: ImageDetail | null;
+  /** Dangling ones were made on it: it can only go after them. */
+  readonly below?: true;
 }
 
 export interface ImageContext {
   /** Ids of images that a container uses which will still be there when images are removed. */
   readonly used: ReadonlySet<string>;
-  /** Ids of images that another image was built on. */
+  /** Ids of images on which something was made that stays. */
   readonly parents: ReadonlySet<string>;
   /** Milliseconds by id: when our own state first saw this image dangling. */
   readonly firstSeen: Readonly<Record<string, number>>;

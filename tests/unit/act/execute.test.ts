@@ -467,12 +467,13 @@ describe("a pass that is told to stop", () => {
 
 describe("the low watermark", () => {
   it("ends the pass once every filesystem is below it, as good news", async () => {
-    const { deleted, told, acted, events } = await play({ containers: 2, images: 2, roomAfter: 3 });
-    expect(deleted).toEqual(["c1", "c2", "i1"]);
-    expect(told.at(-1)).toBe("kept i2 not-reached");
+    const settings = { disk: { lowWatermark: "50%" } };
+    const { deleted, told, acted, events } = await play({ settings, containers: 5, images: 1, roomAfter: 4 });
+    expect(deleted).toEqual(["c1", "c2", "c3", "c4"]);
+    expect(told.slice(4)).toEqual(["kept c5 not-reached", "kept i1 not-reached"]);
     expect(acted.ending).toEqual({ by: "low-watermark" });
     expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "info", reason: "every filesystem is below the low watermark", left: 1, stepsLeft: [] },
+      { level: "info", reason: "every filesystem is below the low watermark", left: 2, stepsLeft: ["image"] },
     ]);
   });
 
@@ -485,7 +486,7 @@ describe("the low watermark", () => {
 describe("what was left over is counted without what is settled", () => {
   it("objects that were gone, in use or failed are not left", async () => {
     const { events } = await play({
-      containers: 7,
+      containers: 8,
       now: { c1: "gone" },
       deletion: { c2: "in-use", c3: "refused", c4: "timeout" },
     });

@@ -119,7 +119,10 @@ export class Fake {
       },
       danglingImages: async () => {
         ask("dangling");
-        return world.images.filter(({ tags }) => tags.length === 0);
+        // Of those without a name, the ones that nothing was made on.
+        return world.images.filter(
+          ({ id, tags }) => tags.length === 0 && world.images.every(({ parentId }) => parentId !== id),
+        );
       },
       allImages: async () => {
         ask("all images");

@@ -1,0 +1,48 @@
+import pMap from "p-map";
+import { type Inspector, orNull } from "../engine/tolerant.ts";
+import { type ImageFacts, isDangling, keptByListing } from "../plan/images.ts";
+import { CONCURRENCY } from "./ruled.ts";
+
+export interface Lineage {
+  /** Dangling images, and those without a name on which they were made. */
+  readonly images: readonly ImageFacts[];
+  /** Ids of images with a child that is not among these. */
+  readonly parents: ReadonlySet<string>;
+}
+
+/**
+ * Follows dangling images down to the nameless ones on which they were made: steps of a classic build, which the engine
+ * does not list as dangling while they have a child. The full list of images, which takes seconds on the containerd
+ * store, is spared where nothing is old enough to go, and on the classic store where nothing has a parent: there the
+ * engine itself refuses to remove one under its child (409), which the containerd store does not. Throws EngineError.
+ * @param until seconds
+ * @param now milliseconds
+ */
+export async function observeLineage(
+  inspector: Inspector,
+  dangling: readonly ImageFacts[],
+  classic: boolean,
+  { until, now }: { readonly until: number; readonly now: number },
+): Promise<Lineage> {
+  const old = dangling.filter(({ detail }) => detail !== null);
+  if (old.length === 0 || (classic && old.every(({ detail }) => detail?.parentId === "")))
+    return { images: dangling, parents: new Set() };
+  const all = new Map((await inspector.reader.allImages()).map((image) => [image.id, image]));
+  const known = new Set(dangling.map(({ summary }) => summary.id));
+  const below: ImageFacts[] = [];
+  await pMap(old, ({ summary: { id } }) => follow(all.get(id)?.parentId), { concurrency: CONCURRENCY });
+  const others = [...all.values()].filter(({ id }) => !known.has(id));
+  return {
+    images: [...dangling, ...below],
+    parents: new Set(others.map(({ parentId }) => parentId).filter((id) => id !== "")),
+  };
+
+  async function follow(id: string | undefined): Promise<void> {
+    const summary = all.get(id ?? "");
+    if (summary === undefined || !isDangling(summary) || known.has(summary.id)) return;
+    known.add(summary.id);
+    const detail = keptByListing(summary, until, now) ? null : orNull(await inspector.image(summary.id));
+    below.push({ summary, detail, below: true });
+    if (detail !== null) await follow(summary.parentId);
+  }
+}

@@ -1,0 +1,55 @@
+import type { ImageFacts } from "./images.ts";
+import { type Judged, verdictsOn } from "./plan.ts";
+
+/** By the id of each image, those among these that were made directly on it. */
+function childrenOf(facts: readonly ImageFacts[]): ReadonlyMap<string, readonly string[]> {
+  const children = new Map<string, string[]>();
+  for (const { summary, detail } of facts) {
+    const parentId = detail?.parentId || summary.parentId;
+    if (parentId !== "") children.set(parentId, [...(children.get(parentId) ?? []), summary.id]);
+  }
+  return children;
+}
+
+/**
+ * An image goes only where all that was made on it goes before. Pure.
+ * @param facts the images
+ * @param judged the verdict on each by itself
+ * @returns the verdicts, without those on images that are candidates only below others, and have to stay with them
+ */
+export function withChildren(facts: readonly ImageFacts[], judged: readonly Judged[]): Judged[] {
+  const verdicts = new Map(judged.map((one) => [one.id, one]));
+  const children = childrenOf(facts);
+  const goes = new Map<string, boolean>();
+  const mayGo = (id: string): boolean => {
+    const found = goes.get(id);
+    if (found !== undefined) return found;
+    // Against a circle, which no engine makes.
+    goes.set(id, false);
+    const may = verdicts.get(id)?.action === "remove" && (children.get(id) ?? []).every(mayGo);
+    goes.set(id, may);
+    return may;
+  };
+  const below = new Set(facts.flatMap((one) => (one.below ? one.summary.id : [])));
+  return judged.flatMap((one) => {
+    if (one.action === "keep" || mayGo(one.id)) return [one];
+    return below.has(one.id) ? [] : [verdictsOn(one).keep("parent", "another image was built on it")];
+  });
+}
+
+/** The same images as they come, but each after those that were made on it. Pure. */
+export function afterChildren(facts: readonly ImageFacts[], images: readonly Judged[]): Judged[] {
+  const byId = new Map(images.map((one) => [one.id, one]));
+  const children = childrenOf(facts);
+  const placed = new Set<Judged>();
+  const seen = new Set<string>();
+  const place = (id: string): void => {
+    const image = byId.get(id);
+    if (image === undefined || seen.has(id)) return;
+    seen.add(id);
+    (children.get(id) ?? []).forEach(place);
+    placed.add(image);
+  };
+  for (const { id } of images) place(id);
+  return [...placed];
+}
