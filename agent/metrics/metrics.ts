@@ -1,50 +1,31 @@
-import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { Counter, Gauge, Registry } from "prom-client";
 import { crossings, inodePercent } from "../gates/disk-pressure.ts";
 import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { PassFinished } from "../log/events.ts";
+import { replaceFile } from "../host/files.ts";
 import type { Outcome } from "../log/outcome.ts";
 import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { State } from "../state/state.ts";
-import type { RuleTotals } from "../state/totals.ts";
 import { visible } from "../text.ts";
 import type { Watermark } from "../units.ts";
+import {
+  counter,
+  each,
+  type Family,
+  filesystems,
+  gauge,
+  type MeasuredPass,
+  one,
+  oneOf,
+  rules,
+  seconds,
+} from "./family.ts";
 
 /**
  * What a pass tells Prometheus, as a file for node_exporter's textfile collector. Loaded only where
  * `metrics.textfile` is set (docs/development/decisions/0010-metrics.md). Every label is of a set that is known beforehand: our own
  * words, the rules of the settings, the watched filesystems. No object's name ever is one.
  */
-
-/** A pass, and what it leaves behind. */
-export interface MeasuredPass {
-  readonly version: string;
-  /** Milliseconds. */
-  readonly endedAt: number;
-  readonly finished: PassFinished;
-  readonly state: Pick<State, "engineVersion" | "totals" | "deferrals">;
-  readonly settings: Settings;
-  /** Where the filesystem of a watched path is mounted. */
-  mountPoint(path: string): string;
-}
-
-interface Sample {
-  /** The same keys in all samples of a family. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-interface Family {
-  /** Without the prefix. */
-  readonly name: string;
-  readonly type: "gauge" | "counter";
-  readonly help: string;
-  /** None: the family is left out of this file. */
-  samples(pass: MeasuredPass): readonly Sample[];
-}
 
 const PREFIX = "ci_docker_prune_";
 
@@ -230,54 +211,6 @@ const FAMILIES: readonly Family[] = [
   ),
 ];
 
-type Samples = Family["samples"];
-
-function gauge(name: string, help: string, samples: Samples): Family {
-  return { name, type: "gauge", help, samples };
-}
-
-function counter(name: string, help: string, samples: Samples): Family {
-  return { name, type: "counter", help, samples };
-}
-
-/** One series a watched filesystem; none where `value` gives `null`. */
-function filesystems(
-  name: string,
-  help: string,
-  value: (filesystem: Filesystem, settings: Settings) => number | null,
-): Family {
-  return gauge(`filesystem_${name}`, help, ({ finished, settings, mountPoint }) =>
-    finished.filesystems.flatMap((filesystem) => {
-      const [path = "?"] = filesystem.paths;
-      return one(value(filesystem, settings), { mountpoint: visible(mountPoint(path)) });
-    }),
-  );
-}
-
-/** One series a rule of the settings; none where `value` gives `null`. */
-function rules(
-  type: Family["type"],
-  name: string,
-  help: string,
-  value: (rule: RuleTotals) => number | null,
-): Family {
-  const samples: Samples = ({ state }) =>
-    state.totals.rules.flatMap((rule) => one(value(rule), { list: rule.list, rule: rule.name }));
-  return { name, type, help, samples };
-}
-
-const one = (value: number | null, labels: Sample["labels"] = {}): Sample[] =>
-  value === null ? [] : [{ labels, value }];
-
-const seconds = (milliseconds: number | null): Sample[] =>
-  one(milliseconds === null ? null : milliseconds / 1000);
-
-const oneOf = (label: string, all: readonly string[], current: string | null): Sample[] =>
-  all.map((name) => ({ labels: { [label]: name }, value: name === current ? 1 : 0 }));
-
-const each = (label: string, all: readonly string[], counts: Readonly<Record<string, number>>): Sample[] =>
-  all.map((name) => ({ labels: { [label]: name }, value: counts[name] ?? 0 }));
-
 /** Of what df takes for the whole: the reserve that ext4 keeps for root is not in it. */
 function markBytes({ usedBytes, availableBytes }: Filesystem, mark: Watermark): number {
   const whole = usedBytes + availableBytes;
@@ -314,19 +247,7 @@ export async function renderMetrics(pass: MeasuredPass): Promise<string> {
   return registry.metrics();
 }
 
-/** Replaces the file as a whole; readable by all, whatever the umask. Throws what the filesystem says. */
+/** Replaces the file as a whole; readable by all. Throws what the filesystem says. */
 export async function writeMetrics(file: string, pass: MeasuredPass): Promise<void> {
-  const text = await renderMetrics(pass);
-  // Not *.prom: the collector would read it. A name of our own: a pass that finds the lock taken writes at any moment of
-  // the one that holds it. Made anew ("wx"): nothing is followed that others put there.
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.new`);
-  rmSync(temporary, { force: true });
-  try {
-    writeFileSync(temporary, text, { flag: "wx" });
-    chmodSync(temporary, 0o644);
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  replaceFile(file, await renderMetrics(pass), { mode: 0o644, durable: false });
 }

@@ -1,6 +1,6 @@
 import { mountPoint } from "../host/disk.ts";
 import { type AuditEvent, metricsUnwritable } from "../log/events.ts";
-import type { MeasuredPass } from "./metrics.ts";
+import type { MeasuredPass } from "./family.ts";
 
 /**
  * Writes the metrics where `metrics.textfile` asks for them. What writes them is a file of its own beside the bundle,

@@ -1,4 +1,5 @@
-import { type MeasuredPass, renderMetrics } from "../../agent/metrics/metrics.ts";
+import type { MeasuredPass } from "../../agent/metrics/family.ts";
+import { renderMetrics } from "../../agent/metrics/metrics.ts";
 import { addToTotals, NO_TOTALS } from "../../agent/state/totals.ts";
 import { filesystem, finished, GiB, NOW, settingsOf } from "../unit/support.ts";
 
