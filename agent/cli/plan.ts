@@ -40,16 +40,21 @@ export function planCommand(yargs: Argv, done: Done): Argv {
           `${planScreen(context.settings, seen, plan, { colours: pc, width }).join("\n")}\n`,
         );
       }
-      const told = plan.known && seen.gates.every(({ verdict }) => verdict !== "unknown");
+      const told = unreadOf(plan).length === 0 && seen.gates.every(({ verdict }) => verdict !== "unknown");
       done(told ? Exit.ok : Exit.unavailable);
     },
   );
 }
 
+/** What the plan is without: all of it, or lists that could not be read. */
+const unreadOf = (plan: Fact<PlanPreview>): PlanPreview["unread"] =>
+  plan.known ? plan.value.unread : [{ what: plan.what, reason: plan.reason }];
+
 const NOTHING: Plan = { remove: [], keep: [] };
 
 function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
   const { remove, keep } = plan.known ? plan.value.plan : NOTHING;
+  const unknown = unreadOf(plan);
   return {
     gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
     remove: remove.map(objectFields),
@@ -57,7 +62,7 @@ function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
     totals: { remove: totalsOf(remove), keep: totalsOf(keep) },
     rules: plan.known ? plan.value.rules : [],
     warnings: plan.known ? plan.value.idle.map(({ fields }) => fields) : [],
-    ...(plan.known ? {} : { unknown: [{ what: plan.what, reason: plan.reason }] }),
+    ...(unknown.length === 0 ? {} : { unknown }),
   };
 }
 
@@ -85,6 +90,12 @@ export function planScreen(
     ...(judged === 0 ? [] : [...table(["", "OBJECT", "AGE", "BY", "SIZE", "REASON"], rows, look), ""]),
     ...wrap(`${remove.length} to remove, ${keep.length} to keep${enough(settings, seen, remove)}.`, width),
     "All other tagged images stay: no rule of the settings names them, and they are the cache.",
+    ...plan.value.unread.flatMap(({ what, reason }) =>
+      wrap(
+        { text: `! ${what} could not be read, and are not in this plan: ${reason}`, style: colours.red },
+        width,
+      ),
+    ),
     ...ruleLines(plan.value, look),
   ];
 }

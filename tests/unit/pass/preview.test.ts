@@ -1,4 +1,6 @@
+import pc from "picocolors";
 import { describe, expect, it } from "vitest";
+import { planScreen } from "../../../agent/cli/plan.ts";
 import { previewGates, previewPlan } from "../../../agent/pass/preview.ts";
 import { ago, DAY, image, imageId, service, settingsOf } from "../support.ts";
 import { Fake } from "./fake.ts";
@@ -128,5 +130,13 @@ describe("the plan of a preview", () => {
     ["the containers that run cannot be read", at("live", failing("refused"), 2)],
   ])("is unknown, and not empty, where %s", async (_, hook) => {
     expect((await preview({ hook })).plan.known).toBe(false);
+  });
+
+  it("tells a list that it is without", async () => {
+    const { fake, seen, plan } = await preview({ hook: at("dangling", failing("refused")) });
+    expect(plan).toMatchObject({ known: true, value: { unread: [{ what: "the dangling images" }] } });
+    const screen = planScreen(settingsOf({}), seen, plan, { colours: pc.createColors(false), width: 200 });
+    expect(screen.join("\n")).toContain("! the dangling images could not be read, and are not in this plan");
+    expect(fake.writes).toEqual([]);
   });
 });
