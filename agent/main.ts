@@ -8,7 +8,7 @@ import { passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, passFinished } from "./log/events.ts";
 import { auditLine, journalListens } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
-import { belowWatermark, readPressure, rememberedRoots, toRecord } from "./pass/pressure.ts";
+import { belowWatermark, readPressure, rememberedRoots, rootsAreKnown, toRecord } from "./pass/pressure.ts";
 import { loadSettings } from "./settings/load.ts";
 import { rulesWithoutPressure } from "./settings/rules.ts";
 import { type Core, loadCore, NO_DEFERRALS, updateCore } from "./state/state.ts";
@@ -69,11 +69,11 @@ async function quietPass(args: readonly string[]): Promise<boolean> {
   );
   const core = loadCore(stateDir);
   if (core === null) return false;
-  // Where the engine keeps its data has not been learnt yet: the disk that fills may be another one.
-  if (core.engineRoot === null) return false;
   // A rule that does not wait for disk pressure has the engine asked in every pass.
   if (rulesWithoutPressure(settings).length > 0) return false;
   const pressure = await readPressure({ readFilesystems }, settings.disk, rememberedRoots(core));
+  // The disk that fills may be another one than those that were looked at: the engine is to be asked.
+  if (!rootsAreKnown(core, pressure, startedAt)) return false;
   if (pressure.verdict.verdict !== "closed") return false;
   const pass = passId(process.env);
   const seconds = (systemClock.elapsed() - startedElapsed) / 1000;

@@ -11,7 +11,7 @@ import { engineTrouble } from "./clock.ts";
 import type { Ended, Found, PassContext, Passed } from "./context.ts";
 import { learntOfClock, learntWhileDeferred } from "./memory.ts";
 import { deferred, failed, stopped } from "./outcome.ts";
-import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
+import { isWatched, readPressure, rememberedRoots } from "./pressure.ts";
 import { meet, rootsOf } from "./survey.ts";
 
 /** A pass whose engine answers. */
@@ -62,7 +62,7 @@ export async function meetEngine(context: PassContext, found: Found): Promise<Me
     return { ...found, ended: failed(engine.reason) };
   }
   const { info, version } = engine.value;
-  const roots = rootsOf(ports.host, info);
+  const roots = rootsOf(ports, info);
   const learnt = {
     ...found.learnt,
     ...roots,
@@ -85,9 +85,6 @@ export async function meetEngine(context: PassContext, found: Found): Promise<Me
   const pressed = found.rules.pressed || verdict !== "closed";
   return { ...met, before, rules: rulesOf(settings, pressed) };
 }
-
-const isWatched = ({ filesystems }: Pressure, path: string): boolean =>
-  filesystems.some((fact) => fact.known && fact.value.paths.includes(path));
 
 /** Is a run live, does a service converge? */
 export async function passGates({ ports, settings }: PassContext, met: Met): Promise<Asked | Passed> {

@@ -59,7 +59,7 @@ async function begin({ ports, settings, options }: PassContext): Promise<Found> 
     rules: rulesOf(settings, pressed),
     engine,
     tally: new Tally(),
-    learnt: engine === null ? {} : rootsOf(ports.host, engine.info),
+    learnt: engine === null ? {} : rootsOf(ports, engine.info),
     lock: null,
   };
 }

@@ -33,6 +33,25 @@ export const rememberedRoots = ({
 }: Pick<State, "engineRoot" | "containerdRoot">): string[] =>
   [engineRoot, containerdRoot].filter((root) => root !== null);
 
+/** Milliseconds after which the engine is asked again: its data may have been moved, and the old folder be there still. */
+const ASK_AGAIN = 7 * 24 * 3_600_000;
+
+/** Where the engine keeps its data is remembered, was asked for lately, and was looked at. Pure. */
+export function rootsAreKnown(
+  state: Pick<State, "engineRoot" | "containerdRoot" | "engineAskedAt">,
+  pressure: Pressure,
+  now: number,
+): boolean {
+  const { engineRoot, engineAskedAt } = state;
+  if (engineRoot === null || engineAskedAt === null) return false;
+  const age = now - engineAskedAt;
+  return age >= 0 && age < ASK_AGAIN && rememberedRoots(state).every((root) => isWatched(pressure, root));
+}
+
+/** This path is among those whose filesystem was looked at. Pure. */
+export const isWatched = ({ filesystems }: Pressure, path: string): boolean =>
+  filesystems.some((fact) => fact.known && fact.value.paths.includes(path));
+
 export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
 }

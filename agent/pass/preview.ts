@@ -45,7 +45,7 @@ export async function previewGates(
 ): Promise<GatesPreview> {
   const { state, trouble } = byClockOfNow({ clock, host }, host.loadState().state);
   const engine = await meet({ reader, clock, host });
-  const pressure = await readPressure(host, settings.disk, rootsNow(host, engine, state));
+  const pressure = await readPressure(host, settings.disk, rootsNow({ host, clock }, engine, state));
   const held = await host.lockIsHeld();
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
   const gates = [pressure.verdict, lock];

@@ -7,13 +7,15 @@ import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import { bootedAt } from "./clock.ts";
 import type { HostPorts } from "./host.ts";
-import { type Pressure, readPressure, rememberedRoots } from "./pressure.ts";
+import { type Pressure, readPressure, rememberedRoots, rootsAreKnown } from "./pressure.ts";
 
 interface SurveyPorts {
   readonly reader: EngineReader;
   readonly clock: Clock;
   readonly host: HostPorts;
 }
+
+type RootPorts = Pick<SurveyPorts, "host" | "clock">;
 
 /** The disk where a pass frees space, and the engine where it had to be asked for that. */
 export interface Survey {
@@ -23,15 +25,16 @@ export interface Survey {
 
 /**
  * Measures the disk, with the folders where the engine keeps its data. The state remembers those; the engine is asked
- * where it does not, and where a remembered one cannot be read: it may keep nothing there any more.
+ * where it does not, where a remembered one cannot be read, and every seven days: it may keep nothing there any more.
  */
 export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: State): Promise<Survey> {
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
-  if (state.engineRoot !== null && remembered.verdict.verdict !== "unknown")
+  const sure = remembered.verdict.verdict !== "unknown";
+  if (sure && rootsAreKnown(state, remembered, ports.clock.now()))
     return { pressure: remembered, engine: null };
   const engine = await meet(ports);
   return {
-    pressure: await readPressure(ports.host, disk, rootsNow(ports.host, engine, state)),
+    pressure: await readPressure(ports.host, disk, rootsNow(ports, engine, state)),
     engine: engine.known ? engine.value : null,
   };
 }
@@ -43,23 +46,21 @@ export async function meet(ports: SurveyPorts): Promise<Fact<Engine>> {
 }
 
 /** Where the engine keeps its data: as it says; else as the state remembers, or as the host's files tell. */
-export function rootsNow(host: HostPorts, engine: Fact<Engine>, state: State): string[] {
-  if (engine.known) {
-    const { engineRoot, containerdRoot } = rootsOf(host, engine.value.info);
-    return rememberedRoots({ engineRoot, containerdRoot });
-  }
+export function rootsNow(ports: RootPorts, engine: Fact<Engine>, state: State): string[] {
+  if (engine.known) return rememberedRoots(rootsOf(ports, engine.value.info));
   if (state.engineRoot !== null) return rememberedRoots(state);
-  const dataRoot = host.configuredDataRoot();
+  const dataRoot = ports.host.configuredDataRoot();
   return dataRoot === null ? [] : [dataRoot];
 }
 
 /** The same of an engine that answers, as the state remembers it. */
 export function rootsOf(
-  host: HostPorts,
+  { host, clock }: RootPorts,
   { rootDir, imageStore, containerdSocket = null }: EngineInfo,
-): Pick<State, "engineRoot" | "containerdRoot"> {
+): Pick<State, "engineRoot" | "containerdRoot" | "engineAskedAt"> {
   const outside = imageStore === "containerd" && containerdSocket !== null && !isOwn(containerdSocket);
-  return { engineRoot: rootDir, containerdRoot: outside ? host.containerdRoot() : null };
+  const containerdRoot = outside ? host.containerdRoot() : null;
+  return { engineRoot: rootDir, containerdRoot, engineAskedAt: clock.now() };
 }
 
 /** A containerd that the engine starts has its socket in a folder of the engine's: `/run/docker/containerd/containerd.sock`. */

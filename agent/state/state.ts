@@ -21,6 +21,8 @@ export interface Core {
   readonly engineRoot: string | null;
   /** The same of a containerd that the engine did not start itself, where it keeps images. */
   readonly containerdRoot: string | null;
+  /** When it said so last; milliseconds. */
+  readonly engineAskedAt: number | null;
   /** Of the engine, as it said last. */
   readonly engineVersion: string | null;
   /** The clocks at the last pass that looked at them; `null`: none did. */
@@ -99,6 +101,7 @@ export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 const EMPTY_CORE: Core = {
   engineRoot: null,
   containerdRoot: null,
+  engineAskedAt: null,
   engineVersion: null,
   clock: null,
   deferrals: NO_DEFERRALS,
@@ -187,16 +190,17 @@ function load<T>(
 /** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
 function toCore(document: Record<string, unknown>): CoreFile {
   const { version, engineRoot, containerdRoot = null, engineVersion = null, clock = null } = document;
-  const { deferrals, totals = NO_TOTALS } = document;
+  const { engineAskedAt = null, deferrals, totals = NO_TOTALS } = document;
   if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
   const { count, since } = Object(deferrals) as Record<string, unknown>;
   check("engineRoot", engineRoot === null || typeof engineRoot === "string");
   check("containerdRoot", containerdRoot === null || typeof containerdRoot === "string");
+  check("engineAskedAt", engineAskedAt === null || isTime(engineAskedAt));
   check("engineVersion", engineVersion === null || typeof engineVersion === "string");
   check("clock", clock === null || isClockMark(clock));
   check("deferrals", isTime(count) && (since === null || isTime(since)));
   check("totals", isTotals(totals));
-  const core = { engineRoot, containerdRoot, engineVersion, clock, deferrals, totals } as Core;
+  const core = { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals } as Core;
   if (version === 2) return { core, memory: null, earlier: [] };
   check("passes", Array.isArray(document.passes));
   return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
@@ -289,8 +293,17 @@ function update<T>(dir: string, work: () => T): T {
 
 /** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
 function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
-  const { engineRoot, containerdRoot, engineVersion, clock, deferrals, totals } = core;
-  const document = { version: 2, engineRoot, containerdRoot, engineVersion, clock, deferrals, totals };
+  const { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals } = core;
+  const document = {
+    version: 2,
+    engineRoot,
+    containerdRoot,
+    engineAskedAt,
+    engineVersion,
+    clock,
+    deferrals,
+    totals,
+  };
   write(join(dir, FILE), { ...document, passes: [pass] }, durable);
 }
 

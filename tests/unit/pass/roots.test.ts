@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { previewGates } from "../../../agent/pass/preview.ts";
-import { image, imageId, settingsOf } from "../support.ts";
+import { ago, DAY, image, imageId, settingsOf } from "../support.ts";
 import { Fake } from "./fake.ts";
 import { all, at, play, portsOf, relief } from "./play.ts";
 import { check, diskOf, failing, PLAN, type Row } from "./rows.ts";
@@ -52,6 +52,34 @@ describe("where the engine keeps its data", () => {
         writes: [],
         outcome: "failed",
         exit: 69,
+      },
+    ],
+    [
+      "was moved a week ago, and the old folder is there still",
+      {
+        world: {
+          state: { ...ELSEWHERE, engineAskedAt: ago(7 * DAY) },
+          info: MOVED,
+          disk: { "/": 29, "/old": 29, "/srv/docker": 98 },
+        },
+        hook: at("remove c1", (_request, _nth, host) => {
+          host.disk = { "/": 29, "/srv/docker": 50 };
+        }),
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 0,
+      },
+    ],
+    [
+      "was moved, and the old folder is gone",
+      {
+        world: { state: ELSEWHERE, info: MOVED, disk: { "/": 29, "/srv/docker": 98 } },
+        hook: at("remove c1", (_request, _nth, host) => {
+          host.disk = { "/": 29, "/srv/docker": 50 };
+        }),
+        writes: PLAN,
+        outcome: "pruned",
+        exit: 0,
       },
     ],
     [
@@ -148,7 +176,7 @@ describe("where the engine keeps its data", () => {
     const disk = { "/": 1, [ROOT]: 1, [CONTAINERD]: 2 };
     const { fake } = await play({ world: { state: NEW, info: outside, disk } });
     expect(fake.saved.at(-1)).toMatchObject({ engineRoot: ROOT, containerdRoot: CONTAINERD });
-    const next = await play({ world: { state: fake.world.state, disk } });
+    const next = await play({ world: { state: fake.world.state, disk }, now: ago(-60) });
     expect([fake.requests, next.fake.requests]).toEqual([2, 0]);
     expect(next.fake.finished).toMatchObject({ outcome: "below-watermark" });
     expect(next.fake.said("pass.finished")[0]).toMatchObject({ filesystems: { length: 2 } });

@@ -99,7 +99,7 @@ export function world(changes: Partial<World> = {}): World {
     bootId: "b1",
     dataRoot: null,
     lock: "free",
-    state: { ...EMPTY_STATE, engineRoot: ROOT },
+    state: { ...EMPTY_STATE, engineRoot: ROOT, engineAskedAt: ago(60) },
     damage: null,
     stateUnwritable: null,
     ...changes,

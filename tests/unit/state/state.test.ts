@@ -74,6 +74,7 @@ const whole = (pass: string): PassRecord => ({
 const FULL: State = {
   engineRoot: "/var/lib/docker",
   containerdRoot: null,
+  engineAskedAt: 5,
   clock: { at: 1, bootId: "b", uptime: 2 },
   engineVersion: "28.5.1",
   dangling: { "sha256:a": { since: NOW - 1000, lastSeen: NOW } },
