@@ -35,12 +35,13 @@ const CHILD_GONE_PAUSE = 1;
 type Step = Pick<StepReport, "by" | "kind">;
 
 /**
- * The rules first, since the prune may end early with room enough; containers before the images they hold; the build
+ * The rules and networks first, since the prune may end early with room enough; containers before the images they hold; the build
  * cache last: its prune fails on a full disk on 28.5.
  */
 const STEPS: readonly Step[] = [
   { by: "orphans", kind: "container" },
   { by: "retention", kind: "image" },
+  { by: "prune", kind: "network" },
   { by: "prune", kind: "container" },
   { by: "prune", kind: "image" },
   { by: "prune", kind: "build-cache" },
@@ -125,9 +126,10 @@ class Execution {
     }
   }
 
-  async #endWithRoomEnough({ by }: Step): Promise<void> {
+  async #endWithRoomEnough({ by, kind }: Step): Promise<void> {
     const { pressed } = this.#work;
-    if (by !== "prune" || !pressed || this.#guard.ending !== null) return;
+    // What networks use up is addresses, whatever room there is on the disk.
+    if (by !== "prune" || kind === "network" || !pressed || this.#guard.ending !== null) return;
     if (await this.#ports.roomEnough()) this.#guard.end({ by: "low-watermark" });
   }
 

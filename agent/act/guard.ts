@@ -102,6 +102,7 @@ export class GatesGuard extends StopGuard {
       removeContainer: checked((id) => writer.removeContainer(id)),
       removeImage: checked((id) => writer.removeImage(id)),
       removeTag: checked((reference) => writer.removeTag(reference)),
+      removeNetwork: checked((id) => writer.removeNetwork(id)),
       stopContainer: checked((id, timeout) => writer.stopContainer(id, timeout)),
       commit: checked((...commit) => writer.commit(...commit)),
       pruneBuildCache: checked((unusedFor) => writer.pruneBuildCache(unusedFor)),

@@ -1,5 +1,5 @@
 import type { ObjectCount } from "../log/events.ts";
-import type { Judged, ObjectKind } from "../plan/plan.ts";
+import { type Judged, NONE_OF_EACH, type ObjectKind } from "../plan/plan.ts";
 import type { Bytes } from "../units.ts";
 
 type Fate = ObjectCount["fate"];
@@ -9,7 +9,7 @@ const none = (): Record<Fate, number> => ({ removed: 0, untagged: 0, kept: 0, go
 /** Counts what became of each object, by kind and reason and by the rule that named it. */
 export class Tally {
   readonly removed: Judged[] = [];
-  readonly claimedByKind: Record<ObjectKind, Bytes> = { container: 0, image: 0, "build-cache": 0 };
+  readonly claimedByKind: Record<ObjectKind, Bytes> = { ...NONE_OF_EACH };
   readonly #counts = new Map<string, ObjectCount>();
   readonly #byRule = new Map<string, Record<Fate, number>>();
   readonly #byFate = none();

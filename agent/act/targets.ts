@@ -7,6 +7,7 @@ import { judgeContainer } from "../plan/containers.ts";
 import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Family } from "../plan/family.ts";
 import { judgeImage } from "../plan/images.ts";
+import { keptNetwork } from "../plan/networks.ts";
 import { judgeOrphan } from "../plan/orphans.ts";
 import type { Judged } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
@@ -57,6 +58,7 @@ export class Targets {
 
   of(object: Judged): Target {
     const { kind, rule } = object;
+    if (kind === "network") return this.#network(object);
     if (kind === "container") return rule === undefined ? this.#leftover(object) : this.#orphan(object);
     return rule === undefined ? this.#dangling(object) : this.#member(object);
   }
@@ -84,6 +86,16 @@ export class Targets {
         return keptBy(judgeContainer(facts, volumeKeepers, this.#by.settings.prune, clock.now()));
       },
       send: async () => void (await this.#writer.removeContainer(id)),
+    };
+  }
+
+  #network({ id }: Judged): Target {
+    return {
+      look: async () => {
+        const network = await this.#ports.reader.network(id);
+        return keptNetwork(network, await this.#ports.reader.containers(ALL_STATES));
+      },
+      send: async () => void (await this.#writer.removeNetwork(id)),
     };
   }
 

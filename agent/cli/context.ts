@@ -80,6 +80,7 @@ export function openContext(
         rules.some((rule) => namesTag(rule, repository, tag)) &&
         !namesOne(settings.prune.keepImages, repository, tag),
       mayStop: settings.orphans.length > 0,
+      mayRemoveNetworks: settings.prune.networksAbove !== null,
       mayCommit: more?.mayCommit ?? false,
     },
     ...(giveUp === undefined ? {} : { giveUp }),

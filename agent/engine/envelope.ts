@@ -19,6 +19,8 @@ export interface Permissions {
   readonly mayUntag: (repository: string, tag: string) => boolean;
   /** A rule of `orphans` is in force. */
   readonly mayStop: boolean;
+  /** `prune.networksAbove` is set. */
+  readonly mayRemoveNetworks: boolean;
   /** This is `snapshots commit`. */
   readonly mayCommit: boolean;
 }
@@ -27,6 +29,7 @@ export interface Permissions {
 export const BASE_PERMISSIONS: Omit<Permissions, "ageLimit"> = {
   mayUntag: () => false,
   mayStop: false,
+  mayRemoveNetworks: false,
   mayCommit: false,
 };
 
@@ -149,6 +152,14 @@ export const ALLOWED: readonly Allowed[] = [
     },
     required: ["container", "repo", "tag"],
     body: ownLabelsOnly,
+  },
+  { method: "GET", path: /^\/networks$/, query: { filters: filters("scope", "type") } },
+  { method: "GET", path: new RegExp(`^/networks/${HEX64}$`) },
+  {
+    // Of local scope alone: the ids of a swarm's networks are no hexadecimal numbers.
+    method: "DELETE",
+    path: new RegExp(`^/networks/${HEX64}$`),
+    permitted: ({ mayRemoveNetworks }) => mayRemoveNetworks,
   },
   { method: "POST", path: /^\/build\/prune$/, query: { filters: untilOnly }, required: ["filters"] },
   { method: "POST", path: /^\/auth$/, body: loginOnly },

@@ -9,11 +9,22 @@ import type {
   EngineVersion,
   ImageDetail,
   ImageSummary,
+  NetworkDetail,
+  NetworkSummary,
   Service,
   Step,
   Task,
 } from "./types.ts";
-import { toBuildCache, toContainer, toContainers, toHistory, toImage, toImages } from "./wire.ts";
+import {
+  toBuildCache,
+  toContainer,
+  toContainers,
+  toHistory,
+  toImage,
+  toImages,
+  toNetwork,
+  toNetworks,
+} from "./wire.ts";
 import { toInfo, toServices, toTasks, toVersion } from "./wire-swarm.ts";
 import { toDiskUsage } from "./wire-usage.ts";
 
@@ -43,6 +54,9 @@ export interface EngineReader {
   }): Promise<ImageSummary[]>;
   /** The steps of an image, oldest first. */
   history(id: string): Promise<Step[]>;
+  /** Networks of local scope that somebody made. */
+  networks(): Promise<NetworkSummary[]>;
+  network(id: string): Promise<NetworkDetail>;
   /**
    * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
    * @returns `null` where that would be needed and was not asked for
@@ -158,6 +172,16 @@ export class Reader implements EngineReader {
   async history(id: string): Promise<Step[]> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     return toHistory(await this.#get(`/images/${id}/history`));
+  }
+
+  async networks(): Promise<NetworkSummary[]> {
+    const filters = JSON.stringify({ scope: ["local"], type: ["custom"] });
+    return toNetworks(await this.#get("/networks", { filters }));
+  }
+
+  async network(id: string): Promise<NetworkDetail> {
+    if (!CONTAINER_ID.test(id)) throw oddId(id);
+    return toNetwork(await this.#get(`/networks/${id}`));
   }
 
   async buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null> {

@@ -121,6 +121,25 @@ export interface ImageDetail extends ImageSummary {
   readonly layers: readonly string[];
 }
 
+export interface NetworkSummary {
+  readonly id: string;
+  readonly name: string;
+  /** `"bridge"`, `"overlay"` … */
+  readonly driver: string;
+  /** `"local"`, or `"swarm"` and the like. */
+  readonly scope: string;
+  readonly createdAt: number | null;
+  readonly labels: Labels;
+  readonly ingress: boolean;
+  /** Only a pattern for networks of a swarm. */
+  readonly configOnly: boolean;
+}
+
+export interface NetworkDetail extends NetworkSummary {
+  /** Of containers that run. */
+  readonly endpoints: number;
+}
+
 /** One step in the making of an image. */
 export interface Step {
   /** 0 for one that only changes the config, and on classic stores for a layer of empty files or folders. */

@@ -7,6 +7,8 @@ import type {
   ContainerSummary,
   ImageDetail,
   ImageSummary,
+  NetworkDetail,
+  NetworkSummary,
   Step,
 } from "./types.ts";
 
@@ -155,6 +157,39 @@ export function toImage(body: unknown): ImageDetail {
     lastTaggedAt: image.Metadata?.LastTagTime ?? null,
     layers: image.RootFS?.Layers ?? [],
   };
+}
+
+const networkSchema = v.object({
+  Id: v.string(),
+  Name: v.string(),
+  Driver: v.nullish(v.string(), ""),
+  Scope: v.string(),
+  Created: time,
+  Labels: labels,
+  Ingress: v.nullish(v.boolean(), false),
+  ConfigOnly: v.nullish(v.boolean(), false),
+  // Empty in lists.
+  Containers: v.nullish(recordOf(v.unknown()), {}),
+});
+
+const toNetworkDetail = (network: v.InferOutput<typeof networkSchema>): NetworkDetail => ({
+  id: network.Id,
+  name: network.Name,
+  driver: network.Driver,
+  scope: network.Scope,
+  createdAt: network.Created,
+  labels: network.Labels,
+  ingress: network.Ingress,
+  configOnly: network.ConfigOnly,
+  endpoints: Object.keys(network.Containers).length,
+});
+
+export function toNetworks(body: unknown): NetworkSummary[] {
+  return read("networks", v.array(networkSchema), body).map(toNetworkDetail);
+}
+
+export function toNetwork(body: unknown): NetworkDetail {
+  return toNetworkDetail(read("network", networkSchema, body));
 }
 
 const cacheSchema = v.object({

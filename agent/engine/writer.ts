@@ -16,6 +16,8 @@ export interface EngineWriter {
    * @returns ids of images that went with it, as far as the engine says so
    */
   removeTag(reference: string): Promise<readonly string[]>;
+  /** The engine refuses one with endpoints. */
+  removeNetwork(id: string): Promise<void>;
   /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
   stopContainer(id: string, timeoutSeconds: number): Promise<boolean>;
   /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
@@ -63,6 +65,17 @@ export class Writer implements EngineWriter {
         deadline: this.#deadline,
       }),
     );
+  }
+
+  async removeNetwork(id: string): Promise<void> {
+    try {
+      await this.#client.call({ method: "DELETE", path: `/networks/${id}`, deadline: this.#deadline });
+    } catch (error) {
+      // 403: it has active endpoints, or is predefined.
+      if (error instanceof EngineError && error.status === 403)
+        throw new EngineError("in-use", error.message, error.status);
+      throw error;
+    }
   }
 
   async stopContainer(id: string, timeoutSeconds: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Verdict } from "../gates/verdict.ts";
-import type { Judged, ObjectKind, Plan } from "../plan/plan.ts";
+import { type Judged, NONE_OF_EACH, type ObjectKind, type Plan } from "../plan/plan.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import { AUTH_EVENTS } from "./auth-events.ts";
 import { OBJECT_EVENTS, type ObjectFields } from "./object-events.ts";
@@ -123,7 +123,7 @@ export const authFailed = (fields: FieldsOf<"auth.failed">) => event("auth.faile
 export const authChecked = (fields: FieldsOf<"auth.checked">) => event("auth.checked", fields);
 
 export function countByKind(objects: readonly Judged[]): Record<ObjectKind, number> {
-  const counts: Record<ObjectKind, number> = { container: 0, image: 0, "build-cache": 0 };
+  const counts: Record<ObjectKind, number> = { ...NONE_OF_EACH };
   for (const { kind } of objects) counts[kind]++;
   return counts;
 }

@@ -111,6 +111,7 @@ export const KINDS: Readonly<Record<ObjectKind, KindWords>> = {
   container: { one: "container", many: "containers", all: "containers" },
   image: { one: "image", many: "images", all: "images" },
   "build-cache": { one: "cache record", many: "cache records", all: "build cache" },
+  network: { one: "network", many: "networks", all: "networks" },
 };
 
 /** `"1 image"`, `"2 images"` */

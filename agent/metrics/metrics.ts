@@ -4,7 +4,7 @@ import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { replaceFile } from "../host/files.ts";
 import type { Outcome } from "../log/outcome.ts";
-import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
+import { NONE_OF_EACH, type ObjectKind, type ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { visible } from "../text.ts";
 import type { Watermark } from "../units.ts";
@@ -48,8 +48,9 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["image", "over-count"],
   ["image", "over-size"],
   ["build-cache", "expired"],
+  ["network", "expired"],
 ];
-const KINDS = Object.keys({ container: 0, image: 0, "build-cache": 0 } satisfies Record<ObjectKind, 0>);
+const KINDS = Object.keys(NONE_OF_EACH);
 
 const FAMILIES: readonly Family[] = [
   gauge("build_info", "Version of the agent that wrote this file.", ({ version }) => [

@@ -18,6 +18,8 @@ export interface Scope {
   /** `null`: not about `prune`, but about rules that do not wait for pressure alone. */
   readonly prune: Settings["prune"] | null;
   readonly rules: Rules;
+  /** Networks are looked at, whatever the disk says. */
+  readonly networks: boolean;
   /**
    * List the build cache as well, for a plan that is shown and not acted on; a pass that acts lets the engine decide,
    * and records what it reports.
@@ -47,7 +49,7 @@ export interface Observed extends Candidates {
 export async function observeCandidates(
   reader: EngineReader,
   { engine, live, services }: Look,
-  { prune, rules, forecastCache }: Scope,
+  { prune, rules, networks, forecastCache }: Scope,
   now: number,
 ): Promise<Fact<Observed>> {
   if (!live.known) return live;
@@ -56,7 +58,7 @@ export async function observeCandidates(
   const inspector = new Inspector(reader, engine.bootedAt);
   const unreadLists: { what: string; reason: string }[] = [];
   return orUnknown("the objects to judge", async () => {
-    const needed = prune?.containers || prune?.images || ruled;
+    const needed = prune?.containers || prune?.images || ruled || networks;
     const stopped = needed
       ? await list("the stopped containers", () => reader.containers(STOPPED_STATES))
       : [];
@@ -76,6 +78,9 @@ export async function observeCandidates(
       images: lineage?.images ?? [],
       everyContainer: all,
       parents: lineage?.parents ?? new Set<string>(),
+      // A container that nobody could list may be on any of them.
+      networks:
+        networks && stopped !== null ? ((await list("the networks", () => reader.networks())) ?? []) : [],
       buildCache:
         prune?.buildCache && forecastCache
           ? ((await list("the build cache", () => reader.buildCache(true))) ?? [])

@@ -50,7 +50,12 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const { ports, settings, options } = context;
   const { prune } = settings;
   const { rules, engine, gatekeeper, state } = asked;
-  const scope = { prune: rules.pressed ? prune : null, rules, forecastCache: options.dryRun };
+  const scope = {
+    prune: rules.pressed ? prune : null,
+    rules,
+    networks: prune.networksAbove !== null,
+    forecastCache: options.dryRun,
+  };
   const look = { engine, ...gatekeeper.seen };
   const decision = await makeDecision({ ...ports, settings }, look, scope, state);
   if (ports.stop.aborted) return { ...asked, ended: stopped(ports.stop) };

@@ -4,6 +4,7 @@ import { diskPressure, markPercent } from "../gates/disk-pressure.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { FilesystemReport, PassFinished } from "../log/events.ts";
+import { NONE_OF_EACH } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { PassRecord, State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
@@ -91,8 +92,8 @@ export function belowWatermark(
     claimedBytes: 0,
     durationSeconds,
     filesystems: reported(pressure, settings),
-    removed: { container: 0, image: 0, "build-cache": 0 },
-    removedBytes: { container: 0, image: 0, "build-cache": 0 },
+    removed: NONE_OF_EACH,
+    removedBytes: NONE_OF_EACH,
     kept: 0,
     gone: 0,
     failed: 0,

@@ -82,7 +82,8 @@ export async function previewPlan(
   if (clockTrouble !== null) return unknown("the time", clockTrouble);
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const rules = rulesOf(ports.settings, true);
-  const scope = { prune: ports.settings.prune, rules, forecastCache: true };
+  const { prune } = ports.settings;
+  const scope = { prune, rules, networks: prune.networksAbove !== null, forecastCache: true };
   const look = { engine: engine.value, ...gatekeeper.seen };
   const decision = await makeDecision(ports, look, scope, state);
   if (!decision.known) return decision;

@@ -1,4 +1,4 @@
-import type { CacheRecord, ContainerSummary, ImageSummary } from "../engine/types.ts";
+import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeBuildCache } from "./build-cache.ts";
 import { newChains } from "./chains.ts";
@@ -7,6 +7,7 @@ import type { Family } from "./family.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { afterChildren, withChildren } from "./lineage.ts";
 import type { Measured } from "./measured.ts";
+import { judgeNetworks } from "./networks.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, toPlan, verdictsOn } from "./plan.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
@@ -21,6 +22,8 @@ export interface Candidates {
   readonly everyContainer: readonly ContainerSummary[];
   /** Ids of images on which something was made that is not among `images`. */
   readonly parents: ReadonlySet<string>;
+  /** Networks of local scope; empty where they are not asked for. */
+  readonly networks: readonly NetworkSummary[];
   /** Empty where no forecast was asked for. */
   readonly buildCache: readonly CacheRecord[];
   readonly ruled: Ruled;
@@ -111,6 +114,7 @@ export function decide(
     unnamed.map((facts) => judgeImage(facts, images, prune, now)),
   );
   const cache = judgeBuildCache(candidates.buildCache, prune, now);
+  const networks = judgeNetworks(candidates.networks, candidates.everyContainer, prune, now);
   const { remove } = toPlan(dangling);
   return {
     context: {
@@ -120,10 +124,11 @@ export function decide(
       ranks: new Map(families.map(({ name, ranks }) => [name, ranks])),
     },
     plan: {
-      keep: toPlan([...orphans, ...containers, ...named, ...dangling, ...cache]).keep,
+      keep: toPlan([...orphans, ...containers, ...named, ...networks, ...dangling, ...cache]).keep,
       remove: [
         ...toPlan([...orphans, ...containers]).remove,
         ...childrenFirst(toPlan(named).remove, ruled.families),
+        ...toPlan(networks).remove,
         ...afterChildren(candidates.images, inOrderOfSafety(remove, remembered.dangling)),
         ...toPlan(cache).remove,
       ],

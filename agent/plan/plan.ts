@@ -1,6 +1,13 @@
 import type { Bytes, Seconds } from "../units.ts";
 
-export type ObjectKind = "container" | "image" | "build-cache";
+export type ObjectKind = "container" | "image" | "build-cache" | "network";
+
+export const NONE_OF_EACH: Readonly<Record<ObjectKind, number>> = {
+  container: 0,
+  image: 0,
+  "build-cache": 0,
+  network: 0,
+};
 
 /** What an age was counted from. `none`: nothing dates this object. */
 export type AgeBasis =

@@ -119,7 +119,7 @@ async function observeSnapshots({ reader, clock }: SnapshotPorts, settings: Sett
   const services = await orUnknown("the services", () => readServices(reader, swarm));
   // In force at every commit, whatever `snapshots.when` says of passes.
   const rules = { retention: [snapshotRule(settings.snapshots)], orphans: [], pressed: true };
-  const scope = { prune: null, rules, forecastCache: false };
+  const scope = { prune: null, rules, networks: false, forecastCache: false };
   const look = { engine: engine.value, live, services };
   const found = await observeCandidates(reader, look, scope, clock.now());
   if (!found.known) return found;

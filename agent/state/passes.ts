@@ -79,7 +79,7 @@ const record = v.object({
 
 const isPassRecord = (value: unknown): value is PassRecord => v.is(record, value);
 
-export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache"];
+export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache", "network"];
 
 /**
  * Where history begins: `"7d"` before now, or a day or moment, `"2026-11-01"`, `"2026-11-01 03:00"` (in this machine's

@@ -42,6 +42,8 @@ export function listedEngine(lists: EngineLists): EngineReader {
     startingContainers: async () => forbidden("starting containers"),
     diskUsage: async () => forbidden("disk usage"),
     namedImages: async () => forbidden("named images"),
+    networks: async () => forbidden("networks"),
+    network: async () => forbidden("a network"),
     history: async () => forbidden("history"),
     containers: async (states) =>
       toContainers(

@@ -6,6 +6,7 @@ import type { FilesystemReport, PassFinished } from "../../agent/log/events.ts";
 import type { Scope } from "../../agent/observe/candidates.ts";
 import { NOTHING_RULED } from "../../agent/observe/ruled.ts";
 import type { Candidates, Remembered } from "../../agent/plan/decide.ts";
+import { NONE_OF_EACH } from "../../agent/plan/plan.ts";
 import { parseSettings } from "../../agent/settings/parse.ts";
 import type { Settings } from "../../agent/settings/settings.ts";
 
@@ -142,8 +143,8 @@ export function finished(changes: Partial<PassFinished> = {}): PassFinished {
     claimedBytes: 0,
     durationSeconds: 0.25,
     filesystems: [filesystem()],
-    removed: { container: 0, image: 0, "build-cache": 0 },
-    removedBytes: { container: 0, image: 0, "build-cache": 0 },
+    removed: NONE_OF_EACH,
+    removedBytes: NONE_OF_EACH,
     kept: 0,
     gone: 0,
     failed: 0,
@@ -158,7 +159,8 @@ export function finished(changes: Partial<PassFinished> = {}): PassFinished {
 }
 
 /** Candidates of which no rule of the settings names any. */
-export const unruled = (candidates: Omit<Candidates, "ruled">): Candidates => ({
+export const unruled = (candidates: Omit<Candidates, "ruled" | "networks">): Candidates => ({
+  networks: [],
   ...candidates,
   ruled: NOTHING_RULED,
 });
@@ -174,5 +176,6 @@ export const rememberedDangling = (dangling: Readonly<Record<string, number>>): 
 export const PRUNE_ONLY: Scope = {
   prune: settingsOf({}).prune,
   rules: { retention: [], orphans: [], pressed: true },
+  networks: false,
   forecastCache: false,
 };

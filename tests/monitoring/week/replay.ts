@@ -172,7 +172,7 @@ class Host {
       freedBytes,
       claimedBytes: Math.round(freedBytes * 1.4),
       durationSeconds: 4 + gone / 2,
-      removed: { container: gone, image: gone, "build-cache": gone > 0 ? 5 : 0 },
+      removed: { network: 0, container: gone, image: gone, "build-cache": gone > 0 ? 5 : 0 },
       objects: objects(gone, failed, this.#garbage.length),
       rules: rules(gone, failed, this.#used),
     };

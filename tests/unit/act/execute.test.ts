@@ -10,6 +10,7 @@ import type { Verdict } from "../../../agent/gates/verdict.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
 import { decide } from "../../../agent/plan/decide.ts";
+import { NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import {
   ago,
   container,
@@ -134,6 +135,8 @@ async function play(story: Story) {
     diskUsage: never("disk usage"),
     namedImages: never("named images"),
     history: never("history"),
+    networks: never("networks"),
+    network: never("a network"),
     container: async (id) => look(id, containerDetail({ id })),
     image: async (id) => look(id, image({ id })),
     buildCache: async () => {
@@ -146,6 +149,7 @@ async function play(story: Story) {
   const writer: EngineWriter = {
     removeContainer: async (id) => remove(id),
     removeImage: async (id) => remove(id),
+    removeNetwork: never("a network's removal"),
     removeTag: never("a tag's removal"),
     stopContainer: never("a stop"),
     commit: never("a commit"),
@@ -206,7 +210,7 @@ describe("a plan that meets no obstacle", () => {
     expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
     expect(counts(tally)).toEqual({ removed: 4, kept: 0, failed: 0 });
     expect([tally.claimedBytes, acted.ending]).toEqual([220, null]);
-    expect(tally.claimedByKind).toEqual({ container: 20, image: 200, "build-cache": 0 });
+    expect(tally.claimedByKind).toEqual({ ...NONE_OF_EACH, container: 20, image: 200 });
   });
 
   it("ends each step with its sums, and says nothing of an early end", async () => {
@@ -521,7 +525,7 @@ describe("the build cache", () => {
     });
     expect(told).toEqual(["removed took", "removed unlisted", "kept left engine-kept", "kept young young"]);
     expect([counts(tally), tally.claimedBytes]).toEqual([{ removed: 2, kept: 2, failed: 0 }, 7]);
-    expect(tally.claimedByKind).toEqual({ container: 0, image: 0, "build-cache": 7 });
+    expect(tally.claimedByKind).toEqual({ ...NONE_OF_EACH, "build-cache": 7 });
   });
 
   it.each([null, "refused"] as const)("is pruned also where it cannot be listed: %s", async (cache) => {

@@ -42,6 +42,12 @@ describe("what may leave", () => {
     ["images by label", "GET", `/v1.41/images/json?filters=${json({ label: ["ci=1"] })}`],
     ["the history of an image", "GET", `/v1.41/images/${IMAGE}/history`],
     ["one image", "GET", `/v1.41/images/${IMAGE}/json`],
+    [
+      "the networks of this host",
+      "GET",
+      `/v1.41/networks?filters=${json({ scope: ["local"], type: ["custom"] })}`,
+    ],
+    ["one network", "GET", `/v1.41/networks/${ID}`],
     ["the build cache", "GET", "/v1.42/system/df?type=build-cache"],
     ["the disk usage", "GET", "/v1.41/system/df"],
     ["the deletion of one container", "DELETE", `/v1.41/containers/${ID}`],
@@ -68,6 +74,12 @@ describe("what only some settings or commands allow", () => {
   it.each([
     ["a tag that a rule names", ...remove("ci/app:sha-1"), untag],
     ["one at a registry with a port", ...remove("localhost:5000/ci/app:1.0_x-Y"), untag],
+    [
+      "a network, where there is a number of them",
+      "DELETE",
+      `/v1.41/networks/${ID}`,
+      { ...BARE, mayRemoveNetworks: true },
+    ],
     ["a stop, where orphans have a rule", ...stop("?t=10"), { ...BARE, mayStop: true }],
   ])("%s", (_, method, target, limits) => {
     expect(() => assertAllowed(method, target, limits)).not.toThrow();
@@ -95,10 +107,14 @@ describe("what only some settings or commands allow", () => {
     ["a stop without its grace", ...stop("")],
     ["a stop by a signal", ...stop("?t=10&signal=SIGKILL")],
     ["a stop that waits for ever", ...stop("?t=-1")],
+    ["a network by its name", "DELETE", "/v1.41/networks/bridge"],
+    ["a network of a swarm", "DELETE", "/v1.41/networks/0123456789abcdefghijklmno"],
+    ["a network with force", "DELETE", `/v1.41/networks/${ID}?force=true`],
+    ["somebody off a network", "POST", `/v1.41/networks/${ID}/disconnect`],
     ["a kill", "POST", `/v1.41/containers/${ID}/kill`],
     ["a restart", "POST", `/v1.41/containers/${ID}/restart?t=10`],
   ])("but never %s", (_, method, target) => {
-    const everything = { ...untag, mayStop: true, mayCommit: true };
+    const everything = { ...untag, mayStop: true, mayCommit: true, mayRemoveNetworks: true };
     expect(() => assertAllowed(method, target, everything)).toThrow(ForbiddenRequest);
   });
 

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { EngineError } from "../../../agent/engine/errors.ts";
-import { toBuildCache, toContainer, toContainers, toImage, toImages } from "../../../agent/engine/wire.ts";
+import {
+  toBuildCache,
+  toContainer,
+  toContainers,
+  toImage,
+  toImages,
+  toNetwork,
+  toNetworks,
+} from "../../../agent/engine/wire.ts";
 import { toInfo, toServices, toTasks, toVersion } from "../../../agent/engine/wire-swarm.ts";
 
 const DIGEST = `app@sha256:${"a".repeat(64)}`;
@@ -75,6 +83,34 @@ it("the mounts of a container: volumes by name, binds by their path on the host"
     { type: "bind", source: "/srv", destination: "/srv" },
     { type: "tmpfs", source: "", destination: "/tmp" },
   ]);
+});
+
+it("networks, whose endpoints an inspection alone tells", () => {
+  const network = {
+    Id: "n",
+    Name: "ci_default",
+    Driver: "bridge",
+    Scope: "local",
+    Created: "2026-01-01T00:00:00Z",
+  };
+  const told = {
+    id: "n",
+    name: "ci_default",
+    driver: "bridge",
+    scope: "local",
+    ingress: false,
+    configOnly: false,
+  };
+  expect(toNetworks([{ ...network, Containers: {}, Labels: { a: "b" } }])).toMatchObject([
+    { ...told, createdAt: Date.UTC(2026, 0, 1), labels: { a: "b" } },
+  ]);
+  expect(toNetwork({ ...network, Ingress: true, ConfigOnly: true, Containers: { c: {} } })).toMatchObject({
+    ...told,
+    ingress: true,
+    configOnly: true,
+    endpoints: 1,
+  });
+  expect(() => toNetworks([{ ...network, Scope: undefined }])).toThrow(EngineError);
 });
 
 it("the parents of a record of the build cache, as a list (API 1.42) or alone", () => {

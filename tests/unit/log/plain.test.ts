@@ -35,7 +35,7 @@ import {
 } from "../../../agent/log/events.ts";
 import { plainJournal, sentence } from "../../../agent/log/plain.ts";
 import { bar, journalSentence } from "../../../agent/log/sentence.ts";
-import type { Judged } from "../../../agent/plan/plan.ts";
+import { type Judged, NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { shortId } from "../../../agent/text.ts";
 import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
 
@@ -60,8 +60,8 @@ const FINISHED: PassFinished = {
   claimedBytes: 4 * GiB,
   durationSeconds: 61,
   filesystems: [{ ...filesystem({ usedPercent: 40 }), highWatermarkPercent: 80 }],
-  removed: { container: 1, image: 2, "build-cache": 0 },
-  removedBytes: { container: GiB, image: 3 * GiB, "build-cache": 0 },
+  removed: { ...NONE_OF_EACH, container: 1, image: 2 },
+  removedBytes: { ...NONE_OF_EACH, container: GiB, image: 3 * GiB },
   kept: 3,
   gone: 0,
   objects: [],

@@ -136,6 +136,14 @@ export class Fake {
         ask("named images");
         return world.images.filter(({ tags }) => tags.length > 0);
       },
+      networks: async () => {
+        ask("networks");
+        return world.networks;
+      },
+      network: async (id) => {
+        ask(`inspect ${nameOf(id)}`);
+        return find(world.networks, id);
+      },
       history: async (id) => {
         ask(`history ${nameOf(id)}`);
         return [];
@@ -166,6 +174,13 @@ export class Fake {
         const at = world.images.findIndex((one) => one.id === id);
         if (at < 0) fails("gone");
         world.images.splice(at, 1);
+      },
+      removeNetwork: async (id) => {
+        this.#send(`remove ${nameOf(id)}`);
+        const at = world.networks.findIndex((one) => one.id === id);
+        if (at < 0) fails("gone");
+        if ((world.networks[at]?.endpoints ?? 0) > 0) fails("in-use");
+        world.networks.splice(at, 1);
       },
       removeTag: async (reference) => {
         this.#send(`untag ${reference}`);

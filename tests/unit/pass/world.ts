@@ -5,6 +5,7 @@ import type {
   ContainerSummary,
   EngineInfo,
   ImageDetail,
+  NetworkDetail,
   Service,
   Task,
 } from "../../../agent/engine/types.ts";
@@ -24,6 +25,7 @@ export interface World {
   services: Service[];
   tasks: Task[];
   cache: CacheRecord[];
+  networks: NetworkDetail[];
   info: EngineInfo;
   /** Used percent of each watched path; a text is why it cannot be read, `null`: the path is not there. */
   disk: Record<string, number | string | null>;
@@ -93,6 +95,7 @@ export function world(changes: Partial<World> = {}): World {
     services: [],
     tasks: [],
     cache: [cacheRecord()],
+    networks: [],
     info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "manager" } },
     disk: { "/": 90, [ROOT]: 90 },
     uptime: 90 * DAY,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { PassFinished } from "../../../agent/log/events.ts";
+import { NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { addToTotals, isTotals, NO_TOTALS, type Totals } from "../../../agent/state/totals.ts";
 import { finished, GiB, NOW, settingsOf } from "../support.ts";
 
@@ -57,7 +58,7 @@ describe("totals count over passes", () => {
   });
 
   it("the space gained, when something was removed and there was a gain", () => {
-    const removed = { container: 0, image: 1, "build-cache": 0 };
+    const removed = { ...NONE_OF_EACH, image: 1 };
     const { freedBytes, claimedBytes } = totalled(
       { freedBytes: GiB, claimedBytes: 2 * GiB, removed },
       // Others wrote more than went: a counter never goes back.
@@ -183,7 +184,12 @@ describe("whatever passes come to", () => {
     deferralsInARow: fc.nat(3),
     freedBytes: fc.integer(),
     claimedBytes: fc.nat(),
-    removed: fc.record({ container: fc.nat(2), image: fc.nat(2), "build-cache": fc.nat(2) }),
+    removed: fc.record({
+      container: fc.nat(2),
+      image: fc.nat(2),
+      "build-cache": fc.nat(2),
+      network: fc.nat(2),
+    }),
   });
 
   it("no counter goes back, and the state takes what came together", () => {

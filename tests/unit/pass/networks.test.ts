@@ -1,0 +1,73 @@
+import { expect, it } from "vitest";
+import type { NetworkDetail } from "../../../agent/engine/types.ts";
+import { ago, DAY, HOUR, hexId } from "../support.ts";
+import { play, relief } from "./play.ts";
+import { exited, running } from "./world.ts";
+
+const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
+  id: hexId(name),
+  name,
+  driver: "bridge",
+  scope: "local",
+  createdAt: ago(3 * DAY),
+  labels: {},
+  ingress: false,
+  configOnly: false,
+  endpoints: 0,
+  ...changes,
+});
+
+const nothing = { containers: [], images: [], cache: [] };
+const settings = { prune: { networksAbove: 1, buildCache: false } };
+const three = () => [
+  network("n1"),
+  network("n2", { createdAt: ago(9 * DAY) }),
+  network("n3", { createdAt: ago(HOUR) }),
+];
+
+it("a pass removes the oldest unused networks beyond prune.networksAbove, and says so", async () => {
+  const { fake } = await play({ world: { ...nothing, networks: three() }, settings });
+  expect(fake.writes).toEqual(["remove n2", "remove n1"]);
+  expect(fake.said("object.removed").map(({ kind, names }) => [kind, names])).toEqual([
+    ["network", ["n2"]],
+    ["network", ["n1"]],
+  ]);
+  expect(fake.finished.removed).toMatchObject({ network: 2 });
+});
+
+it("room enough on the disk does not spare them: what they use up is addresses", async () => {
+  const containers = [exited("c1"), exited("c2")];
+  const { fake } = await play({
+    world: { ...nothing, containers, networks: three() },
+    settings: { ...settings, disk: { highWatermark: "80%", lowWatermark: "70%" } },
+    hook: relief,
+  });
+  expect(fake.writes.slice(0, 2)).toEqual(["remove n2", "remove n1"]);
+});
+
+it("one that got a container since, or an endpoint, stays", async () => {
+  const { fake } = await play({
+    world: { ...nothing, networks: [...three(), network("n4")] },
+    settings,
+    hook: (request, _nth, world) => {
+      if (request === "inspect n2") world.containers.push(running("c1", { networks: ["n2"] }));
+      if (request === "inspect n1") world.networks[0] = network("n1", { endpoints: 1 });
+    },
+  });
+  expect(fake.writes).toEqual(["remove n4"]);
+  expect(fake.said("object.kept").map(({ names, rule }) => [names, rule])).toEqual(
+    expect.arrayContaining([
+      [["n1"], "in-use"],
+      [["n2"], "in-use"],
+    ]),
+  );
+});
+
+it("without the setting nobody asks for them", async () => {
+  const { fake } = await play({
+    world: { ...nothing, networks: three() },
+    settings: { prune: { networksAbove: null, buildCache: false } },
+  });
+  expect(fake.log).not.toContain("networks");
+  expect(fake.writes).toEqual([]);
+});
