@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 import { writeSync } from "node:fs";
-import { parseArgs } from "node:util";
+import type { Front } from "./cli/index.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
-import { hungPaths, readFilesystems } from "./host/disk.ts";
-import { passId, stateDirectory } from "./host/places.ts";
+import { hungPaths, localPaths, readFilesystems, trustLocalPaths } from "./host/disk.ts";
+import { PAUSE, pause } from "./host/pause.ts";
+import { journalListens, passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, passFinished } from "./log/events.ts";
-import { auditLine, journalListens } from "./log/line.ts";
+import { auditLine } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
 import { belowWatermark, readPressure, rememberedRoots, rootsAreKnown, toRecord } from "./pass/pressure.ts";
-import { loadSettings } from "./settings/load.ts";
-import { rulesWithoutPressure } from "./settings/rules.ts";
+import { readSettings, type SettingsText } from "./settings/read.ts";
+import { recallSettings, rememberSettings } from "./state/quiet.ts";
 import { type Core, loadCore, NO_DEFERRALS, updateCore } from "./state/state.ts";
 import { addToTotals } from "./state/totals.ts";
 import { VERSION } from "./version.ts";
@@ -32,14 +33,17 @@ process.on("uncaughtException", (error) => {
 const argv = process.argv.slice(2);
 
 quietPass(argv)
-  .then((done) => {
-    if (done) {
+  .then(async (handed) => {
+    if (handed === null) {
       process.exitCode = Exit.ok;
       return;
     }
-    const { main } = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
+    leaveGoneFolder();
+    const full = loadFull();
+    if (full === null) return;
+    await full.main(argv, handed);
     // What may still run is a child that names mounts and hangs on one.
-    return main(argv, { hung: hungPaths().length > 0 }).then(() => process.exit());
+    process.exit();
   })
   .catch((error: unknown) => {
     process.exitCode = Exit.bug;
@@ -51,69 +55,117 @@ function reportBug(error: unknown): void {
   process.stderr.write(`ci-docker-prune: this is a bug in ci-docker-prune: ${text}\n`);
 }
 
-/** `run` with nothing but plain options, as lines for a program, below the watermark: the whole pass. Else `false`. */
-async function quietPass(args: readonly string[]): Promise<boolean> {
-  const options = plainRun(args);
-  // Sentences for a person, on a terminal or in a pipe, are the full program's.
-  if (options === null || !(options.json || journalListens(process.env.JOURNAL_STREAM))) return false;
-  const startedAt = systemClock.now();
-  const startedElapsed = systemClock.elapsed();
-  const loaded = loadSettings(options.settings);
-  if (!loaded.ok) return false;
-  const { settings } = loaded;
-  const stateDir = stateDirectory(
-    options["state-dir"],
-    settings.stateDir,
-    process.env,
-    process.getuid?.() ?? 0,
-  );
-  const core = loadCore(stateDir);
-  if (core === null) return false;
-  // A rule that does not wait for disk pressure has the engine asked in every pass.
-  if (rulesWithoutPressure(settings).length > 0) return false;
-  const pressure = await readPressure({ readFilesystems }, settings.disk, rememberedRoots(core));
-  // The disk that fills may be another one than those that were looked at: the engine is to be asked.
-  if (!rootsAreKnown(core, pressure, startedAt)) return false;
-  if (pressure.verdict.verdict !== "closed") return false;
-  const pass = passId(process.env);
-  const seconds = (systemClock.elapsed() - startedElapsed) / 1000;
-  const endedAt = startedAt + seconds * 1000;
-  const finished = belowWatermark(pressure, settings.disk, seconds);
-  const change = (before: Core): Core => ({
-    ...before,
-    deferrals: NO_DEFERRALS,
-    totals: addToTotals(before.totals, finished, settings, before.deferrals.count, endedAt),
-  });
-  let next: Core;
+/** The rest of the program; `null` where it is not there whole, which is an installation's fault and no bug. */
+function loadFull(): typeof import("./cli/index.ts") | null {
   try {
-    next = updateCore(stateDir, toRecord(pass, startedAt, finished), change);
-  } catch {
-    // The full program says so, in the place where all such events are said.
-    return false;
-  }
-  say(passFinished(finished, "info"), pass);
-  const trouble = await exportMetrics({ version: VERSION, endedAt, finished, state: next, settings });
-  if (trouble !== null) say(trouble, pass);
-  return true;
-}
-
-function say(event: AuditEvent, pass: string): void {
-  try {
-    writeSync(1, auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM)));
-  } catch {
-    // Nobody reads. Nothing was done that a log would have to tell; the state has it.
-  }
-}
-
-function plainRun(args: readonly string[]) {
-  if (args[0] !== "run") return null;
-  try {
-    return parseArgs({
-      args: args.slice(1),
-      strict: true,
-      options: { settings: { type: "string" }, "state-dir": { type: "string" }, json: { type: "boolean" } },
-    }).values;
-  } catch {
+    const full = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
+    if (typeof full.main === "function") return full;
+    throw new Error("ci-docker-prune.full.cjs is empty");
+  } catch (error) {
+    const [reason = ""] = String((error as Error).message).split("\n");
+    process.stderr.write(`ci-docker-prune: the installation is not whole, install it anew: ${reason}\n`);
+    process.exitCode = Exit.unavailable;
     return null;
   }
+}
+
+/** A folder that was removed is no place to be for libraries that ask where they are. */
+function leaveGoneFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    process.chdir("/");
+  }
+}
+
+/**
+ * `run` with nothing but plain options, as lines for a program, below the watermark, with settings that the full program
+ * has read once: the whole pass, and `null`. Else what is handed on.
+ */
+async function quietPass(args: readonly string[]): Promise<Front | null> {
+  const options = plainRun(args);
+  // Sentences for a person, on a terminal or in a pipe, are the full program's.
+  if (options === null || !(options.json || journalListens(process.env.JOURNAL_STREAM)))
+    return { hung: false, settings: null };
+  const startedAt = systemClock.now();
+  const startedElapsed = systemClock.elapsed();
+  let read: SettingsText | null = null;
+  const handOn = (): Front => ({ hung: hungPaths().length > 0, settings: read });
+  try {
+    read = readSettings(options.settings);
+    const stateDir = stateDirectory(
+      options["state-dir"],
+      stateDirOf(read.text),
+      process.env,
+      process.getuid?.() ?? 0,
+    );
+    const recalled = recallSettings(stateDir, read.text);
+    const core = loadCore(stateDir);
+    if (recalled === null || core === null) return handOn();
+    const { settings, local } = recalled;
+    // A rule that does not wait for disk pressure has the engine asked in every pass.
+    if (settings.rules.some(({ when }) => when === "always")) return handOn();
+    trustLocalPaths(local);
+    const pressure = await readPressure({ readFilesystems }, settings.disk, rememberedRoots(core));
+    // The disk that fills may be another one than those that were looked at: the engine is to be asked.
+    if (!rootsAreKnown(core, pressure, startedAt)) return handOn();
+    if (pressure.verdict.verdict !== "closed") return handOn();
+    const pass = passId(process.env);
+    const seconds = (systemClock.elapsed() - startedElapsed) / 1000;
+    const endedAt = startedAt + seconds * 1000;
+    const finished = belowWatermark(pressure, settings.disk, seconds);
+    const next = updateCore(stateDir, toRecord(pass, startedAt, finished), (before: Core) => ({
+      ...before,
+      deferrals: NO_DEFERRALS,
+      totals: addToTotals(before.totals, finished, settings.rules, before.deferrals.count, endedAt),
+    }));
+    say(passFinished(finished, "info"), pass);
+    const trouble = await exportMetrics({ version: VERSION, endedAt, finished, state: next, settings });
+    if (trouble !== null) say(trouble, pass);
+    if (localPaths().length !== local.length) rememberSettings(stateDir, read.text, settings, localPaths());
+    return null;
+  } catch {
+    // The full program says what is wrong, in the place where all such things are said.
+    return handOn();
+  }
+}
+
+/** Where the settings want the state, before anybody judged them: what is found there decides. Throws on no JSON. */
+function stateDirOf(text: string | null): string | null {
+  if (text?.includes('"stateDir"') !== true) return null;
+  const { stateDir } = Object(JSON.parse(text)) as { stateDir?: unknown };
+  return typeof stateDir === "string" ? stateDir : null;
+}
+
+/** A reader that is late by a moment is waited for, where the pipe says so. */
+function say(event: AuditEvent, pass: string): void {
+  const line = auditLine(event, pass, systemClock.now(), journalListens(process.env.JOURNAL_STREAM));
+  for (let tries = 1; tries <= 200; tries++) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      // Nobody reads. Nothing was done that a log would have to tell; the state has it.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      pause(PAUSE);
+    }
+  }
+}
+
+/** `null`: not a plain run. By hand: node's own parser takes a quiet pass 2 ms. Of an option given twice the last counts. */
+function plainRun(
+  args: readonly string[],
+): { settings?: string; "state-dir"?: string; json?: boolean } | null {
+  if (args[0] !== "run") return null;
+  const options: { settings?: string; "state-dir"?: string; json?: boolean } = {};
+  for (let at = 1; at < args.length; at++) {
+    const [, name, value = args[at + 1]] = /^--(settings|state-dir)(?:=(.*))?$/s.exec(args[at] ?? "") ?? [];
+    if (args[at] === "--json") options.json = true;
+    else if (name === undefined || value === undefined || value === "" || value.startsWith("-")) return null;
+    else {
+      options[name as "settings" | "state-dir"] = value;
+      if (args[at] === `--${name}`) at++;
+    }
+  }
+  return options;
 }

@@ -11,6 +11,7 @@ import { type HostPorts, hostPorts } from "../pass/host.ts";
 import { namesOne, namesTag } from "../settings/globs.ts";
 import { loadWhole } from "../settings/load-whole.ts";
 import type { Problem } from "../settings/parse.ts";
+import { INSTALLED_SETTINGS } from "../settings/read.ts";
 import { retentionRules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { visible } from "../text.ts";
@@ -66,7 +67,7 @@ export function openContext(
   more?: Partial<Pick<Permissions, "mayCommit">>,
 ): Context {
   const loaded = loadWhole(options.settings);
-  if (!loaded.ok) throw new SettingsError(options.settings ?? "settings", loaded.problems);
+  if (!loaded.ok) throw new SettingsError(options.settings ?? INSTALLED_SETTINGS, loaded.problems);
   const { settings } = loaded;
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
   if (writes) prepareStateDir(stateDir);

@@ -2,7 +2,9 @@ import yargs, { type Argv } from "yargs";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { hungPaths } from "../host/disk.ts";
 import { drain } from "../host/output.ts";
+import { NoPlace } from "../host/places.ts";
 import { killUnlessEnded } from "../host/stop.ts";
+import { type SettingsText, takeOver } from "../settings/read.ts";
 import { visible } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
@@ -21,6 +23,8 @@ import { validateCommand } from "./validate.ts";
 export interface Front {
   /** A watched filesystem did not answer it. */
   readonly hung: boolean;
+  /** The settings of a plain `run`, which it has read already. */
+  readonly settings: SettingsText | null;
 }
 
 /**
@@ -28,6 +32,7 @@ export interface Front {
  * what was written has been taken.
  */
 export async function main(argv: readonly string[], front: Front): Promise<void> {
+  takeOver(front.settings);
   try {
     await command(argv);
   } finally {
@@ -80,7 +85,10 @@ async function command(argv: readonly string[]): Promise<void> {
     // --help, --version and completion answer without a command of ours.
     process.exitCode = code ?? Exit.ok;
   } catch (error) {
-    if (error instanceof SettingsError) {
+    if (error instanceof NoPlace) {
+      process.stderr.write(`ci-docker-prune: ${error.message}\n`);
+      process.exitCode = Exit.usage;
+    } else if (error instanceof SettingsError) {
       process.stderr.write(`${error.message}\n`);
       process.exitCode = error.exitCode;
     } else if (error instanceof UsageError || (error as Error).name === "YError") {

@@ -11,7 +11,8 @@ export function withCommonOptions<T>(yargs: Argv<T>) {
     .option("settings", {
       type: "string",
       requiresArg: true,
-      describe: "Settings file, JSON (default: the documented defaults)",
+      describe:
+        "Settings file, JSON (default: /etc/ci-docker-prune/settings.json where it is there, else the documented defaults)",
     })
     .option("state-dir", {
       type: "string",

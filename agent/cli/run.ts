@@ -1,13 +1,16 @@
 import type { Argv } from "yargs";
 import { systemClock } from "../host/clock.ts";
-import { passId } from "../host/places.ts";
+import { journalListens, passId } from "../host/places.ts";
 import { stopOnSignals } from "../host/stop.ts";
 import { jsonJournal } from "../log/journal.ts";
-import { journalListens } from "../log/line.ts";
 import { plainJournal } from "../log/plain.ts";
 import { runPass } from "../pass/pass.ts";
+import { takenOver } from "../settings/read.ts";
+import { quietSettings } from "../settings/rules.ts";
+import { recallSettings, rememberSettings } from "../state/quiet.ts";
+import { loadCore } from "../state/state.ts";
 import { VERSION } from "../version.ts";
-import { openContext } from "./context.ts";
+import { type Context, openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
 
 export function runCommand(yargs: Argv, done: Done): Argv {
@@ -47,24 +50,31 @@ export function runCommand(yargs: Argv, done: Done): Argv {
       const pass = passId(process.env);
       const json = argv.json === true || (argv.plain !== true && journalListens(process.env.JOURNAL_STREAM));
       const plain = json ? null : plainJournal(process.stdout, onBroken);
-      done(
-        await runPass(
-          {
-            pass,
-            version: VERSION,
-            clock: systemClock,
-            journal: plain ?? jsonJournal(pass, onBroken),
-            reader: context.reader,
-            writer: context.writer,
-            requests: () => context.client.requests,
-            host: context.host,
-            stop: stop.signal,
-            progress: (count, total) => plain?.progress(count, total),
-          },
-          context.settings,
-          { dryRun: argv.dryRun, withoutPressure: argv.withoutPressure },
-        ),
+      const code = await runPass(
+        {
+          pass,
+          version: VERSION,
+          clock: systemClock,
+          journal: plain ?? jsonJournal(pass, onBroken),
+          reader: context.reader,
+          writer: context.writer,
+          requests: () => context.client.requests,
+          host: context.host,
+          stop: stop.signal,
+          progress: (count, total) => plain?.progress(count, total),
+        },
+        context.settings,
+        { dryRun: argv.dryRun, withoutPressure: argv.withoutPressure },
       );
+      makeNextQuiet(context, argv.settings);
+      done(code);
     },
   );
+}
+
+/** Leaves what the front needs for a quiet pass, where it was the front that read these settings. */
+function makeNextQuiet({ stateDir, settings }: Context, path: string | undefined): void {
+  const read = takenOver(path);
+  if (read === null || loadCore(stateDir) === null || recallSettings(stateDir, read.text) !== null) return;
+  rememberSettings(stateDir, read.text, quietSettings(settings), []);
 }

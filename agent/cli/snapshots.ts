@@ -79,7 +79,7 @@ function addCommit(yargs: Argv, done: Done): Argv {
         .option("json", { type: "boolean", default: false, describe: "One JSON document" })
         .option("settings", {
           type: "string",
-          describe: "Settings file, JSON (default: the documented defaults)",
+          describe: "Settings file, JSON (default: as for run)",
         })
         .option("state-dir", { type: "string", describe: "Folder for the history (default as for run)" })
         .example(

@@ -2,18 +2,14 @@ import {
   type BigIntStats,
   type BigIntStatsFs,
   realpathSync,
-  stat as statCallback,
-  statfs as statfsCallback,
+  stat,
+  statfs,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import { type Fact, known, unknown } from "../facts.ts";
 import type { Bytes, Seconds } from "../units.ts";
-
-// Not fs.promises: loading it costs the quiet pass 2 ms. Not the sync calls: on a hung mount nothing else would run.
-const stat = promisify(statCallback);
-const statfs = promisify(statfsCallback);
 
 /** How full a filesystem is, as df counts it. */
 export interface Filesystem {
@@ -50,6 +46,8 @@ export async function readFilesystems(
   const facts: Fact<Filesystem>[] = [];
   const byDevice = new Map<string, number>();
   const looks = [...new Set(paths)].map((path) => ({ path, answer: lookInTime(path) }));
+  // All are asked at once, and awaited one after the other.
+  for (const { answer } of looks) answer.catch(() => {});
   for (const { path, answer } of looks) {
     try {
       const [{ dev }, stats] = await answer;
@@ -75,7 +73,33 @@ export async function readFilesystems(
   return facts;
 }
 
-type Look = Promise<[BigIntStats, BigIntStatsFs]>;
+type Looked = readonly [BigIntStats, BigIntStatsFs];
+type Look = Promise<Looked>;
+
+/**
+ * f_type of filesystems of this host's own disks and memory, which answer at once: ext4, xfs, btrfs, zfs, bcachefs,
+ * f2fs, tmpfs, overlayfs. Source: statfs(2), linux/magic.h.
+ */
+const LOCAL = [
+  0xef53n,
+  0x58465342n,
+  0x9123683en,
+  0x2fc12fc1n,
+  0xca451a4en,
+  0xf2f52010n,
+  0x01021994n,
+  0x794c7630n,
+];
+
+/** Paths that lie on such a filesystem, or on none: they are asked without a thread, which takes 2 ms. */
+const local = new Set<string>();
+
+export const localPaths = (): readonly string[] => [...local];
+
+/** @param paths as {@link localPaths} told in an earlier pass */
+export function trustLocalPaths(paths: readonly string[]): void {
+  for (const path of paths) local.add(path);
+}
 
 /** Looks that have not been answered, by path. Each holds a thread of node's until it is, so there is one a path. */
 const unanswered = new Map<string, Look>();
@@ -83,24 +107,51 @@ const unanswered = new Map<string, Look>();
 /** Node does not end while one of them hangs: main.ts. */
 export const hungPaths = (): readonly string[] => [...unanswered.keys()];
 
-function lookInTime(path: string): Look {
-  const hung = unanswered.has(path);
-  const look: Look =
-    unanswered.get(path) ?? Promise.all([stat(path, { bigint: true }), statfs(path, { bigint: true })]);
-  if (!hung) {
-    unanswered.set(path, look);
-    const answered = () => unanswered.delete(path);
-    look.then(answered, answered);
+async function lookInTime(path: string): Look {
+  const trusted = local.delete(path);
+  try {
+    const looked = await (trusted ? lookNow(path) : lookByThread(path));
+    if (LOCAL.includes(looked[1].type)) local.add(path);
+    return looked;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") local.add(path);
+    throw error;
   }
-  const answer = new Promise<Awaited<Look>>((resolve, reject) => {
+}
+
+const BIGINT = { bigint: true } as const;
+
+function lookNow(path: string): Looked {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined) throw Object.assign(new Error(`${path} does not exist`), { code: "ENOENT" });
+  return [stats, statfsSync(path, BIGINT)];
+}
+
+// Not fs.promises: loading it costs the quiet pass 2 ms.
+const look = (path: string): Look =>
+  Promise.all([
+    new Promise<BigIntStats>((resolve, reject) =>
+      stat(path, BIGINT, (error, stats) => (error === null ? resolve(stats) : reject(error))),
+    ),
+    new Promise<BigIntStatsFs>((resolve, reject) =>
+      statfs(path, BIGINT, (error, stats) => (error === null ? resolve(stats) : reject(error))),
+    ),
+  ]);
+
+function lookByThread(path: string): Look {
+  const hung = unanswered.has(path);
+  const asked = unanswered.get(path) ?? look(path);
+  if (!hung) {
+    unanswered.set(path, asked);
+    const answered = () => unanswered.delete(path);
+    asked.then(answered, answered);
+  }
+  return new Promise<Looked>((resolve, reject) => {
     const late = () => reject(new Error(`the filesystem did not answer within ${DEADLINE} s`));
     // One that hung a moment ago is not waited for again.
     const timer = setTimeout(late, hung ? 0 : DEADLINE * 1000);
-    look.then(resolve, reject).finally(() => clearTimeout(timer));
+    asked.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-  // All are asked at once, and awaited one after the other.
-  answer.catch(() => {});
-  return answer;
 }
 
 /** Pure. @param stats as statfs(2) gave it */

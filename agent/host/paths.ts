@@ -47,13 +47,7 @@ export function openFolder(path: string, owners?: readonly number[]): number {
 
 /** What is there, not followed where it is a link; `null` where nothing is. */
 export function statLink(path: string): Stats | null {
-  try {
-    return lstatSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    throw error;
-  }
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
 }
 
 /** Whether it is gone afterwards. Never throws. */
@@ -76,6 +70,7 @@ export function renameFile(path: string, to: string): void {
  * any mkdir, as below /proc.
  */
 export function makeFolder(path: string, mode = 0o755): void {
+  if (statLink(path)?.isDirectory()) return;
   try {
     mkdirSync(path, { mode });
   } catch (error) {

@@ -1,7 +1,8 @@
 import pino from "pino";
 import { outputTaken } from "../host/output.ts";
+import { journalListens } from "../host/places.ts";
 import type { AuditEvent } from "./events.ts";
-import { journalLine, journalListens, safe } from "./line.ts";
+import { journalLine, safe } from "./line.ts";
 
 /** Where events go. What was emitted is out, whatever happens next, as long as the reader keeps up. */
 export interface Journal {

@@ -1,4 +1,3 @@
-import { fstatSync } from "node:fs";
 import { visible, visibleDeep } from "../text.ts";
 import { type AuditEvent, type Level, rowOf } from "./events.ts";
 import { journalSentence } from "./sentence.ts";
@@ -76,15 +75,4 @@ function shortened(value: unknown, most: number): unknown {
   }
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shortened(inner, most)]));
-}
-
-/** systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream, to be compared with our own stdout's. */
-export function journalListens(journalStream: string | undefined): boolean {
-  if (journalStream === undefined) return false;
-  try {
-    const { dev, ino } = fstatSync(1, { bigint: true });
-    return journalStream === `${dev}:${ino}`;
-  } catch {
-    return false;
-  }
 }

@@ -2,7 +2,7 @@ import { type PassFinished, stateDamaged, stateUnwritable } from "../log/events.
 import { exportMetrics } from "../metrics/textfile.ts";
 import type { Scope } from "../observe/candidates.ts";
 import type { Gatekeeper } from "../observe/gatekeeper.ts";
-import { inForce } from "../settings/rules.ts";
+import { allRules, inForce } from "../settings/rules.ts";
 import { type Memories, rememberUses } from "../state/sightings.ts";
 import { NO_DEFERRALS, type State } from "../state/state.ts";
 import { addToTotals } from "../state/totals.ts";
@@ -37,7 +37,7 @@ export async function record(
   const change = (before: State): State => ({
     ...before,
     ...learnt,
-    totals: addToTotals(before.totals, finished, settings, before.deferrals.count, endedAt),
+    totals: addToTotals(before.totals, finished, allRules(settings), before.deferrals.count, endedAt),
   });
   let next: State;
   try {

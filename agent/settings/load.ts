@@ -1,19 +1,19 @@
-import { readFileSync } from "node:fs";
 import { readJson } from "../json.ts";
 import { type Parsed, parseSettings } from "./parse.ts";
+import { INSTALLED_SETTINGS, readSettings } from "./read.ts";
 
-/** Reads a settings file; no path means the defaults. What cannot be read, or is no JSON, is a problem too. */
-export function loadSettings(path: string | undefined): Parsed {
-  if (path === undefined) return parseSettings({});
-  let raw: string;
+/** What cannot be read, or is no JSON, is a problem too. */
+export function loadSettings(path: string | undefined, installed = INSTALLED_SETTINGS): Parsed {
+  let text: string | null;
   try {
-    raw = readFileSync(path, "utf8");
+    ({ text } = readSettings(path, installed));
   } catch (error) {
     return {
       ok: false,
       problems: [{ path: "", found: (error as Error).message, expected: "a readable file" }],
     };
   }
-  const read = readJson(raw);
+  if (text === null) return parseSettings({});
+  const read = readJson(text);
   return read.ok ? parseSettings(read.value) : { ok: false, problems: read.faults };
 }

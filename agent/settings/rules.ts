@@ -56,6 +56,15 @@ export function allRules(settings: Settings): readonly ListedRule[] {
 export const rulesWithoutPressure = (settings: Settings): readonly ListedRule[] =>
   allRules(settings).filter(({ when }) => when === "always");
 
+/** The part of the settings by which a quiet pass goes: plain data, which can be kept as JSON. */
+export type QuietSettings = Pick<Settings, "disk" | "metrics"> & { readonly rules: readonly ListedRule[] };
+
+export const quietSettings = (settings: Settings): QuietSettings => ({
+  disk: settings.disk,
+  metrics: settings.metrics,
+  rules: allRules(settings),
+});
+
 /** Every rule, and whether those that wait for pressure are in force. */
 export interface Rules {
   readonly retention: readonly RetentionRule[];

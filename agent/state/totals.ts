@@ -1,6 +1,5 @@
 import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
-import { allRules } from "../settings/rules.ts";
-import type { Settings } from "../settings/settings.ts";
+import type { ListedRule } from "../settings/rules.ts";
 import type { Bytes } from "../units.ts";
 
 /**
@@ -61,7 +60,7 @@ type RuleName = Pick<RuleReport, "list" | "name">;
 export function addToTotals(
   totals: Totals,
   finished: PassFinished,
-  settings: Settings,
+  rules: readonly ListedRule[],
   deferralsBefore: number,
   endedAt: number,
 ): Totals {
@@ -80,7 +79,7 @@ export function addToTotals(
       .reduce(addCount, totals.objects),
     freedBytes: totals.freedBytes + (removedAny ? Math.max(0, finished.freedBytes) : 0),
     claimedBytes: totals.claimedBytes + finished.claimedBytes,
-    rules: allRules(settings).map((rule) => {
+    rules: rules.map((rule) => {
       const { list, name } = rule;
       const before = totals.rules.find((one) => same(one, rule)) ?? { ...UNSEEN, list, name };
       const now = finished.rules.find((one) => same(one, rule));

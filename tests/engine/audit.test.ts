@@ -87,28 +87,25 @@ onEngine("audit", () => {
   }
 
   describe("lines", () => {
-    it("each carry event, pass, msg, time and level; INVOCATION_ID is the pass", async () => {
+    it("each carry event, pass, msg, time and level; another service's INVOCATION_ID is not the pass", async () => {
       const image = await oldImage();
       const id = "0123456789abcdef0123456789abcdef";
       const startedAt = Date.now();
+      // Handed down, as to each command of a CI job that a service runs.
       const named = await pass({}, { env: { INVOCATION_ID: id } });
+      const ids = new Set(named.events.map((line) => line.pass));
+      expect([...ids]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
+      expect([...ids]).not.toEqual([id]);
       expect(idsOf(named.events, "object.removed", "image")).toEqual([image]);
       const lines = named.stdout.trimEnd().split("\n");
       expect(lines.length).toBe(named.events.length);
       expect(lines.length).toBeGreaterThan(6);
       for (const line of named.events) {
         expect(line.event).toMatch(/^[a-z]+\.[a-z-]+$/);
-        expect(line.pass).toBe(id);
         expect(line.msg).toMatch(/\w/);
         expect(["info", "warn", "error"]).toContain(line.level);
         expect(line.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
         expect(Date.parse(line.time)).toBeGreaterThanOrEqual(startedAt);
-      }
-      for (const environment of [{}, { INVOCATION_ID: "not-an-id" }] as Record<string, string>[]) {
-        const own = await pass({}, { env: environment });
-        const ids = new Set(own.events.map((line) => line.pass));
-        expect([...ids]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
-        expect([...ids]).not.toEqual([id]);
       }
     });
 

@@ -8,9 +8,11 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:http";
+import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { BUNDLE, copyBundle, recordedPasses, scratchDir } from "../support/agent.ts";
@@ -48,6 +50,9 @@ const quiet = () => ({
   engine: { socketPath: join(cwd, "absent.sock") },
   disk: { paths: [cwd], highWatermark: "1B free", inodes: false },
 });
+
+/** It waits for pressure. */
+const RULE = { name: "app", match: { repositories: ["ci/app"] }, keepCount: 3, when: "pressure" };
 
 describe("the bundle in an empty folder", () => {
   beforeEach(() => {
@@ -148,6 +153,81 @@ describe("the bundle in an empty folder", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(events.at(-1)).toMatchObject({ event: "pass.finished", outcome: "failed" });
+  });
+
+  it("takes nothing from outside but node's own modules", () => {
+    const ours = FILES.map((file) => `./${file}`);
+    for (const file of FILES) {
+      const text = readFileSync(join(home, file), "utf8");
+      const asked = [...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name = ""]) => name);
+      const foreign = asked.filter((name) => !isBuiltin(name) && !ours.includes(name));
+      expect([file, foreign]).toEqual([file, []]);
+      expect(asked.length).toBeGreaterThan(2);
+    }
+  });
+
+  describe("a quiet pass", () => {
+    const state = () => join(cwd, "state");
+    const pass = (file: string, ...more: string[]) =>
+      run(["run", "--settings", file, "--state-dir", state(), ...more]);
+    /** Where the engine, which is not here, keeps its data. */
+    function learnRoot(): void {
+      const core = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
+      writeFileSync(join(state(), "state.json"), JSON.stringify({ ...core, engineRoot: cwd }));
+    }
+
+    it("needs the front alone once the full program has read the settings, and only as long as they are the same", () => {
+      const file = settingsFile({ ...quiet(), prune: { until: "24h" }, retention: [RULE] });
+      expect(pass(file).code).toBe(0);
+      learnRoot();
+      expect(pass(file).code).toBe(0);
+      rmSync(join(home, FILES[1]!));
+      for (let time = 0; time < 3; time++) expect(pass(file)).toMatchObject({ code: 0, stderr: "" });
+      expect(recordedPasses(state())).toHaveLength(5);
+      const { totals } = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
+      expect(totals.passes).toEqual({ "below-watermark": 5 });
+      expect(totals.rules).toMatchObject([{ name: "app" }, { name: "snapshots" }]);
+      // Whatever is another text is judged by the full program, which is not there.
+      for (const text of ["{", '{"disk":{"highWatermark":"2B free"}}', `${readFileSync(file, "utf8")} `]) {
+        writeFileSync(file, text);
+        expect(pass(file).code).toBe(69);
+      }
+    });
+
+    it("is none where rules do not wait for pressure, and takes nobody's word but its own", () => {
+      const file = settingsFile({ ...quiet(), retention: [{ ...RULE, when: "always" }] });
+      pass(file);
+      learnRoot();
+      pass(file);
+      const other = settingsFile(quiet());
+      pass(other);
+      if (process.getuid?.() === 0) chownSync(join(state(), "quiet.json"), 65_534, 65_534);
+      else chmodSync(join(state(), "quiet.json"), 0o666);
+      rmSync(join(home, FILES[1]!));
+      expect(pass(other).code).toBe(69);
+      writeFileSync(file, JSON.stringify({ ...quiet(), retention: [{ ...RULE, when: "always" }] }));
+      expect(pass(file).code).toBe(69);
+    });
+
+    it("reads settings from a pipe once, whoever needs them", () => {
+      const piped = (settings: object) =>
+        spawnSync(
+          "bash",
+          [
+            "--norc",
+            "-c",
+            `exec "$0" "$1" run --json --state-dir ${state()} --settings <(sleep 0.1; printf %s "$2")`,
+            process.execPath,
+            join(home, FILES[0]!),
+            JSON.stringify(settings),
+          ],
+          { encoding: "utf8", env: { PATH: process.env.PATH ?? "" } },
+        );
+      expect(piped(quiet())).toMatchObject({ status: 0, stderr: "" });
+      const pressed = piped({ ...quiet(), disk: { paths: [cwd], highWatermark: "1%" } });
+      expect(pressed).toMatchObject({ status: 69, stderr: "" });
+      expect(pressed.stdout).toContain("absent.sock");
+    });
   });
 
   it.each([
@@ -289,13 +369,59 @@ describe("the bundle in an empty folder", () => {
       expect(code).toBe(70);
     });
 
-    it("a missing second file is reported, 70", () => {
-      rmSync(join(home, FILES[1]!));
+    it.each([
+      ["missing", (file: string) => rmSync(file)],
+      ["empty", (file: string) => writeFileSync(file, "")],
+      ["cut off", (file: string) => truncateSync(file, 300_000)],
+    ])("a second file that is %s is no bug but an installation to be mended: 69", (_, spoil) => {
+      spoil(join(home, FILES[1]!));
       const { code, stderr } = run(["--help"]);
-      expect(code).toBe(70);
-      expect(stderr).toMatch(
-        /^ci-docker-prune: this is a bug in ci-docker-prune: .*ci-docker-prune\.full\.cjs/,
-      );
+      expect(code).toBe(69);
+      expect(stderr).toMatch(/^ci-docker-prune: the installation is not whole, install it anew: /);
+    });
+
+    it("a folder that is gone, and a user without a home, are no bugs", () => {
+      const gone = join(cwd, "gone");
+      const start = (args: string[]) =>
+        spawnSync(
+          "sh",
+          [
+            "-c",
+            `mkdir -p ${gone}; cd ${gone}; rmdir ${gone}; exec "$@"`,
+            "",
+            process.execPath,
+            join(home, FILES[0]!),
+            ...args,
+          ],
+          {
+            encoding: "utf8",
+            cwd,
+            env: { PATH: process.env.PATH ?? "" },
+          },
+        );
+      const file = settingsFile(quiet());
+      expect(start(["run", "--settings", file, "--state-dir", join(cwd, "state")])).toMatchObject({
+        status: 0,
+        stderr: "",
+      });
+      expect(start(["validate", file])).toMatchObject({ status: 0, stderr: "" });
+      if (process.getuid?.() !== 0) return;
+      chmodSync(cwd, 0o755);
+      for (const env of [{}, { HOME: "" }]) {
+        const { status, stderr } = spawnSync(
+          process.execPath,
+          [join(home, FILES[0]!), "run", "--settings", file],
+          {
+            encoding: "utf8",
+            cwd: "/",
+            uid: 54_321,
+            gid: 54_321,
+            env: { PATH: process.env.PATH ?? "", ...env },
+          },
+        );
+        expect(status).toBe(64);
+        expect(stderr).toMatch(/no place for the state.*--state-dir/);
+      }
     });
 
     it("a promise that never settles ends in 70, not in a green 0", () => {

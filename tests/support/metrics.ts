@@ -1,5 +1,6 @@
 import type { MeasuredPass } from "../../agent/metrics/family.ts";
 import { renderMetrics } from "../../agent/metrics/metrics.ts";
+import { allRules } from "../../agent/settings/rules.ts";
 import { addToTotals, NO_TOTALS } from "../../agent/state/totals.ts";
 import { filesystem, finished, GiB, NOW, settingsOf } from "../unit/support.ts";
 
@@ -10,7 +11,7 @@ export function everyMetric(): Promise<string> {
     retention: [{ name: "sha-tags", match: { repositories: ["ci/app"] }, keepCount: 3 }],
     orphans: [{ name: "workers", label: "ci.worker", stoppedLongerThan: "1h" }],
   });
-  const before = addToTotals(NO_TOTALS, finished(), settings, 0, NOW - 3_600_000);
+  const before = addToTotals(NO_TOTALS, finished(), allRules(settings), 0, NOW - 3_600_000);
   const pass = finished({
     outcome: "deferred",
     gate: "lock",
@@ -30,7 +31,7 @@ export function everyMetric(): Promise<string> {
     state: {
       engineVersion: "28.5.1",
       deferrals: { count: 1, since: NOW },
-      totals: addToTotals(before, pass, settings, 0, NOW),
+      totals: addToTotals(before, pass, allRules(settings), 0, NOW),
     },
     mountPoint: (path) => path,
   };

@@ -20,7 +20,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["plan"],
   ["gates"],
   ["engine"],
-  ["settings", "host"],
+  ["settings"],
+  ["host"],
   ["units", "json", "facts", "exit", "text", "colours", "version"],
 ];
 /** Imports nothing of the others, and only the commands import it. */

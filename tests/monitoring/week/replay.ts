@@ -13,6 +13,7 @@ import type { ObjectCount, PassFinished, RuleReport } from "../../../agent/log/e
 import { renderMetrics } from "../../../agent/metrics/metrics.ts";
 import { nextDeferrals } from "../../../agent/pass/memory.ts";
 import { belowWatermark, reported } from "../../../agent/pass/pressure.ts";
+import { allRules } from "../../../agent/settings/rules.ts";
 import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
 import { addToTotals } from "../../../agent/state/totals.ts";
 import { parseExposition, type Series } from "../../support/exposition.ts";
@@ -140,7 +141,13 @@ class Host {
       ...this.#state,
       engineVersion: closed ? this.#state.engineVersion : "28.5.1",
       deferrals,
-      totals: addToTotals(this.#state.totals, finished, SETTINGS, this.#state.deferrals.count, endedAt),
+      totals: addToTotals(
+        this.#state.totals,
+        finished,
+        allRules(SETTINGS),
+        this.#state.deferrals.count,
+        endedAt,
+      ),
     };
     const text = await renderMetrics({
       version: "0.2.0",

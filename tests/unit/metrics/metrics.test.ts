@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PassFinished } from "../../../agent/log/events.ts";
 import type { MeasuredPass } from "../../../agent/metrics/family.ts";
 import { renderMetrics, writeMetrics } from "../../../agent/metrics/metrics.ts";
+import { allRules } from "../../../agent/settings/rules.ts";
 import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
 import { addToTotals } from "../../../agent/state/totals.ts";
 import { type MetricFamily, parseExposition, seriesValue } from "../../support/exposition.ts";
@@ -44,7 +45,10 @@ function measured({
     endedAt: NOW,
     finished: fields,
     settings: parsed,
-    state: { ...before, totals: addToTotals(before.totals, fields, parsed, before.deferrals.count, NOW) },
+    state: {
+      ...before,
+      totals: addToTotals(before.totals, fields, allRules(parsed), before.deferrals.count, NOW),
+    },
     mountPoint,
   };
 }

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -634,6 +635,28 @@ describe("a settings file", () => {
 
   it("that nobody named gives the defaults", () => {
     expect(loadSettings(undefined)).toEqual(parseSettings({}));
+  });
+
+  it("is the service's own where nobody named one", () => {
+    withFile('{"prune": {"until": "2h"}}', (path) => {
+      expect(loadSettings(undefined, path)).toMatchObject({ ok: true, settings: { prune: { until: 7200 } } });
+      expect(loadSettings(path, "/nowhere")).toMatchObject({ ok: true });
+    });
+    withFile("{", (path) => expect(loadSettings(undefined, path)).toMatchObject({ ok: false }));
+    expect(loadSettings(undefined, "/nowhere/settings.json")).toEqual(parseSettings({}));
+  });
+
+  it("is read through a link, and from a pipe once, but not from a device and not without end", () => {
+    withFile('{"prune": {"until": "2h"}}', (path) => {
+      symlinkSync(path, `${path}.link`);
+      expect(loadSettings(`${path}.link`)).toMatchObject({ ok: true });
+      execFileSync("mkfifo", [`${path}.pipe`]);
+      spawn("sh", ["-c", `cat ${path} >${path}.pipe`], { stdio: "ignore" });
+      expect(loadSettings(`${path}.pipe`)).toMatchObject({ ok: true, settings: { prune: { until: 7200 } } });
+    });
+    expect(loadSettings("/dev/zero")).toMatchObject({
+      problems: [{ found: "/dev/zero is a device, not a file" }],
+    });
   });
 
   it("is read, also with a byte order mark in front", () => {

@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import { readFile, replaceFile } from "../host/files.ts";
+import { makeFolder } from "../host/paths.ts";
+import type { QuietSettings } from "../settings/rules.ts";
+import { VERSION } from "../version.ts";
+
+/**
+ * What the full program made of the settings, for quiet passes: reading them by the schema takes a quiet pass as long
+ * as all the rest. It counts as long as the settings read the same to the letter, so the schema stays the one judge.
+ */
+const FILE = "quiet.json";
+const MOST_BYTES = 16 * 1024 * 1024;
+
+interface Remembered {
+  readonly version: string;
+  /** Of the settings; `null`: there were none. */
+  readonly text: string | null;
+  readonly settings: QuietSettings;
+  /** Watched paths on filesystems that answer at once (host/disk.ts). */
+  readonly local: readonly string[];
+}
+
+/** `null`: nothing is known of settings that read like this. Never throws. */
+export function recallSettings(
+  dir: string,
+  text: string | null,
+): Pick<Remembered, "settings" | "local"> | null {
+  try {
+    const { bytes, stats } = readFile(join(dir, FILE), { maxBytes: MOST_BYTES });
+    // It names a file that is written. Root takes no word for that from the user whose folder this is.
+    if (stats.uid !== process.geteuid?.() || (stats.mode & 0o022) !== 0) return null;
+    const remembered = JSON.parse(bytes.toString("utf8")) as Remembered;
+    return remembered.version === VERSION && remembered.text === text ? remembered : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A folder that cannot be written costs quiet passes some time, and nothing else. */
+export function rememberSettings(
+  dir: string,
+  text: string | null,
+  settings: QuietSettings,
+  local: readonly string[],
+): void {
+  try {
+    makeFolder(dir);
+    const remembered: Remembered = { version: VERSION, text, settings, local };
+    replaceFile(join(dir, FILE), JSON.stringify(remembered), { mode: 0o600, durable: false });
+  } catch {
+    // The pass says what is wrong with the folder when it saves its state.
+  }
+}
