@@ -168,8 +168,7 @@ describe("the bundle in an empty folder", () => {
 
   describe("a quiet pass", () => {
     const state = () => join(cwd, "state");
-    const pass = (file: string, ...more: string[]) =>
-      run(["run", "--settings", file, "--state-dir", state(), ...more]);
+    const pass = (file: string) => run(["run", "--json", "--settings", file, "--state-dir", state()]);
     /** Where the engine, which is not here, keeps its data. */
     function learnRoot(): void {
       const core = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
