@@ -10,6 +10,8 @@ export interface Stop {
   readonly giveUp: AbortSignal;
   /** Stops for a reason of our own. @param reason the end of a sentence, for the log */
   end(reason: string): void;
+  /** Resolves once the watchdog listens, some 20 ms from the start; never where there is none. */
+  readonly watched: Promise<void>;
 }
 
 const TOLD_TO_STOP = "told to stop";
@@ -36,8 +38,7 @@ export function stopOnSignals(): Stop {
     setTimeout(() => giveUp.abort(), GRACE * 1000).unref();
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(TOLD_TO_STOP));
-  startWatchdog();
-  current = { signal: stop.signal, giveUp: giveUp.signal, end };
+  current = { signal: stop.signal, giveUp: giveUp.signal, end, watched: startWatchdog() };
   return current;
 }
 
@@ -48,12 +49,18 @@ export function stopOnSignals(): Stop {
  *
  * node hands signals to its main thread alone; its own binding, which `process.on` is made of, works in every thread.
  */
-function startWatchdog(): void {
-  try {
-    new Worker(WATCHDOG, { eval: true, stdin: false, execArgv: [], env: {} }).on("error", () => {}).unref();
-  } catch {
-    // Without it the deadlines of what is waited for still hold.
-  }
+function startWatchdog(): Promise<void> {
+  return new Promise((resolve) => {
+    try {
+      const watchdog = new Worker(WATCHDOG, { eval: true, stdin: false, execArgv: [], env: {} });
+      watchdog
+        .on("message", resolve)
+        .on("error", () => {})
+        .unref();
+    } catch {
+      // Without it the deadlines of what is waited for still hold.
+    }
+  });
 }
 
 /** As text: a compiled function would need what its compiler adds. SIGALRM kills, since nothing here handles it. */
@@ -71,7 +78,8 @@ const WATCHDOG = `
       told = true;
     };
     signal.start(number);
-  }`;
+  }
+  require("node:worker_threads").parentPort.postMessage("listening");`;
 
 /**
  * Kills this process a second from now, unless it has ended by then. Before process.exit() where a filesystem hangs:

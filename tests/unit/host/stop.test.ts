@@ -82,10 +82,10 @@ describe.concurrent("a process that acts and is told to stop", () => {
     const dir = scratch();
     const running = await ready(
       start(
-        `stopOnSignals();
+        `const { watched } = stopOnSignals();
         const lock = await takeLock(process.argv[1] + "/lock");
-        // The watchdog needs a moment to start.
-        await sleep(400);
+        setInterval(() => {}, 1000);
+        await watched;
         ready();
         ${hangs}`,
         "pipe",
