@@ -172,7 +172,10 @@ describe("the bundle in an empty folder", () => {
     /** Where the engine, which is not here, keeps its data. */
     function learnRoot(): void {
       const core = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
-      writeFileSync(join(state(), "state.json"), JSON.stringify({ ...core, engineRoot: cwd }));
+      writeFileSync(
+        join(state(), "state.json"),
+        JSON.stringify({ ...core, engineRoot: cwd, engineAskedAt: Date.now() }),
+      );
     }
 
     it("needs the front alone once the full program has read the settings, and only as long as they are the same", () => {
