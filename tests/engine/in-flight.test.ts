@@ -145,6 +145,29 @@ onEngine("work in flight during passes", () => {
     }
   });
 
+  it("builds that come down a chain of nameless steps in their cache succeed while it goes from the top", async () => {
+    const from = Date.now();
+    for (let run = 0; run < REPETITIONS; run++) {
+      const chain = Array.from({ length: 6 }, (_, step) => `RUN touch /chain-${run}-${step}`).join("\n");
+      const build = (last: string, tag?: string) =>
+        host.buildImage({
+          dockerfile: `FROM base:1\n${chain}\nRUN touch /${last}\n`,
+          ...(tag === undefined ? {} : { tag }),
+        });
+      await build("nameless");
+      await sleep(1000);
+      // Each finds as much of the chain as the passes have left, and makes the rest anew.
+      for (let again = 0; again < 8; again++) {
+        await build(`nameless-${again}`);
+        await sleep(300);
+      }
+      const id = await build("named", `chain:${run}`);
+      expect((await host.docker.getImage(`chain:${run}`).inspect()).Id).toBe(id);
+      await expectUsable(`chain:${run}`, `/chain-${run}-5 && test -e /named`);
+    }
+    expect(removedSince(from, "image")).toBeGreaterThan(0);
+  });
+
   it("commits succeed while images that share their layers and stopped containers go", async () => {
     const from = Date.now();
     const container = host.docker.getContainer(
