@@ -99,4 +99,52 @@ describe.skipIf(missing !== null)(title("VM tests", missing), () => {
     ]);
     expect(code, stdout + stderr).toBe(0);
   });
+
+  // A percent sign is a specifier to systemd, quotes and spaces end a word, a backslash escapes.
+  it("odd paths are made at boot, as NixOS and the renderer write them, and open to the pass", async () => {
+    const lockFile = `/run/ci/100% "mine" it's`;
+    const folder = String.raw`/srv/5% of \ it's "m"`;
+    const textfile = `${folder}/ci.prom`;
+    const units = { lockFile, metricsFile: textfile };
+    const rendered = evaluate(
+      `import ./nix/render-units.nix { arguments = ${JSON.stringify(JSON.stringify(units))}; }`,
+    ) as Record<string, string>;
+    const { tmpfiles } = evaluate(
+      `{ inherit (import ./nix/tests/evaluate.nix { lib = ${LIB}; modules = [ {
+        virtualisation.docker.enable = true;
+        services.ci-docker-prune.enable = true;
+        services.ci-docker-prune.settings = builtins.fromJSON ${JSON.stringify(JSON.stringify({ lockFile, metrics: { textfile } }))};
+      } ]; }) tmpfiles; }`,
+    ) as Pick<Evaluated, "tmpfiles">;
+    const ofNixos = Object.entries(tmpfiles[`10-${UNIT}`]!).flatMap(([path, kinds]) =>
+      Object.entries(kinds).map(([kind, { mode }]) => `'${kind}' '${path}' '${mode}' 'root' 'docker' '-'\n`),
+    );
+
+    host = await SystemdHost.start();
+    cpSync(join(ROOT, "dist"), host.path(`/usr/local/lib/${UNIT}`), { recursive: true });
+    host.write("/etc/tmpfiles.d/nixos.conf", ofNixos.join(""));
+    await host.sh("mkdir /run/ci && systemd-tmpfiles --create /etc/tmpfiles.d/nixos.conf");
+    expect(await host.sh("ls /run/ci /srv")).toBe(
+      `/run/ci:\n${lockFile.slice(8)}\n\n/srv:\n${folder.slice(5)}`,
+    );
+    await host.sh("rm -r /run/ci/* /srv/*");
+
+    host.write("/etc/tmpfiles.d/rendered.conf", rendered[`${UNIT}.conf`]!);
+    host.write(`/etc/systemd/system/${UNIT}.service`, rendered[`${UNIT}.service`]!);
+    const settings = {
+      lockFile,
+      metrics: { textfile },
+      disk: { highWatermark: "1%" },
+      liveRuns: { services: [] },
+    };
+    host.write(`/etc/${UNIT}/settings.json`, JSON.stringify(settings));
+    await host.sh("systemd-tmpfiles --create /etc/tmpfiles.d/rendered.conf && systemctl daemon-reload");
+    await host.exec(`systemctl start ${UNIT}`);
+    const said = await host.sh(`journalctl -t ${UNIT} -o cat`);
+    expect(said).toContain("Gate open, lock");
+    expect(said).not.toContain("metrics.unwritable");
+    expect(await host.sh("ls /run/ci /srv/*")).toBe(
+      `${folder}:\nci.prom`.replace(/^/, `/run/ci:\n${lockFile.slice(8)}\n\n`),
+    );
+  });
 });
