@@ -82,14 +82,14 @@ class Execution {
     this.#work = work;
     this.#guard = new GatesGuard(ports);
     this.#targets = new Targets(ports, this.#guard, work);
-    this.#images = new Map(
-      [
-        ...images.flatMap(({ summary, detail }) =>
-          detail === null ? [] : [{ ...detail, parentId: detail.parentId || summary.parentId }],
-        ),
-        ...ruled.families.flatMap(({ members }) => members.map(({ image }) => image)),
-      ].map((image) => [image.id, image]),
-    );
+    // Of a nameless image only a child of its own matters: one that merely begins with the same layers loses nothing.
+    const dangling = images.map(({ summary: { id, parentId }, detail }) => ({
+      id,
+      parentId: detail?.parentId || parentId,
+      layers: [],
+    }));
+    const named = ruled.families.flatMap(({ members }) => members.map(({ image }) => image));
+    this.#images = new Map([...dangling, ...named].map((image) => [image.id, image]));
   }
 
   async run(): Promise<Acted> {

@@ -1,4 +1,5 @@
 import type { ImageDetail } from "../engine/types.ts";
+import { newChains } from "../plan/chains.ts";
 import type { Judged } from "../plan/plan.ts";
 
 /** What tells which image was made on which. */
@@ -31,13 +32,14 @@ export function inWaves(objects: readonly Judged[], images: ReadonlyMap<string, 
 }
 
 /** By the id of each object, the ids of those that were made directly on it. Pure. */
-export function madeOn(
+function madeOn(
   objects: readonly Judged[],
   images: ReadonlyMap<string, Made>,
 ): ReadonlyMap<string, readonly string[]> {
   const known = objects.flatMap(({ id }) => images.get(id) ?? []);
   const ids = new Set(known.map(({ id }) => id));
-  const paths = pathsOf(known);
+  const chains = newChains();
+  const paths = new Map(known.map(({ id, layers }) => [id, chains.of(layers)]));
   const endingAt = new Map<number, string[]>();
   for (const { id } of known) {
     const end = paths.get(id)?.at(-1);
@@ -55,21 +57,4 @@ export function madeOn(
     for (const lower of below === undefined ? [] : (endingAt.get(below) ?? [])) add(id, lower);
   }
   return above;
-}
-
-/** Places in the tree of all layers, by image: two images share a place where they share all layers up to it. */
-function pathsOf(images: readonly Made[]): ReadonlyMap<string, readonly number[]> {
-  const places = new Map<string, number>();
-  return new Map(
-    images.map(({ id, layers }) => {
-      let place = 0;
-      const path = layers.map((layer) => {
-        const key = `${place} ${layer}`;
-        place = places.get(key) ?? places.size + 1;
-        places.set(key, place);
-        return place;
-      });
-      return [id, path];
-    }),
-  );
 }

@@ -103,6 +103,13 @@ describe("a chain of nameless images", () => {
     expect(fake.finished).toMatchObject({ outcome: "incomplete", gate: "live-run" });
   });
 
+  it("is none where images only begin with the same layers: they go at once", async () => {
+    const images = [1, 2, 3].map((nth) => dangling(`i${nth}`, { layers: ["a", "b", "c"].slice(0, nth) }));
+    const { fake } = await pass({ world: { images } });
+    expect(fake.writes).toEqual(["remove i1", "remove i2", "remove i3"]);
+    expect(fake.log.filter((line) => line === "all images")).toEqual([]);
+  });
+
   it("goes only as far as it is old", async () => {
     const images = chain(4).map((one) => (one.id === imageId("i2") ? { ...one, createdAt: ago(HOUR) } : one));
     const { fake } = await pass({ world: { images } });
