@@ -33,7 +33,7 @@ const LONG = 24 * 3600;
 export function runRules(settings: Settings["liveRuns"]): RunRules {
   const rows = settings.presets.map((name) => PRESETS[name]);
   return {
-    services: [...settings.services, ...rows.flatMap((row) => row.services)].map(compilePattern),
+    services: settings.services.map(compilePattern),
     containers: [...settings.containers, ...rows.flatMap((row) => row.containers)].map(compilePattern),
     networks: rows.flatMap((row) => row.networks).map(compilePattern),
     labels: [
