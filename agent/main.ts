@@ -39,9 +39,15 @@ quietPass(argv)
       return;
     }
     leaveGoneFolder();
-    const full = loadFull();
-    if (full === null) return;
-    await full.main(argv, handed);
+    if (argv[0] === "watch" && !argv.includes("--help"))
+      await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(
+        argv.slice(1),
+      );
+    else
+      await load(() => require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts"))?.main(
+        argv,
+        handed,
+      );
     // What may still run is a child that names mounts and hangs on one.
     process.exit();
   })
@@ -55,12 +61,12 @@ function reportBug(error: unknown): void {
   process.stderr.write(`ci-docker-prune: this is a bug in ci-docker-prune: ${text}\n`);
 }
 
-/** The rest of the program; `null` where it is not there whole, which is an installation's fault and no bug. */
-function loadFull(): typeof import("./cli/index.ts") | null {
+/** Another file of the program; `null` where it is not there whole, which is an installation's fault and no bug. */
+function load<T extends { main: unknown }>(file: () => T): T | null {
   try {
-    const full = require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts");
-    if (typeof full.main === "function") return full;
-    throw new Error("ci-docker-prune.full.cjs is empty");
+    const loaded = file();
+    if (typeof loaded.main === "function") return loaded;
+    throw new Error("a file of it is empty");
   } catch (error) {
     const [reason = ""] = String((error as Error).message).split("\n");
     process.stderr.write(`ci-docker-prune: the installation is not whole, install it anew: ${reason}\n`);

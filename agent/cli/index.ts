@@ -11,7 +11,7 @@ import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
 import { dockerfilesCommand } from "./dockerfiles.ts";
 import { historyCommand } from "./history.ts";
-import type { Done } from "./options.ts";
+import { type Done, withCommonOptions } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { snapshotsCommand } from "./snapshots.ts";
@@ -78,6 +78,7 @@ async function command(argv: readonly string[]): Promise<void> {
     authCommand,
     dockerfilesCommand,
     snapshotsCommand,
+    watchCommand,
   ])
     cli = add(cli, done);
   try {
@@ -100,6 +101,15 @@ async function command(argv: readonly string[]): Promise<void> {
     } else throw error;
   }
 }
+
+/** For --help alone: the front starts it, from a file of its own (agent/watch.ts). */
+const watchCommand = (cli: Argv): Argv =>
+  cli.command(
+    "watch",
+    "Stays, and writes down which images are used: what cache.evict goes by",
+    (y) => withCommonOptions(y).example("$0 watch --settings FILE", "what the systemd unit does"),
+    () => {},
+  );
 
 /** `help run` -> `run --help`, as most programs take it. */
 const helpAsOption = ([first, ...rest]: readonly string[]): string[] =>

@@ -96,11 +96,20 @@ function ownLabelsOnly(text: string): boolean {
   );
 }
 
+/** What `watch` listens to: containers that start, images that come. */
+export const EVENT_FILTERS = '{"type":["container","image"],"event":["start","pull","load","tag","import"]}';
+
 const LOGIN_KEYS = ["username", "password", "serveraddress"];
 
 export const ALLOWED: readonly Allowed[] = [
   { method: "GET", path: /^\/version$/ },
   { method: "GET", path: /^\/info$/ },
+  {
+    method: "GET",
+    path: /^\/events$/,
+    query: { filters: equals(EVENT_FILTERS), since: (value) => /^\d{1,10}(\.\d{1,9})?$/.test(value) },
+    required: ["filters"],
+  },
   { method: "GET", path: /^\/services$/, query: { status: equals("true") } },
   { method: "GET", path: /^\/tasks$/, query: { filters: filters("service", "desired-state") } },
   {

@@ -51,6 +51,23 @@ export function readFile(path: string, options: ReadOptions): FileRead {
   }
 }
 
+/** The last bytes of a regular file, as text from its first whole line on. Throws as {@link readFile} does. */
+export function readTail(path: string, bytes: Bytes): string {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new UnsafeFile(`${path} is ${kindOf(stats)}, not a file`);
+    const from = Math.max(0, stats.size - bytes);
+    const tail = Buffer.alloc(stats.size - from);
+    const read = readSync(fd, tail, 0, tail.length, from);
+    const text = tail.toString("utf8", 0, read);
+    return from === 0 ? text : text.slice(text.indexOf("\n") + 1);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The same of what is open already, such as standard input. @param path what to call it in errors */
 export function readOpen(fd: number, path: string, { maxBytes, pipes = 0 }: ReadOptions): FileRead {
   const stats = fstatSync(fd);

@@ -92,7 +92,7 @@ export function imageGroups({ images: all, containers: users }: DiskUsage): Imag
 }
 
 /** `"host:5000/app:1"` and `"app@sha256:…"` -> the repository. */
-function repositoryOf(name: string): string {
+export function repositoryOf(name: string): string {
   const bare = name.split("@")[0] ?? name;
   const colon = bare.lastIndexOf(":");
   return colon > bare.lastIndexOf("/") ? bare.slice(0, colon) : bare;

@@ -21,15 +21,23 @@ export function parseSettings(raw: unknown): Parsed {
 
 /** What no single key shows; asked of the raw document, so that it is told together with everything else. */
 function reversedMarks(raw: unknown): Problem[] {
-  const { disk } = Object(raw) as { disk?: unknown };
+  const { disk, cache } = Object(raw) as Record<string, unknown>;
   const { lowWatermark, highWatermark = DEFAULT_HIGH_WATERMARK } = Object(disk) as Record<string, unknown>;
-  if (typeof lowWatermark !== "string" || typeof highWatermark !== "string") return [];
-  const [low, high] = [parseWatermark(lowWatermark), parseWatermark(highWatermark)];
-  const reversed =
+  const { until } = Object(cache) as Record<string, unknown>;
+  return [
+    ...reversed("disk.lowWatermark", lowWatermark, highWatermark),
+    ...reversed("cache.until", until, highWatermark),
+  ];
+}
+
+function reversed(path: string, written: unknown, highWatermark: unknown): Problem[] {
+  if (typeof written !== "string" || typeof highWatermark !== "string") return [];
+  const [low, high] = [parseWatermark(written), parseWatermark(highWatermark)];
+  const wrong =
     (low?.kind === "used-percent" && high?.kind === "used-percent" && low.percent >= high.percent) ||
     (low?.kind === "free-bytes" && high?.kind === "free-bytes" && low.bytes <= high.bytes);
   const expected = "a mark that leaves more room than disk.highWatermark";
-  return reversed ? [{ path: "disk.lowWatermark", found: show(lowWatermark), expected }] : [];
+  return wrong ? [{ path, found: show(written), expected }] : [];
 }
 
 /** Below a folder of which a service with `PrivateTmp=` has its own. */

@@ -17,7 +17,7 @@ import { basename, dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { BUNDLE, copyBundle, recordedPasses, scratchDir } from "../support/agent.ts";
 
-const FILES = ["ci-docker-prune.cjs", "ci-docker-prune.full.cjs", "ci-docker-prune.metrics.cjs"];
+const FILES = ["cjs", "full.cjs", "metrics.cjs", "watch.cjs"].map((end) => `ci-docker-prune.${end}`);
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -62,7 +62,7 @@ describe("the bundle in an empty folder", () => {
     writeFileSync(join(cwd, "package.json"), '{ "version": "9.9.9", "yargs": { broken');
   });
 
-  it("is three files, and stays three files", () => {
+  it("is four files, and stays four files", () => {
     run(["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")]);
     run(["--help"]);
     expect(readdirSync(home).sort()).toEqual(FILES);

@@ -11,6 +11,7 @@ const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 /** Top floor first. An import leads to a lower floor, or stays in its own folder. */
 const FLOORS: readonly (readonly string[])[] = [
   ["main"],
+  ["watch"],
   ["cli"],
   ["pass", "snapshots"],
   ["observe", "auth", "metrics"],

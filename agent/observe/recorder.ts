@@ -1,0 +1,133 @@
+import type { EngineEvent, Watcher } from "../engine/watcher.ts";
+import { appendLedger, type ImageFacts, type LedgerLine } from "../state/ledger.ts";
+
+/** What the recorder asks of the engine. */
+export type RecorderEngine = Pick<Watcher, "imagesOfContainers" | "imageNamed" | "image" | "stepSizes">;
+
+/** Labels that group containers into what was started together: a compose project, a stack. They identify nothing. */
+const GROUP_LABELS = ["com.docker.compose.project", "com.docker.stack.namespace"];
+/** Unpacked layers take so many times their compressed size (median, Zhao et al., CLUSTER 2019). */
+const PACKED = 2.6;
+/** Containers that were counted, remembered so that one that restarts for ever counts once. */
+const MOST_SEEN = 20_000;
+
+/** Turns what the engine tells into lines of the ledger. Engine errors pass through; what was not written is kept. */
+export class Recorder {
+  readonly #engine: RecorderEngine;
+  readonly #dir: string;
+  readonly #groupLabels: readonly string[];
+  readonly #seen = new Set<string>();
+  /** Images that this process has described: their names then. */
+  readonly #described = new Map<string, string>();
+  #waiting: EngineEvent[] = [];
+
+  /** @param groupLabels further keys of labels that group containers */
+  constructor(engine: RecorderEngine, dir: string, groupLabels: readonly string[]) {
+    this.#engine = engine;
+    this.#dir = dir;
+    this.#groupLabels = [...GROUP_LABELS, ...groupLabels];
+  }
+
+  hear(event: EngineEvent): void {
+    if (event.kind === "start") {
+      if (this.#seen.has(event.container)) return;
+      if (this.#seen.size >= MOST_SEEN) this.#seen.clear();
+      this.#seen.add(event.container);
+    }
+    this.#waiting.push(event);
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Writes what was heard.
+   * @param now milliseconds
+   * @returns whether an image came that was not there before
+   */
+  async write(now: number): Promise<boolean> {
+    const events = this.#waiting;
+    if (events.length === 0) return false;
+    this.#waiting = [];
+    try {
+      const lines = await this.#linesOf(events);
+      appendLedger(this.#dir, lines, now);
+      return lines.some((line) => "image" in line);
+    } catch (error) {
+      this.#waiting = [...events, ...this.#waiting];
+      throw error;
+    }
+  }
+
+  /** A line that is no event: who the engine is, or a gap. */
+  note(line: LedgerLine): void {
+    appendLedger(this.#dir, [{ ...line, by: "watch" }], line.at);
+  }
+
+  async #linesOf(events: readonly EngineEvent[]): Promise<LedgerLine[]> {
+    const starts = events.some(({ kind }) => kind === "start");
+    const containers = starts ? await this.#engine.imagesOfContainers() : new Map<string, string>();
+    const byName = new Map<string, string | null>();
+    const named = async (name: string) => {
+      if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.#engine.imageNamed(name));
+      return byName.get(name) ?? null;
+    };
+    const lines: LedgerLine[] = [];
+    for (const event of events) {
+      const id =
+        event.kind === "start"
+          ? (containers.get(event.container) ?? (await named(event.imageName)))
+          : await named(event.name);
+      // Gone before anybody could ask: it cannot be evicted any more either.
+      if (id === null || !isId(id)) continue;
+      const facts = await this.#describe(id, event.kind === "image");
+      if (facts !== null) lines.push({ image: id, at: event.at, ...facts, by: "watch" });
+      if (event.kind === "start")
+        lines.push({ use: id, at: event.at, group: this.#groupOf(event), by: "watch" });
+    }
+    return lines;
+  }
+
+  /** `null` where its line was written already, or it is gone. @param again its names may have changed */
+  async #describe(id: string, again: boolean): Promise<ImageFacts | null> {
+    if (this.#described.has(id) && !again) return null;
+    const image = await this.#engine.image(id);
+    if (image === null) return null;
+    const names = [...image.names, ...image.digests].join(" ");
+    if (this.#described.get(id) === names) return null;
+    this.#described.set(id, names);
+    return describeImage(image, await this.#engine.stepSizes(id));
+  }
+
+  #groupOf({ labels }: Extract<EngineEvent, { kind: "start" }>): string | null {
+    const key = this.#groupLabels.find((label) => labels[label] !== undefined);
+    return key === undefined ? null : `${key}=${labels[key]}`;
+  }
+}
+
+const isId = (name: string) => /^sha256:[0-9a-f]{64}$/.test(name);
+
+/**
+ * Facts of an image for the ledger. Pure.
+ * @param stepSizes bytes on disk of the steps that added files, oldest first: as many as layers, or nothing is known
+ */
+export function describeImage(
+  image: {
+    readonly names: readonly string[];
+    readonly digests: readonly string[];
+    readonly sizeBytes: number;
+    readonly layers: readonly string[];
+  },
+  stepSizes: readonly number[],
+): ImageFacts {
+  const packed = (bytes: number) => Math.round(bytes / PACKED);
+  const told = stepSizes.length === image.layers.length;
+  const sum = stepSizes.reduce((total, size) => total + size, 0);
+  return {
+    names: image.names,
+    digests: image.digests,
+    bytes: sum > 0 ? packed(sum) : image.sizeBytes > 0 ? packed(image.sizeBytes) : null,
+    layers: told ? image.layers.map((digest, at) => [digest, packed(stepSizes[at] ?? 0)] as const) : [],
+  };
+}

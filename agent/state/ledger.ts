@@ -1,0 +1,264 @@
+import { join } from "node:path";
+import { exclusively } from "../host/exclusive.ts";
+import { appendLine, readFile, readTail, replaceFile } from "../host/files.ts";
+import { makeFolder, statLink } from "../host/paths.ts";
+import { repositoryOf } from "../plan/holders.ts";
+import type { Layer, LedgerImage, LedgerUse } from "../plan/ledger.ts";
+import type { Bytes } from "../units.ts";
+
+/**
+ * The ledger of uses: which images came to this host, and when each was used. One file in the state folder, a JSON
+ * object a line, only ever added to; `watch` and every pass write the same lines. Times are milliseconds since the epoch.
+ */
+
+/** One line. The key that a kind of line alone has comes first, and tells the kind. */
+export type LedgerLine =
+  /** From here on the lines are about this engine (`ID` of /info); another one's images have other ids. */
+  (
+    | { readonly engine: string; readonly at: number }
+    /** An image is there: when it came, and again when its names changed. */
+    | ({ readonly image: string; readonly at: number } & ImageFacts)
+    /** A container was started on an image. */
+    | { readonly use: string; readonly at: number; readonly group: string | null }
+    /** Nobody heard what happened between these two moments. */
+    | { readonly gap: number; readonly at: number }
+    /** A pass evicted it. */
+    | { readonly evicted: string; readonly at: number }
+  ) & {
+    /** Who wrote it; absent: a pass. */
+    readonly by?: "watch";
+  };
+
+export interface ImageFacts {
+  readonly names: readonly string[];
+  readonly digests: readonly string[];
+  /** Compressed, as a registry sends it; `null` where it could not be told. */
+  readonly bytes: Bytes | null;
+  /** Digest and size of each layer; empty where they could not be told. */
+  readonly layers: readonly (readonly [digest: string, bytes: Bytes])[];
+}
+
+export interface KnownImage extends ImageFacts {
+  readonly id: string;
+  readonly cameAt: number;
+  /** When a pass evicted it last; `null`: never. */
+  readonly evictedAt: number | null;
+}
+
+/** What the ledger says of one engine. */
+export interface Ledger {
+  /** The engine that its last lines are about: lines about another one begin with a line that says so. */
+  readonly engine: string | null;
+  readonly images: ReadonlyMap<string, KnownImage>;
+  /** In order of time. */
+  readonly uses: readonly LedgerUse[];
+  readonly gaps: readonly { readonly from: number; readonly to: number }[];
+  /** Images that came back after a pass had evicted them, in order of time. */
+  readonly regrets: readonly { readonly id: string; readonly evictedAt: number; readonly at: number }[];
+  /** When its first line was written; `null`: it is empty. */
+  readonly since: number | null;
+  /** When its last line was written. */
+  readonly until: number | null;
+  /** What is wrong with the file, as sentences; the rest of it counts. */
+  readonly warnings: readonly string[];
+}
+
+export const LEDGER_FILE = "uses.jsonl";
+const LOCK = ".ledger.lock";
+const MODE = { mode: 0o644, owner: "folder" } as const;
+const YEAR = 365 * 86_400_000;
+const MOST_USES = 100_000;
+/** A use is a line of some 100 bytes, an image one of up to 10 KB. */
+const MOST_BYTES = 64 * 1024 * 1024;
+const TAIL_BYTES = 256 * 1024;
+/** A clock may be a little ahead of another. */
+const AHEAD = 3_600_000;
+
+const EMPTY: Ledger = {
+  ...{
+    engine: null,
+    images: new Map(),
+    uses: [],
+    gaps: [],
+    regrets: [],
+    since: null,
+    until: null,
+    warnings: [],
+  },
+};
+
+/**
+ * Reads the ledger of an engine. Never throws: what cannot be read or understood is a warning, and the rest counts.
+ * @param engine its id; lines about another engine are left out. `null`: that of the last line that names one
+ * @param now lines from the future are left out
+ */
+export function loadLedger(dir: string, engine: string | null, now: number): Ledger {
+  try {
+    return readLedger(linesOf(dir), engine, now);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const absent = code === "ENOENT" || code === "ENOTDIR";
+    return absent ? EMPTY : { ...EMPTY, warnings: [`the ledger of uses cannot be read: ${message}`] };
+  }
+}
+
+function linesOf(dir: string): string[] {
+  return readFile(join(dir, LEDGER_FILE), { maxBytes: MOST_BYTES }).bytes.toString("utf8").split("\n");
+}
+
+/** Pure. @param lines as they stand in the file; the last one may be torn */
+export function readLedger(lines: readonly string[], engine: string | null, now: number): Ledger {
+  const parsed = parseLines(lines);
+  const mine = ofEngine(parsed.lines, engine);
+  const told = mine.filter(({ at }) => at <= now + AHEAD).sort((a, b) => a.at - b.at);
+  const images = new Map<string, KnownImage>();
+  const uses: LedgerUse[] = [];
+  const gaps: { from: number; to: number }[] = [];
+  const regrets: { id: string; evictedAt: number; at: number }[] = [];
+  const evicted = new Map<string, number>();
+  const unused = new Map<string, number>();
+  const use = (id: string, at: number, group: string | null) => {
+    const image = images.get(id);
+    if (image !== undefined) uses.push({ at: at / 1000, image: toLedgerImage(image), group });
+  };
+  for (const line of told) {
+    if ("image" in line) {
+      const { image: id, at, ...facts } = line;
+      const before = images.get(id);
+      const evictedAt = evicted.get(id) ?? null;
+      // Names that changed say nothing of when it came; one that was evicted has come anew.
+      const back = evictedAt !== null && (before === undefined || before.cameAt < evictedAt);
+      if (back) regrets.push({ id, evictedAt, at });
+      const cameAt = before === undefined || back ? at : before.cameAt;
+      if (cameAt === at) unused.set(id, at);
+      images.set(id, { ...facts, id, cameAt, evictedAt });
+    } else if ("use" in line) {
+      unused.delete(line.use);
+      use(line.use, line.at, line.group);
+    } else if ("gap" in line) gaps.push({ from: line.gap, to: line.at });
+    else if ("evicted" in line) evicted.set(line.evicted, line.at);
+  }
+  // An image that came and was not seen in use was wanted once: somebody pulled or built it.
+  for (const [id, at] of unused) use(id, at, null);
+  uses.sort((a, b) => a.at - b.at);
+  const future = mine.length - told.length;
+  const counted = uses.filter(({ at }) => at * 1000 >= now - YEAR).slice(-MOST_USES);
+  return {
+    engine: parsed.lines.findLast((line) => "engine" in line)?.engine ?? null,
+    ...{ images, uses: counted, gaps, regrets, since: told[0]?.at ?? null, until: told.at(-1)?.at ?? null },
+    warnings: [
+      ...parsed.warnings,
+      ...(future === 0 ? [] : [`the ledger of uses has ${future} lines from the future, which do not count`]),
+    ],
+  };
+}
+
+function parseLines(lines: readonly string[]): { lines: LedgerLine[]; warnings: string[] } {
+  const parsed: LedgerLine[] = [];
+  let damaged = 0;
+  for (const [index, line] of lines.entries()) {
+    if (line === "") continue;
+    const one = parseLine(line);
+    if (one !== null) parsed.push(one);
+    else if (index < lines.length - 1) damaged++;
+  }
+  const last = lines.at(-1) ?? "";
+  return {
+    lines: parsed,
+    warnings: [
+      ...(damaged === 0 ? [] : [`the ledger of uses has ${damaged} lines that nobody understands`]),
+      ...(last === "" || parseLine(last) !== null ? [] : ["the last line of the ledger of uses is torn"]),
+    ],
+  };
+}
+
+/** `null` where it is none of ours. By hand: valibot takes a second for 100,000 lines. */
+function parseLine(text: string): LedgerLine | null {
+  let line: Record<string, unknown>;
+  try {
+    line = Object(JSON.parse(text));
+  } catch {
+    return null;
+  }
+  if (!Number.isFinite(line.at)) return null;
+  const isText = (value: unknown) => typeof value === "string";
+  const isTexts = (value: unknown) => Array.isArray(value) && value.every(isText);
+  const good =
+    isText(line.engine) ||
+    isText(line.evicted) ||
+    Number.isFinite(line.gap) ||
+    (isText(line.use) && (line.group === null || isText(line.group))) ||
+    (isText(line.image) &&
+      isTexts(line.names) &&
+      isTexts(line.digests) &&
+      (line.bytes === null || Number.isFinite(line.bytes)) &&
+      Array.isArray(line.layers) &&
+      line.layers.every((layer) => Array.isArray(layer) && isText(layer[0]) && Number.isFinite(layer[1])));
+  return good ? (line as unknown as LedgerLine) : null;
+}
+
+/** The lines that stand after a line that names this engine, and before one that names another. */
+function ofEngine(lines: readonly LedgerLine[], engine: string | null): LedgerLine[] {
+  const wanted = engine ?? lines.findLast((line) => "engine" in line)?.engine;
+  let current: string | undefined;
+  return lines.filter((line) => {
+    if ("engine" in line) current = line.engine;
+    return current === wanted && !("engine" in line);
+  });
+}
+
+/** What the pure part goes by: one name a repository, compressed layers. */
+function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage): LedgerImage {
+  const name = names[0] ?? digests[0] ?? id;
+  return {
+    id,
+    repository: repositoryOf(name),
+    bytes,
+    layers: layers.map(([digest, size]): Layer => ({ digest, bytes: size })),
+  };
+}
+
+/**
+ * When the lines that `watch` wrote last were heard, as far as the end of the file tells; `null`: not told. Each of its
+ * lines carries `by`, so that a pass that wrote meanwhile is not taken for it.
+ */
+export function heardUntil(dir: string): number | null {
+  try {
+    const text = readTail(join(dir, LEDGER_FILE), TAIL_BYTES);
+    const heard = text.split("\n").flatMap((line) => {
+      const parsed = parseLine(line);
+      return parsed !== null && "by" in parsed ? [parsed.at] : [];
+    });
+    return heard.length === 0 ? null : Math.max(...heard);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Adds lines, all or none, in one write: two writers cannot mix their lines. Compacts the file where it has grown
+ * beyond its bounds. Throws what the filesystem says.
+ */
+export function appendLedger(dir: string, lines: readonly LedgerLine[], now: number): void {
+  if (lines.length === 0) return;
+  makeFolder(dir);
+  exclusively(join(dir, LOCK), () => {
+    const path = join(dir, LEDGER_FILE);
+    appendLine(path, lines.map((line) => JSON.stringify(line)).join("\n"), MODE);
+    if ((statLink(path)?.size ?? 0) > MOST_BYTES / 2) compact(dir, now);
+  });
+}
+
+/** Keeps a year or 100,000 uses, whichever is less, and the images that they or the last month are about. */
+function compact(dir: string, now: number): void {
+  const { lines } = parseLines(linesOf(dir));
+  const oldest = lines.filter((line) => "use" in line).at(-MOST_USES)?.at ?? 0;
+  const from = Math.max(oldest, now - YEAR);
+  const kept = lines.filter(({ at }) => at >= from);
+  const wanted = new Set(kept.flatMap((line) => ("use" in line ? [line.use] : [])));
+  const lastOf = new Map(lines.flatMap((line) => ("image" in line ? [[line.image, line] as const] : [])));
+  const earlier = [...lastOf.values()].filter((line) => line.at < from && wanted.has(line.image));
+  const engine = lines.findLast((line) => "engine" in line && line.at < from);
+  const text = [...(engine === undefined ? [] : [engine]), ...earlier, ...kept];
+  replaceFile(join(dir, LEDGER_FILE), `${text.map((line) => JSON.stringify(line)).join("\n")}\n`, MODE);
+}

@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { EngineError } from "./engine/errors.ts";
+import { Watcher } from "./engine/watcher.ts";
+import { Exit } from "./exit.ts";
+import { systemClock } from "./host/clock.ts";
+import { readFilesystems } from "./host/disk.ts";
+import { replaceFile } from "./host/files.ts";
+import { stateDirectory } from "./host/places.ts";
+import { Recorder } from "./observe/recorder.ts";
+import { readPressure, rememberedRoots } from "./pass/pressure.ts";
+import { loadSettings } from "./settings/load.ts";
+import type { Settings } from "./settings/settings.ts";
+import { heardUntil } from "./state/ledger.ts";
+import { loadCore } from "./state/state.ts";
+
+/**
+ * `watch`: listens to the engine and writes the ledger of uses. A file of its own in the bundle, since it is there all
+ * the time: it loads neither the command line nor dockerode.
+ */
+
+/** Events of so many seconds are written together. */
+const BATCH = 1;
+/** Seconds between two tries to reach the engine: doubled each time, up to the second. */
+const RETRY = [1, 60] as const;
+/** A pass is asked for at most so often, in seconds. */
+const CALL_EVERY = 60;
+/** The engine repeats no more events than this. Source: moby daemon/events, eventsLimit. */
+const ENGINE_KEEPS = 256;
+/** What `ci-docker-prune-pressure.path` waits for. */
+export const PRESSURE_FILE = "pressure";
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { settings: { type: "string" }, "state-dir": { type: "string" } },
+  });
+  const loaded = loadSettings(values.settings);
+  if (!loaded.ok) {
+    for (const { path, found, expected } of loaded.problems)
+      process.stderr.write(`ci-docker-prune: ${path}: found ${found}, expected ${expected}\n`);
+    process.exitCode = Exit.settings;
+    return;
+  }
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  const dir = stateDirectory(
+    values["state-dir"],
+    loaded.settings.stateDir,
+    process.env,
+    process.getuid?.() ?? 0,
+  );
+  process.exitCode = Exit.ok;
+  await watch(loaded.settings, dir, stop.signal);
+}
+
+async function watch(settings: Settings, dir: string, stop: AbortSignal): Promise<void> {
+  const watcher = new Watcher(settings.engine.socketPath, stop);
+  const recorder = new Recorder(watcher, dir, settings.cache.groupLabels);
+  const call = caller(settings, dir);
+  let heard = heardUntil(dir) ?? systemClock.now();
+  /** Since when nobody listens to an engine that we did listen to. */
+  let lost: number | null = null;
+  let retry: number = RETRY[0];
+  while (!stop.aborted) {
+    let timer: NodeJS.Timeout | undefined;
+    let writing = Promise.resolve();
+    const write = () => {
+      timer = undefined;
+      writing = writing
+        .catch(() => {})
+        .then(async () => {
+          if (await recorder.write(systemClock.now())) await call();
+        });
+      writing.catch((error: unknown) => say(error));
+    };
+    try {
+      const engine = await watcher.engineId();
+      let repeated = 0;
+      const since = heard;
+      await watcher.listen(
+        since,
+        () => {
+          retry = RETRY[0];
+          const now = systemClock.now();
+          recorder.note({ engine, at: now });
+          // An engine that was restarted has forgotten its events; one that was only not heard repeats them.
+          if (lost !== null) recorder.note({ gap: lost, at: now });
+          lost = null;
+        },
+        (event) => {
+          if (event.at <= systemClock.now() - 1000 * BATCH) repeated++;
+          if (repeated === ENGINE_KEEPS) recorder.note({ gap: since, at: event.at });
+          heard = Math.max(heard, event.at);
+          recorder.hear(event);
+          timer ??= setTimeout(write, BATCH * 1000);
+        },
+      );
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      if (!stop.aborted) say(error);
+    }
+    clearTimeout(timer);
+    // What was heard and not written is kept by the recorder, and written with the next engine.
+    await writing.catch(() => {});
+    lost ??= systemClock.now();
+    await systemClock.sleep(retry, stop);
+    retry = Math.min(2 * retry, RETRY[1]);
+  }
+  await recorder.write(systemClock.now()).catch((error: unknown) => say(error));
+}
+
+/** Asks for a pass by writing a file that a path unit waits for, where the disk is under pressure. */
+function caller(settings: Settings, dir: string): () => Promise<void> {
+  let calledAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (systemClock.elapsed() - calledAt < CALL_EVERY * 1000) return;
+    const core = loadCore(dir);
+    const roots = core === null ? [] : rememberedRoots(core);
+    const { verdict } = await readPressure({ readFilesystems }, settings.disk, roots);
+    if (verdict.verdict !== "open") return;
+    calledAt = systemClock.elapsed();
+    replaceFile(join(dir, PRESSURE_FILE), `${new Date(systemClock.now()).toISOString()}\n`, {
+      mode: 0o644,
+      durable: false,
+    });
+  };
+}
+
+function say(error: unknown): void {
+  process.stderr.write(`ci-docker-prune watch: ${(error as Error).message}\n`);
+}
