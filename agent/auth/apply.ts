@@ -1,24 +1,12 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import type { Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Exit, type ExitCode } from "../exit.ts";
+import { exclusively } from "../host/exclusive.ts";
+import { FileChanged, type FileRead, readFile, replaceFile } from "../host/files.ts";
+import { makeFolder, removeFile, statLink, UnsafeFile } from "../host/paths.ts";
 import { authApplied, authFailed, authShadowed, authUnchanged, stateUnwritable } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
-import { type Merge, mergeConfig } from "./config.ts";
+import { LARGEST_CONFIG, type Merge, mergeConfig } from "./config.ts";
 import type { Login } from "./login.ts";
 import { loadOwned, saveOwned } from "./memory.ts";
 import { redactor } from "./redact.ts";
@@ -63,27 +51,69 @@ export function applyRegistries(
       logins.push(login);
       wanted.set(key, login);
     }
-    const file = readTarget(target);
-    const before = loadOwned(stateDir);
-    const merged = mergeConfig(file?.text ?? null, wanted, before);
-    if (!merged.ok) throw new Unusable(`${target} is left as it is: ${merged.reason}`);
-    const { merge } = merged;
-    for (const shadow of merge.shadows) journal.emit(authShadowed({ target, ...shadow }));
-    if (merge.text !== null) writeTarget(target, merge.text, file);
-    const closed = merge.text === null && wanted.size > 0 && closeToOthers(target, file);
-    remember(stateDir, merge, before, journal);
-    const { added, changed, removed, left } = merge;
-    if (merge.text === null && !closed) {
-      journal.emit(authUnchanged({ target, registries: wanted.size, left }));
-    } else {
-      journal.emit(authApplied({ target, added, changed, removed, left, closedToOthers: closed }));
-    }
+    makeStateFolder(stateDir);
+    inTurn(stateDir, () => {
+      // Somebody may log in at the same moment: then everything is judged anew.
+      for (let tries = 1; ; tries++) {
+        try {
+          return put({ journal, stateDir }, target, wanted);
+        } catch (error) {
+          if (!(error instanceof FileChanged) || tries === TRIES) throw error;
+        }
+      }
+    });
     return Exit.ok;
   } catch (error) {
     const exitCode = error instanceof Unusable ? error.exitCode : Exit.incomplete;
     journal.emit(authFailed({ target, reason: redactor(logins)((error as Error).message) }));
     return exitCode;
   }
+}
+
+/** How often a file is judged that somebody else changes meanwhile. */
+const TRIES = 20;
+
+/** One run after the other, where the state folder lets them: two that end together would lose each other's entries. */
+function inTurn(stateDir: string, work: () => void): void {
+  let begun = false;
+  try {
+    exclusively(join(stateDir, ".auth.lock"), () => {
+      begun = true;
+      work();
+    });
+  } catch (error) {
+    if (begun) throw error;
+    work();
+  }
+}
+
+function makeStateFolder(stateDir: string): void {
+  try {
+    makeFolder(stateDir);
+  } catch {
+    // Said when there is something to remember.
+  }
+}
+
+/** Throws FileChanged where somebody else wrote the file meanwhile, Unusable, and what the filesystem says. */
+function put(
+  { journal, stateDir }: Pick<ApplyPorts, "journal" | "stateDir">,
+  target: string,
+  wanted: ReadonlyMap<string, Login>,
+): void {
+  const file = readTarget(target);
+  const before = loadOwned(stateDir);
+  const merged = mergeConfig(file?.text ?? null, wanted, before);
+  if (!merged.ok) throw new Unusable(`${target} is left as it is: ${merged.reason}`);
+  const { merge } = merged;
+  const closed = merge.text === null && wanted.size > 0 && file !== null && (file.stats.mode & 0o077) !== 0;
+  const text = closed ? file.text : merge.text;
+  if (text !== null) writeTarget(target, text, file?.stats ?? null);
+  for (const shadow of merge.shadows) journal.emit(authShadowed({ target, ...shadow }));
+  remember(stateDir, merge, before, journal);
+  const { added, changed, removed, left } = merge;
+  if (text === null) journal.emit(authUnchanged({ target, registries: wanted.size, left }));
+  else journal.emit(authApplied({ target, added, changed, removed, left, closedToOthers: closed }));
 }
 
 const LARGEST_SECRET = 64 * 1024;
@@ -103,10 +133,8 @@ function readSecret(
     : join(credentialsDirectory as string, passwordFile);
   let bytes: Buffer;
   try {
-    if (statSync(path).size > LARGEST_SECRET) throw unusable("the file is larger than 64 KiB");
-    bytes = readFileSync(path);
+    ({ bytes } = readFile(path, { maxBytes: LARGEST_SECRET, links: true }));
   } catch (error) {
-    if (error instanceof Unusable) throw error;
     throw unusable((error as Error).message);
   }
   let text: string;
@@ -117,74 +145,58 @@ function readSecret(
   }
   const secret = text.replace(/[\r\n]+$/, "");
   if (secret.trim() === "") throw unusable("the file is empty");
-  // A PAT has none of these; a key file or an env file in its place has.
-  if (/[\u0000-\u001f\u007f]/.test(secret)) {
-    throw unusable("the file holds more than one line, or a control character");
+  // A PAT has none of these; a key file or an env file in its place has, and so has what was pasted from a page.
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(secret)) {
+    throw unusable("the file holds more than one line, or a character that cannot be seen");
   }
   return secret;
 }
 
 interface TargetFile {
   readonly text: string;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
+  readonly stats: Stats;
 }
 
 /** `null`: there is no such file. Throws Unusable for what is not a plain file. */
 function readTarget(target: string): TargetFile | null {
+  // Somebody else keeps the file behind a link (sops.templates, a dotfile manager); replacing it would cut it off.
+  if (statLink(target)?.isSymbolicLink())
+    throw new Unusable(`${target} is a symbolic link, which is left to whoever made it`);
+  let read: FileRead;
   try {
-    const { mode, uid, gid, ...stats } = lstatSync(target);
-    // Somebody else keeps the file behind a link (sops.templates, a dotfile manager); replacing it would cut it off.
-    if ((mode & constants.S_IFMT) === constants.S_IFLNK) {
-      throw new Unusable(`${target} is a symbolic link, which is left to whoever made it`);
-    }
-    if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw new Unusable(`${target} is not a plain file`);
-    if (stats.nlink > 1) throw new Unusable(`${target} has more than one name (hard links)`);
-    return { text: readFileSync(target, "utf8"), mode: mode & 0o7777, uid, gid };
+    read = readFile(target, { maxBytes: LARGEST_CONFIG });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw error instanceof UnsafeFile ? new Unusable(message) : error;
   }
+  if (read.stats.nlink > 1) throw new Unusable(`${target} has more than one name (hard links)`);
+  return { text: read.bytes.toString("utf8"), stats: read.stats };
 }
 
-/** Replaces the file as a whole, so that no client ever reads half of it. Throws what the filesystem says. */
-function writeTarget(target: string, text: string, existing: TargetFile | null): void {
+/**
+ * Replaces the file as a whole. Docker's own folder holds nothing for others: it is closed to them, and must be root's
+ * or that of the file's owner. Another folder may be somebody else's, and is left. A new file is for the user whose
+ * folder it is in. Throws what replaceFile does.
+ */
+function writeTarget(target: string, text: string, existing: Stats | null): void {
   const folder = dirname(target);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // Docker's own folder holds nothing for others. Another folder may be somebody else's, and is left.
-  if (basename(folder) === ".docker" && (statSync(folder).mode & 0o077) !== 0) chmodSync(folder, 0o700);
-  const temporary = join(folder, `.${basename(target)}.ci-docker-auth`);
-  // Left behind where an earlier run was killed in the middle.
-  rmSync(temporary, { force: true });
+  makeFolder(folder, 0o700);
+  // What a version before 0.2 left where it was killed: a secret may be in it.
+  removeFile(join(folder, `.${basename(target)}.ci-docker-auth`));
+  const own = basename(folder) === ".docker";
+  const us = process.geteuid?.() ?? 0;
+  const theirs = existing === null || existing.uid === us ? statLink(folder)?.uid : existing.uid;
   try {
-    const fd = openSync(temporary, "wx", 0o600);
-    try {
-      fchmodSync(fd, 0o600);
-      if (
-        existing !== null &&
-        (existing.uid !== process.geteuid?.() || existing.gid !== process.getegid?.())
-      ) {
-        fchownSync(fd, existing.uid, existing.gid);
-      }
-      const bytes = Buffer.from(text, "utf8");
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, target);
+    replaceFile(target, text, {
+      mode: 0o600,
+      ...(existing === null ? (own ? { owner: "folder" } : {}) : { owner: existing }),
+      ...(own ? { folderOf: [0, us, theirs ?? us] } : {}),
+      expect: existing,
+    });
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
+    throw error instanceof UnsafeFile ? new Unusable(error.message) : error;
   }
-}
-
-/** A file that stays as it is but lets others read it is closed to them. Tells whether that was needed. */
-function closeToOthers(target: string, file: TargetFile | null): boolean {
-  if (file === null || (file.mode & 0o077) === 0) return false;
-  chmodSync(target, 0o600);
-  return true;
 }
 
 function remember(stateDir: string, { owned }: Merge, before: object, journal: Journal): void {

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import type { EngineClient } from "../engine/client.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit, type ExitCode } from "../exit.ts";
+import { readFile } from "../host/files.ts";
 import { type CheckResult, resultOf } from "./answers.ts";
-import { type Shadow, type Stored, storedLogins } from "./config.ts";
+import { LARGEST_CONFIG, type Shadow, type Stored, storedLogins } from "./config.ts";
 import type { Problem } from "./json.ts";
 import type { Login } from "./login.ts";
 import { type Endpoints, type RateLimit, readRateLimit } from "./rate-limit.ts";
@@ -44,7 +44,8 @@ const LEADS: Readonly<Record<Exclude<CheckResult, "accepted">, string>> = {
 export function readStored(target: string): { readonly ok: true; readonly stored: Stored } | Problem {
   let text: string | null = null;
   try {
-    text = readFileSync(target, "utf8");
+    // The client follows a link too.
+    text = readFile(target, { maxBytes: LARGEST_CONFIG, links: true }).bytes.toString("utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "ENOENT" && code !== "ENOTDIR") return { ok: false, reason: message };
@@ -54,15 +55,19 @@ export function readStored(target: string): { readonly ok: true; readonly stored
 
 /** What is to be checked: this registry, or all that have an entry. @param only a config key (servers.ts) */
 export function toCheck(stored: Stored, only: string | undefined): string[] {
-  return only === undefined ? [...stored.logins.keys()] : [only];
+  if (only !== undefined) return [only];
+  // Whoever wrote an entry for Docker Hub that no pull uses is told.
+  const keys = [...stored.logins.keys()];
+  return stored.unread.length === 0 || keys.includes(HUB) ? keys : [...keys, HUB];
 }
 
 /** Asks the engine to log in with what is stored for one registry. Throws nothing that the engine or a registry do. */
 export async function checkRegistry(ports: CheckPorts, stored: Stored, key: string): Promise<Checked> {
   const registry = registryName(key);
   const login = stored.logins.get(key);
-  if (login === undefined || login === null) {
-    const reason = login === undefined ? LEADS["no-credentials"] : whyNoPassword(stored.shadows, registry);
+  const shadow = stored.shadows.find((one) => one.registry === registry);
+  if (login === undefined || login === null || shadow !== undefined) {
+    const reason = whyNone(stored, key, shadow);
     return { ...NOTHING, registry, username: null, result: "no-credentials", reason };
   }
   const { username } = login;
@@ -72,6 +77,7 @@ export async function checkRegistry(ports: CheckPorts, stored: Stored, key: stri
       method: "POST",
       path: "/auth",
       body: { username, password: login.password, serveraddress: key },
+      redact,
     });
   } catch (error) {
     if (!(error instanceof EngineError)) throw new Error(redact((error as Error).message));
@@ -95,11 +101,14 @@ async function allowance(
     : { rateLimit: null, rateLimitReason: fact.reason };
 }
 
-function whyNoPassword(shadows: readonly Shadow[], registry: string): string {
-  const shadow = shadows.find((one) => one.registry === registry);
-  return shadow === undefined
-    ? "the entry holds no username and password that could be checked"
-    : `the entry holds no password: ${shadow.by} leaves it to docker-credential-${shadow.helper}`;
+/** Why a pull would send nothing that is stored here. */
+function whyNone({ logins, unread }: Stored, key: string, shadow: Shadow | undefined): string {
+  if (shadow !== undefined)
+    return `the client does not read the entry: ${shadow.by} leaves it to docker-credential-${shadow.helper}`;
+  if (logins.has(key)) return "the entry holds no username and password that could be checked";
+  return key === HUB && unread.length > 0
+    ? `the client never reads the entry ${JSON.stringify(unread[0])}: it looks for ${HUB}`
+    : LEADS["no-credentials"];
 }
 
 /** The worst of several, an operator's mistake before a registry's trouble. Pure. */

@@ -1,7 +1,10 @@
 import { type Problem, parseObject } from "./json.ts";
 import type { Login } from "./login.ts";
 import { base64 } from "./redact.ts";
-import { HUB, registryName, serverKey } from "./servers.ts";
+import { HUB, hostNameOf, lookedUpAs, registryName } from "./servers.ts";
+
+/** The largest config file that is read, in bytes. */
+export const LARGEST_CONFIG = 4 * 1024 * 1024;
 
 /**
  * What becomes of a Docker client's config.json. Pure: text in, text out. Everything that is not an entry of ours is
@@ -103,6 +106,8 @@ export function mergeConfig(
 export interface Stored {
   /** By config key; `null`: an entry without a username and a password, such as one with an identity token. */
   readonly logins: ReadonlyMap<string, Login | null>;
+  /** Keys that look like Docker Hub's and that no pull looks for. */
+  readonly unread: readonly string[];
   readonly shadows: readonly Shadow[];
 }
 
@@ -112,12 +117,20 @@ export function storedLogins(
 ): { readonly ok: true; readonly stored: Stored } | Problem {
   const parsed = parseConfig(existing);
   if (!parsed.ok) return parsed;
-  const logins = new Map(
-    Object.entries(parsed.auths).map(([key, entry]) => [serverKey(key) ?? key, loginOf(entry)] as const),
-  );
-  // Where Hub stands under several names, the client finds this one.
-  if (Object.hasOwn(parsed.auths, HUB)) logins.set(HUB, loginOf(parsed.auths[HUB]));
-  return { ok: true, stored: { logins, shadows: shadowsOf(parsed.document, [...logins.keys()]) } };
+  const logins = new Map<string, Login | null>();
+  const unread: string[] = [];
+  for (const [key, entry] of Object.entries(parsed.auths)) {
+    const server = lookedUpAs(key);
+    if (server === null) {
+      // Tokens of the client's own web login stand beside Hub's entry.
+      if (!/\/(?:access|refresh)-token$/.test(key)) unread.push(key);
+    } else if (key === server || !logins.has(server)) logins.set(server, loginOf(entry));
+  }
+  // Also for a registry without an entry: the client asks its helper.
+  const shadows = shadowsOf(parsed.document, [
+    ...new Set([HUB, ...logins.keys(), ...helped(parsed.document)]),
+  ]);
+  return { ok: true, stored: { logins, unread, shadows } };
 }
 
 interface Config {
@@ -130,10 +143,20 @@ function parseConfig(existing: string | null): Config | Problem {
   // Docker's client takes an empty file for an empty document.
   const parsed = parseObject(existing === null || existing.trim() === "" ? "{}" : existing);
   if (!parsed.ok) return parsed;
+  // Go reads keys whatever their case; of two that differ in nothing else, one is lost.
+  const odd = Object.keys(parsed.value).find((key) => READ_KEYS.some((name) => isOther(key, name)));
+  if (odd !== undefined)
+    return { ok: false, reason: `its key ${JSON.stringify(odd)} is to be written in the usual case` };
   const auths = parsed.value.auths ?? {};
   if (!isObject(auths)) return { ok: false, reason: 'its "auths" is not an object' };
   return { ok: true, document: parsed.value, auths };
 }
+
+const READ_KEYS = ["auths", "credsStore", "credHelpers"];
+const isOther = (key: string, name: string) => key !== name && key.toLowerCase() === name.toLowerCase();
+
+const helped = ({ credHelpers }: Readonly<Record<string, unknown>>): string[] =>
+  isObject(credHelpers) ? Object.keys(credHelpers).filter((key) => lookedUpAs(key) === key) : [];
 
 function holdsOnly(entry: unknown, auth: string): boolean {
   if (!isObject(entry)) return false;
@@ -156,14 +179,15 @@ function loginOf(entry: unknown): Login | null {
 
 /**
  * Docker's client asks a helper of its own for a registry in `credHelpers`, else the one in `credsStore`, and then
- * never the file; an empty name in `credHelpers` brings the file back for that registry.
+ * never the file; an empty name in `credHelpers` brings the file back for that registry. Helpers go by the very key; one
+ * under Hub's host name is told as well, for there people look for it.
  * Source: docker/cli, cli/config/configfile/file.go (getConfiguredCredentialStore).
  */
 function shadowsOf(document: Readonly<Record<string, unknown>>, keys: readonly string[]): Shadow[] {
   const { credsStore, credHelpers } = document;
   const helpers = isObject(credHelpers) ? Object.entries(credHelpers) : [];
   return keys.flatMap((key): Shadow[] => {
-    const own = helpers.find(([name]) => name === key) ?? helpers.find(([name]) => serverKey(name) === key);
+    const own = helpers.find(([name]) => name === key) ?? helpers.find(([name]) => name === hostNameOf(key));
     const [by, helper] =
       own === undefined ? ["credsStore", credsStore] : [`credHelpers[${JSON.stringify(own[0])}]`, own[1]];
     return typeof helper === "string" && helper !== "" ? [{ registry: registryName(key), by, helper }] : [];

@@ -1,6 +1,6 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
+import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder } from "../host/paths.ts";
 import type { Checked } from "./check.ts";
 import type { Owned } from "./config.ts";
@@ -11,6 +11,8 @@ import type { Owned } from "./config.ts";
  */
 const OWNED_FILE = "auth.json";
 const CHECKS_FILE = "auth-check.json";
+
+const LARGEST = 4 * 1024 * 1024;
 
 /** The outcome of the last `auth check`. */
 export interface LastCheck {
@@ -69,7 +71,7 @@ export function saveLastCheck(dir: string, last: LastCheck): void {
 
 function read<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput<T> | null {
   try {
-    return v.parse(schema, JSON.parse(readFileSync(path, "utf8")));
+    return v.parse(schema, JSON.parse(readFile(path, { maxBytes: LARGEST }).bytes.toString("utf8")));
   } catch {
     return null;
   }
@@ -77,12 +79,5 @@ function read<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput
 
 function replace(dir: string, name: string, document: object): void {
   makeFolder(dir);
-  const temporary = join(dir, `.${name}.${process.pid}`);
-  try {
-    writeFileSync(temporary, JSON.stringify(document));
-    renameSync(temporary, join(dir, name));
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  replaceFile(join(dir, name), JSON.stringify(document), { mode: 0o644, owner: "folder" });
 }

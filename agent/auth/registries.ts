@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import * as v from "valibot";
+import { readFile } from "../host/files.ts";
 import { parseObject } from "./json.ts";
 import { serverKey } from "./servers.ts";
 
@@ -99,11 +99,13 @@ export function parseRegistries(raw: unknown): ParsedRegistries {
   return { ok: true, value: { target: result.output.target ?? null, registries } };
 }
 
+const LARGEST = 4 * 1024 * 1024;
+
 /** Reads the file; one that cannot be read or is not JSON is a problem too. */
 export function loadRegistries(path: string): ParsedRegistries {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readFile(path, { maxBytes: LARGEST, links: true, pipes: 5 }).bytes.toString("utf8");
   } catch (error) {
     return { ok: false, problems: [{ path: "", expected: `a readable file (${(error as Error).message})` }] };
   }

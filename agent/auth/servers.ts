@@ -18,6 +18,20 @@ export function serverKey(registry: string): string | undefined {
   return HOST.test(registry) ? registry : undefined;
 }
 
+/**
+ * The registry for which the client finds an entry under this key: `"https://ghcr.io"` -> `"ghcr.io"`; `null`: a name of
+ * Docker Hub other than {@link HUB}, under which no pull looks. Source: docker/cli, cli/config/credentials/file_store.go
+ * (Get, ConvertToHostname).
+ */
+export function lookedUpAs(key: string): string | null {
+  if (key === HUB) return HUB;
+  const host = hostNameOf(key);
+  return HUB_NAMES.includes(host) ? null : host;
+}
+
+/** `"https://ghcr.io/v2/"` -> `"ghcr.io"` */
+export const hostNameOf = (key: string): string => key.replace(/^[a-z]+:\/\//, "").split("/")[0] ?? "";
+
 /** The other way: {@link HUB} -> `"docker.io"`. */
 export function registryName(key: string): string {
   return key === HUB ? "docker.io" : key;

@@ -152,6 +152,34 @@ onEngine("registry credentials", dockerRegistryAvailable(), () => {
       expect(await none()).toEqual([78, "no-credentials", "other.example"]);
     });
 
+    it("what a pull would not send, though it is stored and right", async () => {
+      await applied(registry.address);
+      const { auths } = JSON.parse(readFileSync(target, "utf8"));
+      const entry = auths[registry.address];
+      const told = async (document: object, ...args: string[]) => {
+        writeFileSync(target, JSON.stringify(document));
+        const result = await check(args);
+        const { result: came, reason } = checked(result);
+        return [result.code, came, reason];
+      };
+      expect(await told({ auths: { [`https://${registry.address}`]: entry } })).toEqual([
+        0,
+        "accepted",
+        expect.any(String),
+      ]);
+      expect(await told({ auths, credsStore: "absent" })).toEqual([
+        78,
+        "no-credentials",
+        expect.stringMatching(/credsStore leaves it to docker-credential-absent/),
+      ]);
+      for (const key of ["docker.io", "index.docker.io", "registry-1.docker.io"])
+        expect(await told({ auths: { [key]: entry } }, "--registry", "docker.io")).toEqual([
+          78,
+          "no-credentials",
+          `the client never reads the entry "${key}": it looks for https://index.docker.io/v1/`,
+        ]);
+    });
+
     it("an engine that is not there", async () => {
       await applied(registry.address);
       const result = await check([], join(dir, "no.sock"));

@@ -166,6 +166,47 @@ describe("the bundle in an empty folder", () => {
     }
   });
 
+  it.each([
+    ["commit", "job-7", "--project", "web", "--work-item", "--help"],
+    ["commit", "job-7", "--project", "web", "--work-item", "--version", "--remove-container"],
+    ["resolve", "--fallback", "ci/web:main", "--project", "web", "--work-item", "-h"],
+    [
+      "resolve",
+      "--fallback",
+      "a:b",
+      "--project",
+      "web",
+      "--work-item",
+      "--settings=/tmp/other.json",
+      "--settings",
+      "/tmp/a",
+    ],
+    ["evict", "--project", "web", "--work-item", "--state-dir=/tmp/x", "--state-dir", "/tmp/y"],
+  ])("snapshots %s %s %s …: a value from outside is no option, 64", (...words) => {
+    const { code, stdout, stderr } = run(["snapshots", ...words]);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: "" });
+    expect(stderr).toMatch(/stands alone; .*--option=VALUE|is given twice/);
+  });
+
+  it("cuts nothing off what a slow reader takes", () => {
+    const files = Array.from({ length: 700 }, (_, at) => join(cwd, `${at}-${"x".repeat(100)}.Dockerfile`));
+    for (const file of files) writeFileSync(file, "FROM scratch\n");
+    const { stdout } = spawnSync(
+      "bash",
+      [
+        "--norc",
+        "-c",
+        '"$@" | { sleep 0.7; wc -l; }; echo ${PIPESTATUS[0]}',
+        "",
+        process.execPath,
+        join(home, FILES[0]!),
+        ...["dockerfiles", "check", "--label", "a=b", ...files],
+      ],
+      { encoding: "utf8", env: { PATH: process.env.PATH ?? "" } },
+    );
+    expect(stdout.trim().split(/\s+/)).toEqual(["700", "65"]);
+  });
+
   describe("a quiet pass", () => {
     const state = () => join(cwd, "state");
     const pass = (file: string) => run(["run", "--json", "--settings", file, "--state-dir", state()]);

@@ -146,10 +146,34 @@ describe("a text after the secrets are out", () => {
     b64(`alice:${login.password}`).replace(/=+$/, ""),
     encodeURIComponent(login.password),
     JSON.stringify(login.password),
+    // Go: url.QueryEscape, %q and %+q, json.Marshal, base64.URLEncoding.
+    "p%22%C3%A4+s%2B%2F%3F%3D",
+    'p\\"ä s+/?=',
+    'p\\"\\u00e4 s+/?=',
+    b64(login.password).replaceAll("+", "-").replaceAll("/", "_"),
   ])("has no %s", (form) => {
     const text = redactor([login])(`a ${form} b ${form}`);
     expect(text).not.toContain(form);
     expect(text).toMatch(/^a "?\[secret\]\W*b "?\[secret\]\W*$/);
+  });
+
+  it.each([
+    ["<&>", "\\u003c\\u0026\\u003e"],
+    ["it's(1)*", "it%27s%281%29%2A"],
+  ])("has %j as Go writes it neither", (password, form) => {
+    expect(redactor([{ username: "a", password }])(`x ${form} y`)).toBe("x [secret] y");
+  });
+
+  it("has no beginning of a secret where somebody else cut it off", () => {
+    const redact = redactor([{ username: "ci", password: "dckr_pat_0123456789" }]);
+    for (let length = 8; length < 19; length++) {
+      const piece = "dckr_pat_0123456789".slice(0, length);
+      expect([redact(`said ${piece}`), redact(`said ${piece}...`)]).toEqual([
+        "said [secret]",
+        "said [secret]...",
+      ]);
+    }
+    expect(redact("said dckr")).toBe("said dckr");
   });
 
   it("keeps the rest, and has no further secret such as a token either", () => {

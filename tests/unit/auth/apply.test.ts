@@ -1,3 +1,4 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -7,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -159,9 +161,55 @@ describe("putting credentials in place", () => {
 
   it("clears away what a killed run left beside the file", () => {
     put("{}");
-    writeFileSync(join(dir, ".docker", ".config.json.ci-docker-auth"), "half");
+    const { pid = 0 } = spawnSync("true");
+    for (const name of [".config.json.ci-docker-auth", `.config.json.${pid}-a1.new`])
+      writeFileSync(join(dir, ".docker", name), "half");
     apply();
     expect(readdirSync(join(dir, ".docker"))).toEqual(["config.json"]);
+  });
+});
+
+describe("beside others", () => {
+  const PROGRAM = `
+    const { applyRegistries } = require("./agent/auth/apply.ts");
+    const { parseRegistries } = require("./agent/auth/registries.ts");
+    const [, dir, target, name] = process.argv;
+    const parsed = parseRegistries({ registries: { [name]: { username: "alice", passwordFile: "pat" } } });
+    const ports = { journal: { emit() {} }, stateDir: dir + "/state-" + name, credentialsDirectory: dir };
+    process.exit(applyRegistries(ports, parsed.value, target));`;
+  const start = (name: string) =>
+    new Promise((resolve) =>
+      spawn(process.execPath, ["--import", "tsx", "-e", PROGRAM, dir, target, name], {
+        cwd: new URL("../../..", import.meta.url).pathname,
+        stdio: ["ignore", "ignore", "inherit"],
+      }).once("exit", resolve),
+    );
+
+  it("nothing that they write meanwhile is lost: other runs, and a login every few milliseconds", async () => {
+    put("{}");
+    const runs = ["a.example", "b.example", "c.example"].map(start);
+    let done = false;
+    const all = Promise.all(runs).finally(() => {
+      done = true;
+    });
+    let logins = 0;
+    while (!done) {
+      const before = statSync(target);
+      const document = stored();
+      document.auths = { ...document.auths, [`login${logins}.example`]: {} };
+      writeFileSync(`${target}.tmp`, JSON.stringify(document), { mode: 0o600 });
+      // As careful as we are: what is tested is that ours are.
+      if (statSync(target).ino === before.ino) {
+        renameSync(`${target}.tmp`, target);
+        logins++;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 7));
+    }
+    expect(await all).toEqual([0, 0, 0]);
+    const keys = Object.keys(stored().auths);
+    expect(keys).toEqual(expect.arrayContaining(["a.example", "b.example", "c.example"]));
+    expect(keys).toHaveLength(3 + logins);
+    expect(logins).toBeGreaterThan(3);
   });
 });
 
@@ -176,9 +224,11 @@ describe("what cannot be done leaves everything as it was", () => {
     ["nothing but newlines", "\n\n", /the file is empty/],
     ["blanks", "  \n", /the file is empty/],
     ["two lines", "a\nb\n", /more than one line/],
-    ["a NUL", "a\0b", /control character/],
+    ["a NUL", "a\0b", /cannot be seen/],
+    ["what a page adds to a pasted token", "tok\u200b", /cannot be seen/],
+    ["a line end of other systems", "tok\u0085", /cannot be seen/],
     ["bytes that are no text", Buffer.from([0xff, 0xfe]), /not UTF-8/],
-    ["a whole disk image", Buffer.alloc(65 * 1024, "a"), /larger than 64 KiB/],
+    ["a whole disk image", Buffer.alloc(65 * 1024, "a"), /larger than 64.0 KiB/],
   ])("%s", (_, content, why) => {
     put("{}");
     writeFileSync(join(dir, "other"), content);
@@ -226,6 +276,52 @@ describe("what cannot be done leaves everything as it was", () => {
     expect(reason()).toContain("symbolic link");
   });
 
+  it.runIf(root)("a folder that its user made a link to one of root's", () => {
+    mkdirSync(join(dir, "victim"));
+    chmodSync(join(dir, "victim"), 0o755);
+    symlinkSync(join(dir, "victim"), join(dir, ".docker"));
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toMatch(/\.docker is a symbolic link/);
+    expect([mode(join(dir, "victim")), readdirSync(join(dir, "victim"))]).toEqual([0o755, []]);
+  });
+
+  it.runIf(root)("a folder that is neither root's nor the file's owner's", () => {
+    put("{}");
+    chownSync(target, 1111, 1111);
+    chownSync(join(dir, ".docker"), 2222, 2222);
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toMatch(/belongs to another user \(2222\)/);
+    expect(readFileSync(target, "utf8")).toBe("{}");
+  });
+
+  it.each([
+    ["a secret", () => [rmSync(join(dir, "pat")), execFileSync("mkfifo", [join(dir, "pat")])]],
+    ["the client's file", () => [mkdirSync(join(dir, ".docker")), execFileSync("mkfifo", [target])]],
+  ])("%s that is a FIFO: it is not waited for", (_, make) => {
+    make();
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toMatch(/is a FIFO, not a file/);
+  });
+
+  it.each([
+    [
+      "keys twice, of which Go reads both",
+      '{"auths":{"ghcr.io":{}},"auths":{"quay.io":{}}}',
+      /at auths, expected one value/,
+    ],
+    ["a number that would be another", '{"x":{"n":12345678901234567890}}', /at x\.n, expected a number/],
+    [
+      "a key in another case, which Go reads too",
+      '{"Auths":{}}',
+      /"Auths" is to be written in the usual case/,
+    ],
+  ])("a file with %s", (_, text, why) => {
+    put(text);
+    expect(apply()).toBe(Exit.settings);
+    expect(reason()).toMatch(why);
+    expect(readFileSync(target, "utf8")).toBe(text);
+  });
+
   it("a file with a second name, which would be cut off", () => {
     put("{}");
     linkSync(target, join(dir, "second"));
@@ -236,7 +332,7 @@ describe("what cannot be done leaves everything as it was", () => {
   it("a folder in the file's place", () => {
     mkdirSync(target, { recursive: true });
     expect(apply()).toBe(Exit.settings);
-    expect(reason()).toContain("not a plain file");
+    expect(reason()).toMatch(/is a folder, not a file/);
   });
 
   it("a folder that cannot be made", () => {

@@ -124,9 +124,11 @@ describe("what shadows an entry", () => {
       { credHelpers: { [HUB]: "pass" } },
       [{ registry: "docker.io", by: `credHelpers["${HUB}"]`, helper: "pass" }],
     ],
+    // Never asked: the client looks for the very key.
+    [{ credHelpers: { "docker.io": "pass" } }, []],
     [
-      { credHelpers: { "docker.io": "pass" } },
-      [{ registry: "docker.io", by: 'credHelpers["docker.io"]', helper: "pass" }],
+      { credHelpers: { "index.docker.io": "pass" } },
+      [{ registry: "docker.io", by: 'credHelpers["index.docker.io"]', helper: "pass" }],
     ],
     [{ credHelpers: { "ghcr.io": "gh" } }, []],
     // The client takes an empty name for: this one from the file, whatever credsStore says.
@@ -158,8 +160,36 @@ describe("reading back", () => {
     });
   });
 
+  it("leaves out what no pull looks for, and finds what one does under an address", () => {
+    const of = (auths: object, more = {}) => {
+      const read = storedLogins(file({ auths, ...more }));
+      if (!read.ok) throw new Error(read.reason);
+      return read.stored;
+    };
+    for (const name of [
+      "docker.io",
+      "index.docker.io",
+      "registry-1.docker.io",
+      "https://index.docker.io/v2/",
+    ]) {
+      const { logins, unread } = of({ [name]: { auth: AUTH } });
+      expect([[...logins.keys()], unread]).toEqual([[], [name]]);
+    }
+    // The client's web login keeps its tokens there.
+    expect(of({ [`${HUB}access-token`]: { auth: AUTH } })).toMatchObject({ logins: new Map(), unread: [] });
+    for (const name of ["https://ghcr.io", "http://ghcr.io/v2/", "ghcr.io/x"])
+      expect([...of({ [name]: { auth: AUTH } }).logins]).toEqual([["ghcr.io", ALICE]]);
+    const both = of({ "https://ghcr.io": { auth: b64("old:x") }, "ghcr.io": { auth: AUTH } });
+    expect([...both.logins]).toEqual([["ghcr.io", ALICE]]);
+    // A helper is asked also for a registry that has no entry.
+    expect(of({}, { credsStore: "pass" }).shadows).toEqual([
+      { registry: "docker.io", by: "credsStore", helper: "pass" },
+    ]);
+    expect(of({}, { credHelpers: { "b.example": "x" } }).shadows).toMatchObject([{ registry: "b.example" }]);
+  });
+
   it("finds nothing in nothing", () => {
-    expect(storedLogins(null)).toEqual({ ok: true, stored: { logins: new Map(), shadows: [] } });
+    expect(storedLogins(null)).toEqual({ ok: true, stored: { logins: new Map(), unread: [], shadows: [] } });
   });
 });
 
