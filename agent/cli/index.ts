@@ -43,22 +43,28 @@ export async function main(argv: readonly string[], front: Front): Promise<void>
 
 /**
  * What snapshots' commands get is often chosen by others (`--work-item "$ITEM"`): there no word of theirs may ask for help
- * and end with 0, nor name another engine. Throws UsageError.
+ * and end with 0, nor name another engine. Returns what is wrong, or `null`. Pure.
  */
-function refuseForeignWords([group, , ...words]: readonly string[]): void {
-  if (group !== "snapshots") return;
+function foreignWord([group, , ...words]: readonly string[]): string | null {
+  if (group !== "snapshots") return null;
   const help = words.find((word) => ["--help", "-h", "--version", "-v"].includes(word));
   if (help !== undefined && words.length > 1)
-    throw new UsageError(`${help} stands alone; a value that begins with a hyphen is written --option=VALUE`);
-  for (const name of ["--settings", "--state-dir"]) {
-    if (words.filter((word) => word === name || word.startsWith(`${name}=`)).length > 1)
-      throw new UsageError(`${name} is given twice`);
-  }
+    return `${help} stands alone; a value that begins with a hyphen is written --option=VALUE`;
+  const twice = ["--settings", "--state-dir"].find(
+    (name) => words.filter((word) => word === name || word.startsWith(`${name}=`)).length > 1,
+  );
+  return twice === undefined ? null : `${twice} is given twice`;
 }
 
 async function command(argv: readonly string[]): Promise<void> {
   // A reader that goes away (`| head`) is no error; a pass that acts has an ear of its own for it.
   process.stdout.on("error", () => {});
+  const foreign = foreignWord(argv);
+  if (foreign !== null) {
+    process.stderr.write(`ci-docker-prune: ${foreign}\n`);
+    process.exitCode = Exit.usage;
+    return;
+  }
   let code: ExitCode | null = null;
   const done: Done = (result) => {
     code = result;
@@ -97,7 +103,6 @@ async function command(argv: readonly string[]): Promise<void> {
   ])
     cli = add(cli, done);
   try {
-    refuseForeignWords(argv);
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
     // --help, --version and completion answer without a command of ours.
     process.exitCode = code ?? Exit.ok;

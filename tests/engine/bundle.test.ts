@@ -196,7 +196,7 @@ describe("the bundle in an empty folder", () => {
       [
         "--norc",
         "-c",
-        '"$@" | { sleep 0.7; wc -l; }; echo ${PIPESTATUS[0]}',
+        '"$@" | { sleep 0.7; wc -l; }; echo $PIPESTATUS',
         "",
         process.execPath,
         join(home, FILES[0]!),
