@@ -30,15 +30,15 @@ in
       {
         nativeBuildInputs = [ pkgs.systemd ];
         unit = config.systemd.units."ci-docker-prune.service".text;
+        # Not by way of render-units.nix: JSON may name no store path.
         rendered =
-          (import ./render-units.nix {
-            arguments = builtins.toJSON {
+          (import ./unit-parts.nix).render
+            (import ./units.nix {
               command = [ (lib.getExe package) ];
-              settingsFile = config.environment.etc."ci-docker-prune/settings.json".source;
+              settingsFile = "${config.environment.etc."ci-docker-prune/settings.json".source}";
               path = [ ];
               onFailure = [ "notify-operator@%n.service" ];
-            };
-          })."ci-docker-prune.service";
+            }).service;
         passAsFile = [
           "unit"
           "rendered"
@@ -46,7 +46,7 @@ in
       }
       ''
         # Each line that we render is in what NixOS writes.
-        ! grep -vxFf "$unitPath" "$renderedPath"
+        if grep -vxFf "$unitPath" "$renderedPath"; then exit 1; fi
         cp "$unitPath" ci-docker-prune.service
         # In hundredths.
         systemd-analyze security --offline=true --threshold=50 "$PWD/ci-docker-prune.service"
