@@ -110,7 +110,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     { "disk": { "paths": ["/"], "highWatermark": "1B free", "inodes": false },
       "metrics": { "textfile": "$PWD/pass.prom" } }
     END
-    $out/bin/ci-docker-prune run --settings below.json --state-dir "$PWD/state" | grep -q '"below-watermark"'
+    $out/bin/ci-docker-prune run --json --settings below.json --state-dir "$PWD/state" | grep -q '"below-watermark"'
     grep -q '^ci_docker_prune_last_pass_exit_code 0' pass.prom
     [ "$($out/bin/ci-docker-prune --version)" = ${version} ]
     runHook postInstallCheck
