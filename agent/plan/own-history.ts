@@ -117,9 +117,11 @@ export class OwnHistory {
   record(run: LedgerRun): void {
     this.#advance(run.at);
     const uses = run.images.map((image) => this.#use(image));
-    for (const use of this.#projects.get(run.project) ?? []) use.namedBy -= 1;
+    const before = this.#projects.get(run.project) ?? [];
     this.#projects.set(run.project, uses);
+    for (const use of before) use.namedBy -= 1;
     for (const use of uses) use.namedBy += 1;
+    for (const use of before) if (use.namedBy === 0) this.#rebook(use);
     for (const use of uses) {
       use.chain = this.#classOf(use);
       use.bookedUntil = this.#now;
@@ -171,10 +173,7 @@ export class OwnHistory {
     this.#now = Math.max(this.#now, now);
     if (this.#now - this.#closedAt <= CLOSE_EVERY) return;
     this.#closedAt = this.#now;
-    for (const use of this.#uses.values()) {
-      this.#book(use);
-      use.chain = this.#classOf(use);
-    }
+    for (const use of this.#uses.values()) this.#rebook(use);
     for (const repository of this.#repositories.values()) this.#bookVersion(repository);
   }
 
@@ -239,6 +238,12 @@ export class OwnHistory {
   #book(use: Use): void {
     this.#back.book(use.chain, use.bookedUntil - use.lastAt, this.#now - use.lastAt);
     use.bookedUntil = this.#now;
+  }
+
+  /** Books the wait so far under the class it had, the rest of it counts under that of now. */
+  #rebook(use: Use): void {
+    this.#book(use);
+    use.chain = this.#classOf(use);
   }
 
   #bookVersion(repository: Repository): void {

@@ -87,19 +87,20 @@ function kubelet({ high, low }: Marks): Policy {
 function hourlyLooks(marks: Marks): Policy {
   const history = new OwnHistory();
   let since: ReplayRun[] = [];
-  const seen = new Set<string>();
+  let seenPull = new Map<string, number>();
   return {
     every: HOUR,
     pass: (disk, now) => {
       const running = since.filter(({ at, seconds }) => at + seconds > now);
       for (const run of running) history.record({ ...run, at: now });
       const shown = new Set(running.flatMap(({ images }) => images.map(({ id }) => id)));
+      const pulls = new Map<string, number>();
       for (const [id, { image, pulledAt }] of disk.images) {
-        if (shown.has(id) || seen.has(`${id} ${pulledAt}`)) continue;
+        pulls.set(id, pulledAt);
+        if (shown.has(id) || seenPull.get(id) === pulledAt) continue;
         history.record({ at: now, project: projectOf([image]), images: [image] });
       }
-      seen.clear();
-      for (const [id, { pulledAt }] of disk.images) seen.add(`${id} ${pulledAt}`);
+      seenPull = pulls;
       since = [];
       evictTo(disk, marks, now, () => history.order(disk.images.keys(), now));
     },

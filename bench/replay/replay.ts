@@ -2,7 +2,11 @@
  * Replays loads of real CI hosts under the policies that tools offer (`npm run bench:replay`): what each pulls again,
  * and how often the disk is over its capacity. README.md has the sources, the model and the last table.
  */
-import { parseArgs } from "node:util";
+import { execFile } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import pMap from "p-map";
 import { type Marks, type ReplayRun, replay, type Totals } from "../../agent/plan/replay.ts";
 import { parseBytes, parsePercent } from "../../agent/units.ts";
 import { LOADS } from "./loads.ts";
@@ -13,6 +17,8 @@ const USAGE = `bench:replay [--load NAME,… | --trace FILE.jsonl[.gz]] [--disks
              [--marks 80%,70%] [--after-pulls] [--json]
 loads: ${Object.keys(LOADS).join(", ")}
 policies: ${Object.keys(POLICIES).join(", ")}`;
+
+const run = promisify(execFile);
 
 class UsageError extends Error {}
 
@@ -148,10 +154,24 @@ function toMarkdown(name: string, { runs, floor, cells }: Result): string {
 const percent = (part: number, whole: number) =>
   whole === 0 ? "-" : `${((100 * part) / whole).toFixed(1)} %`;
 
+/** Each load in a process of its own, as many at a time as there are cores; printed in order. */
+async function inProcesses(loads: readonly string[], args: readonly string[]): Promise<void> {
+  const script = fileURLToPath(import.meta.url);
+  const tables = await pMap(
+    loads,
+    (load) => run(process.execPath, [...process.execArgv, script, ...args, "--load", load]),
+    { concurrency: availableParallelism() },
+  );
+  for (const { stdout } of tables) process.stdout.write(stdout);
+}
+
 try {
-  const wanted = options(process.argv.slice(2));
-  if (wanted.json && wanted.loads.length !== 1) throw new UsageError("--json takes one --load or --trace");
-  for (const { name, disks, lines } of wanted.loads) {
+  const args = process.argv.slice(2);
+  const wanted = options(args);
+  const names = wanted.loads.map(({ name }) => name);
+  if (wanted.json && names.length !== 1) throw new UsageError("--json takes one --load or --trace");
+  if (names.length > 1) await inProcesses(names, args);
+  for (const { disks, name, lines } of names.length > 1 ? [] : wanted.loads) {
     const result = replayAll(lines(), wanted.disks ?? disks, wanted);
     process.stdout.write(`${wanted.json ? toJson(result) : toMarkdown(name, result)}\n`);
   }

@@ -138,15 +138,15 @@ describe("own history", () => {
     const changes = toRuns(trace("recipe-runs.jsonl.gz").slice(3000, 5000));
     const ci = toRuns(trace("ci-a.jsonl.gz").slice(20_000, 24_000));
     const found = againstLru(changes, 50e9);
-    expect(found.bytes).toBeLessThan(52);
-    expect(found.pulls).toBeLessThan(37);
-    // Seen: 49.6 and 34.3, 86.8.
-    expect(againstLru(ci, 40e9).bytes).toBeLessThan(89);
+    expect(found.bytes).toBeLessThan(50);
+    expect(found.pulls).toBeLessThan(36);
+    // Seen: 47.9 and 33.8, 86.8.
+    expect(againstLru(ci, 40e9).bytes).toBeLessThan(88);
     expect(againstLru(changes, 50e9)).toEqual(found);
   });
 
   it("lets no run find the disk over capacity with a pass after the pulls", () => {
-    const runs = toRuns(trace("recipe-runs.jsonl.gz").slice(0, 2000));
+    const runs = toRuns(trace("recipe-runs.jsonl.gz").slice(1000, 3000));
     expect(replay(runs, 50e9, ownHistory(MARKS)).runsOverCapacity).toBeGreaterThan(0);
     expect(replay(runs, 50e9, ownHistory(MARKS, true)).runsOverCapacity).toBe(0);
   });
