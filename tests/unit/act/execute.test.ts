@@ -557,6 +557,12 @@ describe("the build cache", () => {
     expect(eventNamed(events, "step.finished").at(-1)).toMatchObject({ kind: "build-cache", failed: 1 });
   });
 
+  it("that this engine does not have (404) is a step skipped, and all is well", async () => {
+    const { tally, acted, events } = await play({ images: 1, settings, cachePrune: "gone" });
+    expect([counts(tally), acted.ending]).toEqual([{ removed: 1, kept: 0, failed: 0 }, null]);
+    expect(eventNamed(events, "step.skipped")).toMatchObject([{ kind: "build-cache", level: "info" }]);
+  });
+
   it("whose prune is not answered ends the pass with nothing left over", async () => {
     const { events } = await play({ images: 1, settings, cachePrune: "cut-off" });
     expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ level: "error", left: 0 }]);

@@ -36,6 +36,16 @@ describe("the names of an image", () => {
   });
 });
 
+it.each([
+  ["text for a number", { RunningTasks: "2", DesiredTasks: 2 }],
+  ["no DesiredTasks", { RunningTasks: 0 }],
+  ["negative tasks", { RunningTasks: -1, DesiredTasks: -1 }],
+  ["a list", []],
+])("a service's status with %s is malformed: no service is taken for settled", (_, ServiceStatus) => {
+  const service = { ID: "s", Spec: { Name: "web", Labels: {}, Mode: { Global: {} } }, ServiceStatus };
+  expect(() => toServices([service])).toThrow(/services: unexpected answer/);
+});
+
 describe("keys that every object of JavaScript inherits", () => {
   /** As JSON: `__proto__` in an object literal would be something else. */
   const record = (value: string) =>

@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Checked } from "../../../agent/auth/check.ts";
+import type { GateName } from "../../../agent/gates/verdict.ts";
 import {
   type AuditEvent,
   authApplied,
@@ -12,6 +13,7 @@ import {
   containerStopped,
   EVENTS,
   event as eventOf,
+  type FieldsOf,
   factUnknown,
   gateVerdict,
   metricsUnwritable,
@@ -21,7 +23,6 @@ import {
   objectPlanned,
   objectRemoved,
   objectUntagged,
-  type PassFinished,
   passEndedEarly,
   passFinished,
   passIneffective,
@@ -37,7 +38,7 @@ import { plainJournal, sentence } from "../../../agent/log/plain.ts";
 import { bar, journalSentence } from "../../../agent/log/sentence.ts";
 import { type Judged, NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { shortId } from "../../../agent/text.ts";
-import { DAY, filesystem, GiB, HOUR, imageId } from "../support.ts";
+import { DAY, filesystem, finished, GiB, HOUR, imageId } from "../support.ts";
 
 const OBJECT: Judged = {
   kind: "image",
@@ -52,30 +53,19 @@ const OBJECT: Judged = {
 };
 const ID = shortId(OBJECT.id);
 
-const FINISHED: PassFinished = {
+const FINISHED = finished({
   outcome: "pruned",
-  exitCode: 0,
   reason: "the plan is done",
   freedBytes: 3 * GiB,
   claimedBytes: 4 * GiB,
   durationSeconds: 61,
-  filesystems: [{ ...filesystem({ usedPercent: 40 }), highWatermarkPercent: 80 }],
+  filesystems: [filesystem({ usedPercent: 40 })],
   removed: { ...NONE_OF_EACH, container: 1, image: 2 },
-  removedBytes: { ...NONE_OF_EACH, container: GiB, image: 3 * GiB },
   kept: 3,
-  gone: 0,
-  objects: [],
-  rules: [],
-  failed: 0,
-  deferralsInARow: 0,
-  deferredForSeconds: null,
-  engineRequests: 9,
-  gate: null,
-};
+});
 
 const DISK = "  ████████░░░░░░░░░░░░ 40% of /, 50.0 GiB left, 10% of inodes";
 
-/** One row an event: what a person reads. */
 const CHECKED: Checked = {
   registry: "docker.io",
   username: "alice",
@@ -85,13 +75,35 @@ const CHECKED: Checked = {
   rateLimitReason: null,
 };
 
+const start = (changes: Partial<FieldsOf<"pass.started">>) =>
+  passStarted({
+    version: "1",
+    dryRun: false,
+    withoutPressure: false,
+    scope: "prune-and-rules",
+    filesystems: [],
+    ...changes,
+  });
+const step = (changes: Partial<FieldsOf<"step.finished">>) =>
+  stepFinished({
+    by: "prune",
+    kind: "image",
+    removed: 2,
+    kept: 1,
+    gone: 0,
+    failed: 0,
+    claimedBytes: 1536,
+    durationSeconds: 1,
+    ...changes,
+  });
+const gate = (name: GateName, verdict: "open" | "closed" | "unknown", reason: string) =>
+  gateVerdict({ gate: name, verdict, reason, facts: {} });
+const AUTH = { target: "/c.json", added: [], changed: [], removed: [], left: [], closedToOthers: false };
+
+/** What a person reads: at least one row an event, and one a branch. */
 const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [
-    passStarted({
-      version: "1",
-      dryRun: false,
-      withoutPressure: false,
-      scope: "prune-and-rules",
+    start({
       filesystems: [
         {
           ...filesystem({ usedPercent: 40, inodesUsedPercent: null }),
@@ -101,32 +113,11 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     }),
     "A pass starts\n  ████████░░░░░░░░░░░░ 40% of / (ext4 on /dev/sda1), 50.0 GiB left",
   ],
-  [
-    passStarted({
-      version: "1",
-      dryRun: true,
-      withoutPressure: false,
-      scope: "prune-and-rules",
-      filesystems: [],
-    }),
-    "A dry run starts",
-  ],
-  [
-    passStarted({ version: "1", dryRun: false, withoutPressure: false, scope: "rules", filesystems: [] }),
-    "A pass starts for the rules that wait for no disk pressure",
-  ],
-  [
-    gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
-    "■ live runs: a CI run is live: service x",
-  ],
-  [
-    gateVerdict({ gate: "disk-pressure", verdict: "open", reason: "under pressure", facts: {} }),
-    "✓ disk pressure: under pressure",
-  ],
-  [
-    gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
-    "? services: timeout",
-  ],
+  [start({ dryRun: true }), "A dry run starts"],
+  [start({ scope: "rules" }), "A pass starts for the rules that wait for no disk pressure"],
+  [gate("live-run", "closed", "a CI run is live: service x"), "■ live runs: a CI run is live: service x"],
+  [gate("disk-pressure", "open", "under pressure"), "✓ disk pressure: under pressure"],
+  [gate("converging", "unknown", "timeout"), "? services: timeout"],
   [
     factUnknown("gate converging", "no quorum"),
     "? could not tell whether the gate for services is open: no quorum",
@@ -198,10 +189,6 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     ),
     `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
   ],
-  [
-    objectKept({ ...OBJECT, because: "young", reason: "younger than prune.until" }),
-    `  = kept image ${ID}, 1.5 KiB, last tagged 2d ago: younger than prune.until`,
-  ],
   [objectGone(OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],
   [
     objectFailed(OBJECT, "500 disk error", 500, "no"),
@@ -212,44 +199,10 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `  ✗ not known whether it removed image ${ID}, 1.5 KiB, last tagged 2d ago: no answer`,
   ],
   [stepSkipped("build-cache", "no such thing here"), "  = build cache skipped: no such thing here"],
+  [step({}), "  images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s"],
   [
-    stepFinished({
-      by: "prune",
-      kind: "image",
-      removed: 2,
-      kept: 1,
-      gone: 0,
-      failed: 0,
-      claimedBytes: 1536,
-      durationSeconds: 1,
-    }),
-    "  images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
-  ],
-  [
-    stepFinished({
-      by: "prune",
-      kind: "image",
-      removed: 2,
-      kept: 1,
-      gone: 4,
-      failed: 3,
-      claimedBytes: 1536,
-      durationSeconds: 1,
-    }),
-    "  images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
-  ],
-  [
-    stepFinished({
-      by: "retention",
-      kind: "image",
-      removed: 2,
-      kept: 1,
-      gone: 0,
-      failed: 0,
-      claimedBytes: 1536,
-      durationSeconds: 1,
-    }),
-    "  retention, images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s",
+    step({ by: "retention", gone: 4, failed: 3 }),
+    "  retention, images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
   ],
   [
     passEndedEarly("told to stop", 4, [], "warn"),
@@ -332,14 +285,13 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written, /a.prom: EROFS"],
   [
     authApplied({
-      target: "/c.json",
+      ...AUTH,
       added: ["docker.io", "ghcr.io"],
-      changed: [],
-      removed: ["r.example"],
-      left: ["s.example"],
+      removed: ["r"],
+      left: ["s"],
       closedToOthers: true,
     }),
-    "✓ registry credentials in /c.json: added docker.io, ghcr.io; removed r.example; left s.example; closed to other users",
+    "✓ registry credentials in /c.json: added docker.io, ghcr.io; removed r; left s; closed to other users",
   ],
   [
     authUnchanged({ target: "/c.json", registries: 1, left: [] }),
@@ -411,42 +363,12 @@ describe("an event as a sentence of the journal", () => {
 
   it.each([
     [
-      passStarted({
-        version: "1",
-        dryRun: false,
-        withoutPressure: true,
-        scope: "prune-and-rules",
-        filesystems: [filesystem({ usedPercent: 40 })],
-      }),
+      start({ withoutPressure: true, filesystems: [filesystem({ usedPercent: 40 })] }),
       "A pass starts, whatever the disk says; / 40% full, 50.0 GiB left, 10% of inodes",
     ],
-    [
-      gateVerdict({ gate: "live-run", verdict: "closed", reason: "a CI run is live: service x", facts: {} }),
-      "Gate closed, live runs: a CI run is live: service x",
-    ],
-    [
-      gateVerdict({ gate: "disk-pressure", verdict: "open", reason: "under pressure", facts: {} }),
-      "Gate open, disk pressure: under pressure",
-    ],
-    [
-      gateVerdict({ gate: "converging", verdict: "unknown", reason: "timeout", facts: {} }),
-      "Gate not known, services: timeout",
-    ],
-    [
-      objectRemoved(OBJECT),
-      `removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
-    ],
-    [
-      passIneffective({
-        cause: "pressure-remains",
-        reason: "under pressure: / is 91% full",
-        removed: 0,
-        holders: [
-          { what: "images", bytes: 5 * GiB, count: 20, note: "the cache", largest: [], wayOut: null },
-        ],
-      }),
-      "Not enough: the disk is still under pressure: / is 91% full; 5.0 GiB  images (20): the cache",
-    ],
+    [gate("live-run", "closed", "service x"), "Gate closed, live runs: service x"],
+    [gate("disk-pressure", "open", "under pressure"), "Gate open, disk pressure: under pressure"],
+    [gate("converging", "unknown", "timeout"), "Gate not known, services: timeout"],
     [
       passFinished(FINISHED, "info"),
       "pruned: the plan is done; removed 1 container, 2 images in 1m 1s, kept 3; the disk gained 3.0 GiB (the engine says 4.0 GiB); / 40% full, 50.0 GiB left, 10% of inodes",
@@ -458,8 +380,8 @@ describe("an event as a sentence of the journal", () => {
 
 describe("the levels of events", () => {
   it.each([
-    [gateVerdict({ gate: "lock", verdict: "unknown", reason: "", facts: {} }), "warn"],
-    [gateVerdict({ gate: "lock", verdict: "closed", reason: "", facts: {} }), "info"],
+    [gate("lock", "unknown", ""), "warn"],
+    [gate("lock", "closed", ""), "info"],
     [factUnknown("a", "b"), "error"],
     [passIneffective({ cause: "pressure-remains", reason: "", removed: 0, holders: [] }), "error"],
     [objectFailed(OBJECT, "x", null, "no"), "error"],

@@ -134,6 +134,18 @@ describe("before the first deletion", () => {
       },
     ],
     [
+      "the containers that start cannot be read on a worker that goes by its local tasks",
+      {
+        world: { info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } } },
+        settings: { convergence: { onWorker: "local-tasks" } },
+        hook: at("starting", failing("refused")),
+        writes: [],
+        outcome: "deferred",
+        exit: 69,
+        gate: "converging",
+      },
+    ],
+    [
       "the engine does not answer",
       { hook: at("version", failing("unreachable")), writes: [], outcome: "failed", exit: 69 },
     ],

@@ -124,6 +124,23 @@ describe("a rule of the settings", () => {
     expect(fake.finished.rules).toMatchObject([{ list: "retention", name: "apps", matched: 2, removed: 2 }]);
   });
 
+  it("tells the name that went, of an image with two names that goes half-way", async () => {
+    const both = image({ id: imageId("i1"), tags: ["app:1", "app:2"], lastTaggedAt: ago(2 * DAY) });
+    const fake = await check({
+      world: { disk: below, images: [both] },
+      settings: { retention: [rule] },
+      hook: at("untag app:2", failing("refused")),
+      writes: ["untag app:1", "untag app:2"],
+      outcome: "incomplete",
+      exit: 75,
+    });
+    expect(fake.said("object.untagged")).toMatchObject([
+      { names: ["app:1", "app:2"], references: ["app:1"] },
+    ]);
+    expect(fake.said("object.failed")).toMatchObject([{ status: 500, removed: "no" }]);
+    expect(fake.finished).toMatchObject({ claimedBytes: 0, failed: 1 });
+  });
+
   it("that waits for pressure is not in force without it", async () => {
     await check({
       world: { disk: below, images: apps },
