@@ -19,7 +19,7 @@ import { diskBlocks, meetEngine, passGates, takeLock } from "./gates.ts";
 import { recall } from "./memory.ts";
 import { bug } from "./outcome.ts";
 import { readable } from "./pressure.ts";
-import { rootsOf, surveyDisk } from "./survey.ts";
+import { hasManyNetworks, rootsOf, surveyDisk } from "./survey.ts";
 
 /**
  * One pass: observe, decide, act, record. It never throws for what the engine or the disk do; the result is the exit
@@ -29,7 +29,9 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const startedAt = { now: ports.clock.now(), elapsed: ports.clock.elapsed() };
   const context: PassContext = { ports, settings, options, startedAt };
   const found = await begin(context);
-  if (!found.rules.pressed && !anyInForce(found.rules)) return finishQuietly(context, found);
+  const busy =
+    found.rules.pressed || anyInForce(found.rules) || (await hasManyNetworks(ports, settings, found.engine));
+  if (!busy) return finishQuietly(context, found);
   await announce(context, found);
   const blocked = diskBlocks(context, found);
   if (blocked !== null) return finish(context, { ...found, ended: blocked });

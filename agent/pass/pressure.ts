@@ -35,7 +35,7 @@ export const rememberedRoots = ({
   [engineRoot, containerdRoot].filter((root) => root !== null);
 
 /** Milliseconds after which the engine is asked again: its data may have been moved, and the old folder be there still. */
-const ASK_AGAIN = 7 * 24 * 3_600_000;
+const ASK_AGAIN = 24 * 3_600_000;
 
 /** Where the engine keeps its data is remembered, was asked for lately, and was looked at. Pure. */
 export function rootsAreKnown(

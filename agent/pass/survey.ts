@@ -1,4 +1,5 @@
 import type { EngineReader } from "../engine/reader.ts";
+import { orUnknown } from "../engine/tolerant.ts";
 import type { EngineInfo } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
 import type { Clock } from "../host/clock.ts";
@@ -25,7 +26,7 @@ export interface Survey {
 
 /**
  * Measures the disk, with the folders where the engine keeps its data. The state remembers those; the engine is asked
- * where it does not, where a remembered one cannot be read, and every seven days: it may keep nothing there any more.
+ * where it does not, where a remembered one cannot be read, and once a day: it may keep nothing there any more.
  */
 export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: State): Promise<Survey> {
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
@@ -66,3 +67,18 @@ export function rootsOf(
 /** A containerd that the engine starts has its socket in a folder of the engine's: `/run/docker/containerd/containerd.sock`. */
 const isOwn = (socket: string): boolean =>
   socket.endsWith("/containerd/containerd.sock") && !/^(?:\/var)?\/run\/containerd\//.test(socket);
+
+/**
+ * More networks than `prune.networksAbove`, used or not. The disk says nothing of addresses: below the watermark the engine
+ * is asked in those passes that meet it, which is once a day. An engine that does not tell has few.
+ */
+export async function hasManyNetworks(
+  { reader }: Pick<SurveyPorts, "reader">,
+  { prune }: Settings,
+  engine: Engine | null,
+): Promise<boolean> {
+  const above = prune.networksAbove;
+  if (engine === null || above === null) return false;
+  const networks = await orUnknown("the networks", () => reader.networks());
+  return networks.known && networks.value.length > above;
+}

@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import type { NetworkDetail } from "../../../agent/engine/types.ts";
+import { EMPTY_STATE } from "../../../agent/state/state.ts";
 import { ago, DAY, HOUR, hexId } from "../support.ts";
 import { play, relief } from "./play.ts";
-import { exited, running } from "./world.ts";
+import { exited, ROOT, running } from "./world.ts";
 
 const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
   id: hexId(name),
@@ -61,6 +62,19 @@ it("one that got a container since, or an endpoint, stays", async () => {
       [["n2"], "in-use"],
     ]),
   );
+});
+
+it("below the watermark the engine is asked once a day, and a pass goes through where there are too many", async () => {
+  const disk = { "/": 10, [ROOT]: 10 };
+  const asked = (ms: number) => ({ ...EMPTY_STATE, engineRoot: ROOT, engineAskedAt: ms });
+  const quiet = await play({ world: { disk, state: asked(ago(DAY - 60)), networks: three() }, settings });
+  expect([quiet.fake.log.includes("networks"), quiet.fake.writes]).toEqual([false, []]);
+  const due = await play({ world: { disk, state: asked(ago(DAY)), networks: three() }, settings });
+  expect(due.fake.writes).toEqual(["remove n2", "remove n1"]);
+  expect(due.exit).toBe(0);
+  const few = { networks: three().slice(0, 1) };
+  const calm = await play({ world: { disk, state: asked(ago(DAY)), ...few }, settings });
+  expect(calm.fake.finished.outcome).toBe("below-watermark");
 });
 
 it("without the setting nobody asks for them", async () => {

@@ -177,7 +177,7 @@ describe("where the engine keeps its data", () => {
     const { fake } = await play({ world: { state: NEW, info: outside, disk } });
     expect(fake.saved.at(-1)).toMatchObject({ engineRoot: ROOT, containerdRoot: CONTAINERD });
     const next = await play({ world: { state: fake.world.state, disk }, now: ago(-60) });
-    expect([fake.requests, next.fake.requests]).toEqual([2, 0]);
+    expect([fake.requests, next.fake.requests]).toEqual([3, 0]);
     expect(next.fake.finished).toMatchObject({ outcome: "below-watermark" });
     expect(next.fake.said("pass.finished")[0]).toMatchObject({ filesystems: { length: 2 } });
   });
