@@ -602,7 +602,10 @@ onEngine("prune", () => {
       const pass = await runAgent({ args: ["run"], settings: settings(prune, { disk }) });
       expect(pass.code).toBe(0);
       const removed = idsOf(pass.events, "object.removed", "image");
-      expect(removed).toHaveLength(containerd ? 1 : 2);
+      // What it takes, and up to three more that were under way by then.
+      const enough = containerd ? 1 : 2;
+      expect(removed.length).toBeGreaterThanOrEqual(enough);
+      expect(removed.length).toBeLessThanOrEqual(enough + 3);
       const rest = images.filter((image) => !removed.includes(image));
       const kept = pass.events.filter(({ event, rule }) => event === "object.kept" && rule === "not-reached");
       expect(kept.map(({ id }) => id).sort()).toEqual([...rest].sort());
