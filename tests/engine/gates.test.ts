@@ -3,13 +3,14 @@
  * let the pass through is seen on the engine: the bait, an old dangling image, is gone.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type AgentEvent, type AgentResult, idsOf, only, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
+import { ahead } from "../support/clock.ts";
 import { onEngine } from "../support/engine-under-test.ts";
 import type { ServiceSpec } from "../support/services.ts";
 
@@ -279,13 +280,13 @@ onEngine("gates", () => {
       expect(mark?.lastSeen).toBeGreaterThan(Date.now() - 30_000);
       expect(mark?.since).toBeLessThanOrEqual(mark!.lastSeen);
 
-      const soon = await pass({ rest, stateDir, env: later(50) });
+      const soon = await pass({ rest, stateDir, env: ahead(50) });
       const verdict = await expectDeferred(soon, "converging");
       expect(verdict.busy).toMatchObject([{ service: "homeless", why: "0 of 1 tasks run" }]);
       expect(soon.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
 
       for (const seconds of [75, 90]) {
-        const ignoring = await pass({ rest, stateDir, env: later(seconds) });
+        const ignoring = await pass({ rest, stateDir, env: ahead(seconds) });
         const named = only(ignoring.events, "service.ignored");
         expect(named).toMatchObject({ service: "homeless", why: "0 of 1 tasks run", level: "warn" });
         expect(named.busySeconds).toBeGreaterThan(60);
@@ -298,7 +299,7 @@ onEngine("gates", () => {
         });
         await expectPassed(ignoring);
       }
-      await expectDeferred(await pass({ stateDir, env: later(100) }), "converging");
+      await expectDeferred(await pass({ stateDir, env: ahead(100) }), "converging");
     });
 
     it("takes a service for stuck whose tasks are rejected again and again, and never run", async () => {
@@ -313,7 +314,7 @@ onEngine("gates", () => {
       await expectDeferred(await pass({ rest, stateDir }), "converging");
       const before = await rejected();
       await vi.waitUntil(async () => (await rejected()) > before, POLL);
-      const ignoring = await pass({ rest, stateDir, env: later(75) });
+      const ignoring = await pass({ rest, stateDir, env: ahead(75) });
       expect(only(ignoring.events, "service.ignored").service).toBe("imageless");
       await expectPassed(ignoring);
     });
@@ -324,16 +325,16 @@ onEngine("gates", () => {
       await serviceWith(HOMELESS, [0, 1, 0]);
       await expectDeferred(await pass({ rest, stateDir }), "converging");
       const HOUR = 3600;
-      const soon = await pass({ rest, stateDir, env: later(24 * HOUR) });
+      const soon = await pass({ rest, stateDir, env: ahead(24 * HOUR) });
       expect(only(soon.events, "service.ignored").busySeconds).toBeGreaterThan(23 * HOUR);
       await expectPassed(soon);
-      const gap = await pass({ rest, stateDir, env: later(50 * HOUR) });
+      const gap = await pass({ rest, stateDir, env: ahead(50 * HOUR) });
       expect(gap.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
       const [closed] = (await expectDeferred(gap, "converging")).busy;
       expect(closed.busySeconds).toBeLessThan(60);
-      await expectPassed(await pass({ rest, stateDir, env: later(50 * HOUR + 120) }));
+      await expectPassed(await pass({ rest, stateDir, env: ahead(50 * HOUR + 120) }));
       // With a clock that went back nothing is known.
-      const back = await pass({ rest, stateDir, env: later(HOUR) });
+      const back = await pass({ rest, stateDir, env: ahead(HOUR) });
       expect(only(back.events, "pass.finished")).toMatchObject({ outcome: "failed", exitCode: 69 });
       expect(only(back.events, "fact.unknown")).toMatchObject({ what: "the time" });
     });
@@ -359,13 +360,13 @@ onEngine("gates", () => {
         const { since } = stateOf(stateDir).busy[id]!;
         expect(since).toBeLessThan(seenAt);
         // 62 s after it was seen, and less than 60 s after it ran.
-        const again = await pass({ rest, stateDir, env: later((seenAt + 62_000 - Date.now()) / 1000) });
+        const again = await pass({ rest, stateDir, env: ahead((seenAt + 62_000 - Date.now()) / 1000) });
         expect(again.events.filter(({ event }) => event === "service.ignored")).toEqual([]);
         const [stuck] = (await expectDeferred(again, "converging")).busy;
         expect(stuck).toMatchObject({ service: "web", why: "0 of 1 tasks run" });
         expect(stuck.busySeconds).toBeGreaterThan(30);
         expect(stateOf(stateDir).busy[id]?.since).toBe(since); // all the same: only its tasks tell
-        const longer = await pass({ rest, stateDir, env: later(75) });
+        const longer = await pass({ rest, stateDir, env: ahead(75) });
         expect(only(longer.events, "service.ignored").service).toBe("web");
         await expectPassed(longer);
       } finally {
@@ -464,31 +465,6 @@ onEngine("gates", () => {
 
     function stateOf(dir: string): { busy: Record<string, { since: number; lastSeen: number }> } {
       return JSON.parse(readFileSync(join(dir, "sightings.json"), "utf8"));
-    }
-
-    /** Sets the clock of the pass, and of nothing else, so many seconds ahead. */
-    function later(seconds: number): Record<string, string> {
-      const folder = scratchDir();
-      const file = join(folder, "later.cjs");
-      const uptime = join(folder, "uptime");
-      const [up = ""] = readFileSync("/proc/uptime", "utf8").split(" ");
-      writeFileSync(uptime, `${(Number(up) + seconds).toFixed(2)} 0.00\n`);
-      // All clocks at once: that on the wall, that of the boot, and the engine's.
-      const ms = seconds * 1000;
-      writeFileSync(
-        file,
-        `const { now } = Date; Date.now = () => now() + ${ms};
-         const fs = require("node:fs"); const { openSync } = fs;
-         fs.openSync = (path, ...more) => openSync(path === "/proc/uptime" ? ${JSON.stringify(uptime)} : path, ...more);
-         const { parse } = JSON;
-         JSON.parse = (...of) => {
-           const value = parse(...of);
-           if (value?.SystemTime) value.SystemTime = new Date(Date.parse(value.SystemTime) + ${ms}).toISOString();
-           return value;
-         };
-`,
-      );
-      return { NODE_OPTIONS: `--require ${file}` };
     }
   });
 
