@@ -1,13 +1,17 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Argv } from "yargs";
 import type { Finding } from "../dockerfiles/check.ts";
 import { Exit } from "../exit.ts";
+import { readFile, readOpen } from "../host/files.ts";
+import { TooLarge, UnsafeFile } from "../host/paths.ts";
 import { visible, visibleDeep } from "../text.ts";
 import { formatBytes } from "../units.ts";
 import type { Done } from "./options.ts";
 
 /** The largest Dockerfile that is read; those that people write have a few KiB. */
 const MAX_BYTES = 1024 * 1024;
+
+/** Seconds that whatever makes a Dockerfile may take. */
+const PIPE_PATIENCE = 60;
 
 /** Longer values and names are cut where they are shown. */
 const MAX_SHOWN = 300;
@@ -105,28 +109,18 @@ type Read = { readonly ok: true; readonly text: string } | { readonly ok: false;
 
 /** Reads pipes too, so that a generated Dockerfile can be checked. */
 function readText(path: string): Read {
+  const options = { maxBytes: MAX_BYTES, links: true, pipes: PIPE_PATIENCE };
   try {
-    const file = path === "-" ? 0 : openSync(path, "r");
-    try {
-      if (fstatSync(file).isDirectory()) return { ok: false, reason: "is a directory" };
-      return readUpTo(file);
-    } finally {
-      if (file !== 0) closeSync(file);
-    }
+    const { bytes } = path === "-" ? readOpen(0, path, options) : readFile(path, options);
+    return { ok: true, text: bytes.toString("utf8") };
   } catch (error) {
-    return { ok: false, reason: `cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}` };
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof TooLarge)
+      return { ok: false, reason: `is larger than ${formatBytes(MAX_BYTES)}: not a Dockerfile` };
+    // "Dockerfile is a folder, not a file"
+    const reason = error instanceof UnsafeFile ? message.slice(path.length + 1) : `cannot be read: ${code}`;
+    return { ok: false, reason };
   }
-}
-
-function readUpTo(file: number): Read {
-  const buffer = Buffer.alloc(MAX_BYTES + 1);
-  let size = 0;
-  for (let more = 1; more > 0 && size < buffer.length; size += more) {
-    more = readSync(file, buffer, size, buffer.length - size, null);
-  }
-  if (size > MAX_BYTES)
-    return { ok: false, reason: `is larger than ${formatBytes(MAX_BYTES)}: not a Dockerfile` };
-  return { ok: true, text: buffer.toString("utf8", 0, size) };
 }
 
 /** Shown as what yargs itself complains of. */

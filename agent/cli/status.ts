@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import type { Argv } from "yargs";
@@ -7,6 +6,7 @@ import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import { type Fact, unknown } from "../facts.ts";
 import { systemClock } from "../host/clock.ts";
+import { exists } from "../host/paths.ts";
 import { readTimer } from "../host/timer.ts";
 import { countByKind, type RuleReport, sumSizes } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
@@ -108,7 +108,7 @@ function statusFacts(
       swarm: engine.known ? engine.value.info.swarm.role !== "none" : null,
       passes: past.passes,
       plan: asked.plan?.known ? asked.plan.value : null,
-      metricsFolder: textfile === null ? null : existsSync(dirname(textfile)),
+      metricsFolder: textfile === null ? null : exists(dirname(textfile)),
     }),
   };
 }

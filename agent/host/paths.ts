@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   lstatSync,
@@ -49,6 +50,9 @@ export function openFolder(path: string, owners?: readonly number[]): number {
 export function statLink(path: string): Stats | null {
   return lstatSync(path, { throwIfNoEntry: false }) ?? null;
 }
+
+/** Whether something is there, and may be seen. Never throws. */
+export const exists = (path: string): boolean => existsSync(path);
 
 /** Whether it is gone afterwards. Never throws. */
 export function removeFile(path: string): boolean {

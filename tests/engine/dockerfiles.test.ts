@@ -242,7 +242,7 @@ describe("dockerfiles check", () => {
     expect(stdout.trimEnd().split("\n")).toEqual([
       "good:2: the final stage carries cascade.managed=true",
       "missing: cannot be read: ENOENT",
-      "folder: is a directory",
+      "folder: is a folder, not a file",
       "dangling: cannot be read: ENOENT",
       "empty:1: it has no FROM",
       "base:1: the final stage carries no label cascade.managed; labels of the base image debian:13 are not read",

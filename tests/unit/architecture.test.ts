@@ -156,6 +156,34 @@ const nobodyExits: Rule = (files) =>
     )
     .map(({ path }) => `${path} ends the process`);
 
+/** What may be taken from node:fs, by file; elsewhere nothing, and neither reading nor writing by a file's name. */
+const FROM_FS: Readonly<Record<string, readonly string[] | "all">> = {
+  "agent/host/files.ts": "all",
+  "agent/host/paths.ts": "all",
+  "agent/host/exclusive.ts": ["closeSync", "constants", "openSync"],
+  "agent/host/lock.ts": ["closeSync", "constants", "fstatSync", "openSync", "statSync"],
+  "agent/host/disk.ts": ["realpathSync", "stat", "statfs", "statfsSync", "statSync"],
+  "agent/host/places.ts": ["fstatSync", "statSync"],
+  "agent/host/usage.ts": ["opendir", "readlink", "stat"],
+  // To standard output, by its descriptor.
+  "agent/main.ts": ["writeSync"],
+};
+
+const filesHaveOneHome: Rule = (files) =>
+  files.flatMap(({ path, text, values }) => {
+    const may = FROM_FS[path] ?? [];
+    if (may === "all" || !values.some((value) => /^(?:node:)?fs(?:\/|$)/.test(value))) return [];
+    const named = [...text.matchAll(/import \{([^}]*)\} from "node:fs(?:\/promises)?"/g)].flatMap(
+      ([, names = ""]) => names.split(",").map((name) => name.trim().replace(/ as .*/, "")),
+    );
+    const taken = named.filter((name) => name !== "" && !name.startsWith("type "));
+    const foreign = taken.filter((name) => !may.includes(name));
+    // By another form of import everything is taken.
+    return taken.length === 0
+      ? [`${path} takes all of node:fs`]
+      : foreign.map((name) => `${path} takes ${name}`);
+  });
+
 const HEAVY = ["valibot", "yargs", "re2js", "dockerode", "systeminformation", "cliui", "dockerfile-ast"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
@@ -195,6 +223,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "the label guard loads nothing but itself and its parser": theLabelGuardIsPure,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
+  "files are read and written by host/files.ts alone": filesHaveOneHome,
   "nobody ends the process but the front": nobodyExits,
   "the front bundle stays without the command line, the engine and the tables": theFrontIsLight,
 };
@@ -341,6 +370,23 @@ describe("the rules themselves see what breaks them", () => {
     ["a new Date without brackets", timeHasOneHome, bad("plan", "export const at = new Date;")],
     ["a fetch", networkHasOneHome, bad("act", 'export const a = () => fetch("https://example.org");')],
     ["a socket", networkHasOneHome, bad("engine", 'import { connect } from "node:net"; connect(1);')],
+    [
+      "a file that is written by its name",
+      filesHaveOneHome,
+      bad("state", 'import { writeFileSync } from "node:fs"; writeFileSync("a", "b");'),
+    ],
+    [
+      "a file that is read by its name",
+      filesHaveOneHome,
+      bad("host", 'import { type Stats, readFileSync } from "node:fs"; readFileSync("a");'),
+    ],
+    ["all of node:fs", filesHaveOneHome, bad("host", 'import fs from "node:fs"; fs.chmodSync("a", 0);')],
+    [
+      "the promises of node:fs",
+      filesHaveOneHome,
+      bad("auth", 'import { rename } from "node:fs/promises"; rename("a", "b");'),
+    ],
+    ["node:fs by require", filesHaveOneHome, bad("log", 'require("fs").rmSync("a");')],
     ["an exit", nobodyExits, bad("host", "export const end = () => process.exit(0);")],
     ["an abort", nobodyExits, bad("host", "export const end = () => process.abort();")],
     ["an exit by its bare name", nobodyExits, bad("host", 'import { exit } from "node:process"; exit(0);')],
