@@ -179,26 +179,47 @@ const isSame = (a: Stats | null, b: Stats | null): boolean =>
     : a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 
 /** Adds a line to a file, which is made where it is missing. Throws as {@link replaceFile} does. */
-export function appendLine(path: string, line: string, { mode, owner }: WriteOptions): void {
+export function appendLine(path: string, line: string, options: WriteOptions): void {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode);
+  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, options.mode);
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new UnsafeFile(`${path} is ${kindOf(stats)}, not a file`);
-    if (stats.size === 0) {
-      give(fd, owner === "folder" ? rootFor(lstatSync(dirname(path))) : owner);
-      fchmodSync(fd, mode);
-    }
+    const size = own(fd, path, options);
     try {
       writeAll(fd, Buffer.from(`${line}\n`, "utf8"));
     } catch (error) {
       // Half a line would spoil the next one too.
-      ftruncateSync(fd, stats.size);
+      ftruncateSync(fd, size);
       throw error;
     }
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Writes a line of always the same length over the one that is there. No reader sees half of it, but after a power
+ * failure it may be damaged. Throws as {@link replaceFile} does.
+ */
+export function overwriteLine(path: string, line: string, options: WriteOptions): void {
+  const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, options.mode);
+  try {
+    own(fd, path, options);
+    writeSync(fd, Buffer.from(`${line}\n`, "utf8"), 0, null, 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes sure that it is a file, and gives a new one its owner and mode. Returns its size. */
+function own(fd: number, path: string, { mode, owner }: Pick<WriteOptions, "mode" | "owner">): number {
+  const stats = fstatSync(fd);
+  if (!stats.isFile()) throw new UnsafeFile(`${path} is ${kindOf(stats)}, not a file`);
+  if (stats.size === 0) {
+    give(fd, owner === "folder" ? rootFor(lstatSync(dirname(path))) : owner);
+    fchmodSync(fd, mode);
+  }
+  return stats.size;
 }
 
 /** Root gives what it writes to whoever owns the folder; others cannot give anything away. */
@@ -229,10 +250,19 @@ function openFresh(path: string): { readonly fd: number; readonly temporary: str
 /** Removes what writers of this file left behind that were killed in the middle. */
 function sweep(path: string): void {
   const start = `.${basename(path)}.`;
-  for (const name of readdirSync(dirname(path))) {
+  for (const name of namesIn(dirname(path))) {
     if (!name.startsWith(start)) continue;
     const pid = TEMPORARY.exec(name.slice(start.length))?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) removeFile(join(dirname(path), name));
+  }
+}
+
+/** None where they cannot be read: then what was left behind stays. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -2,99 +2,12 @@ import { join } from "node:path";
 import { exclusively } from "../host/exclusive.ts";
 import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder, renameFile, TooLarge } from "../host/paths.ts";
-import type { ObjectCount, RuleReport } from "../log/events.ts";
-import type { Outcome } from "../log/outcome.ts";
-import type { Seconds } from "../units.ts";
 import { appendPasses } from "./pass-log.ts";
-import { isTotals, NO_TOTALS, type Totals } from "./totals.ts";
+import { countQuietPass, withQuietPasses } from "./quiet-count.ts";
+import { isTotals, NO_TOTALS } from "./totals.ts";
+import type { ClockMark, Core, Memory, PassRecord, State } from "./types.ts";
 
-/**
- * What one pass leaves for the next. Times are milliseconds since the epoch. Three files, since a quiet pass reads and
- * writes the first alone: `state.json` with what every pass needs, `sightings.json`, and `passes.jsonl` (pass-log.ts),
- * which only reports read.
- */
-export type State = Core & Memory;
-
-/** The part of the state that every pass needs: some hundred bytes, whatever there is on the host. */
-export interface Core {
-  /** Where the engine keeps its data, as it said last: watched from then on, before it is asked again. */
-  readonly engineRoot: string | null;
-  /** The same of a containerd that the engine did not start itself, where it keeps images. */
-  readonly containerdRoot: string | null;
-  /** When it said so last; milliseconds. */
-  readonly engineAskedAt: number | null;
-  /** Of the engine, as it said last. */
-  readonly engineVersion: string | null;
-  /** The clocks at the last pass that looked at them; `null`: none did. */
-  readonly clock: ClockMark | null;
-  readonly deferrals: { readonly count: number; readonly since: number | null };
-  readonly totals: Totals;
-}
-
-/** What the clocks said at one moment: the one on the wall, and the one that counts since the host was booted. */
-export interface ClockMark {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly bootId: string;
-  readonly uptime: Seconds;
-}
-
-/** When things were first seen that the engine does not date. */
-export interface Memory {
-  /** Dangling images, and stopped containers that the future dates, by id. */
-  readonly dangling: Sightings;
-  /** Busy services, by id. */
-  readonly busy: Sightings;
-  /** Images of retention families that the engine does not date, by id. */
-  readonly undated: Sightings;
-  /** When a pass last saw a container or a service use an image of a retention family, by id. */
-  readonly uses: Readonly<Record<string, number>>;
-}
-
-/** Something seen in one listing after the other. */
-export interface Sighting {
-  readonly since: number;
-  readonly lastSeen: number;
-}
-
-/** By id. */
-export type Sightings = Readonly<Record<string, Sighting>>;
-
-export interface PassRecord {
-  readonly pass: string;
-  readonly startedAt: number;
-  readonly durationSeconds: number;
-  readonly outcome: Outcome;
-  readonly exitCode: number;
-  readonly reason: string;
-  readonly gate: string | null;
-  readonly filesystems: readonly {
-    readonly path: string;
-    readonly usedPercent: number;
-    readonly availableBytes: number;
-    readonly totalBytes: number;
-    readonly inodesUsedPercent: number | null;
-    /** Absent in what versions before 0.2 wrote. */
-    readonly highWatermarkPercent?: number;
-    readonly lowWatermarkPercent?: number;
-    /** At the start; absent where the pass looked once, and in what versions before 0.2 wrote. */
-    readonly before?: {
-      readonly usedPercent: number;
-      readonly availableBytes: number;
-      readonly inodesUsedPercent: number | null;
-    };
-  }[];
-  readonly freedBytes: number;
-  readonly claimedBytes: number;
-  readonly removed: Readonly<Record<string, number>>;
-  /** Absent in what versions before 0.2 wrote. */
-  readonly removedBytes?: Readonly<Record<string, number>>;
-  readonly kept: number;
-  readonly failed: number;
-  /** Absent in what versions before 0.2 wrote. */
-  readonly objects?: readonly ObjectCount[];
-  readonly rules?: readonly RuleReport[];
-}
+export type * from "./types.ts";
 
 export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 
@@ -135,7 +48,7 @@ export function loadState(dir: string): LoadedState {
   const memory =
     kept === null ? load(join(dir, MEMORY_FILE), EMPTY_MEMORY, toMemory) : { value: kept, damage: null };
   return {
-    state: { ...core.value.core, ...memory.value },
+    state: { ...withQuietPasses(dir, core.value.core), ...memory.value },
     damage: core.damage ?? memory.damage,
     earlier: core.value.earlier,
   };
@@ -143,6 +56,11 @@ export function loadState(dir: string): LoadedState {
 
 /** The small part alone, for a quiet pass; `null` where the whole state must be looked at. Never throws. */
 export function loadCore(dir: string): Core | null {
+  const written = loadWritten(dir);
+  return written === null ? null : withQuietPasses(dir, written);
+}
+
+function loadWritten(dir: string): Core | null {
   const { value, damage } = load(join(dir, FILE), EMPTY_FILE, toCore, CORE_BYTES);
   return damage === null && value.memory === null ? value.core : null;
 }
@@ -277,10 +195,11 @@ export function updateState(dir: string, pass: PassRecord, change: (before: Stat
  */
 export function updateCore(dir: string, pass: PassRecord, change: (before: Core) => Core): Core {
   return update(dir, () => {
-    const before = loadCore(dir);
-    if (before === null) throw new Error("the state is not what it was a moment ago");
+    const written = loadWritten(dir);
+    if (written === null) throw new Error("the state is not what it was a moment ago");
+    const before = withQuietPasses(dir, written);
     const next = change(before);
-    writeCore(dir, next, pass, false);
+    if (!countQuietPass(dir, written, before, next)) writeCore(dir, next, pass, false);
     appendPasses(dir, [pass]);
     return next;
   });

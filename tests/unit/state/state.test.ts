@@ -17,9 +17,11 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadPasses } from "../../../agent/state/passes.ts";
 import {
+  type Core,
   EMPTY_STATE,
   loadCore,
   loadState,
+  NO_DEFERRALS,
   type PassRecord,
   type State,
   setAside,
@@ -141,6 +143,44 @@ describe("what one pass saves", () => {
     expect(loadState(dir).state).toEqual({ ...FULL, ...next, dangling });
     expect(statSync(path("sightings.json")).ino).toBe(before.ino);
     expect(passes()).toEqual(["2", "3"]);
+  });
+
+  it("is for a quiet pass after others one line that is overwritten, and nothing is lost when the state is written", () => {
+    const count = (state: State) => [state.totals.passes["below-watermark"], state.totals.lastSuccessAt];
+    const quiet = (endedAt: number) => (before: Core) => ({
+      ...before,
+      totals: {
+        ...before.totals,
+        passes: {
+          ...before.totals.passes,
+          "below-watermark": (before.totals.passes["below-watermark"] ?? 0) + 1,
+        },
+        lastSuccessAt: endedAt,
+      },
+    });
+    save({ ...FULL, deferrals: NO_DEFERRALS });
+    const { ino } = statSync(path("state.json"));
+    for (let time = 1; time <= 3; time++) updateCore(dir, record(`q${time}`), quiet(NOW + time));
+    expect(statSync(path("state.json")).ino).toBe(ino);
+    expect(statSync(path("quiet-passes")).size).toBe(64);
+    expect(count(loadState(dir).state)).toEqual([3, NOW + 3]);
+    expect(loadCore(dir)?.totals).toEqual(loadState(dir).state.totals);
+    // Another pass writes the state, with those in it.
+    expect(count(updateState(dir, record("r"), (before) => ({ ...before, uses: {} })))).toEqual([3, NOW + 3]);
+    expect(statSync(path("state.json")).ino).not.toBe(ino);
+    expect(count(loadState(dir).state)).toEqual([3, NOW + 3]);
+    updateCore(dir, record("q4"), quiet(NOW + 4));
+    updateCore(dir, record("q5"), quiet(NOW + 5));
+    expect(count(loadState(dir).state)).toEqual([5, NOW + 5]);
+    // What cannot be understood counts nothing.
+    put("damaged\n", "quiet-passes");
+    expect(count(loadState(dir).state)).toEqual([3, NOW + 3]);
+    updateCore(dir, record("q6"), quiet(NOW + 6));
+    expect(count(loadState(dir).state)).toEqual([4, NOW + 6]);
+    // Deferrals that end are written.
+    save(FULL);
+    updateCore(dir, record("q7"), (before) => ({ ...quiet(NOW + 7)(before), deferrals: NO_DEFERRALS }));
+    expect(loadState(dir).state.deferrals).toEqual(NO_DEFERRALS);
   });
 
   it("makes the folder when it is absent, and leaves no other files", () => {
