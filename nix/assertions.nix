@@ -85,9 +85,8 @@ in
         || metrics == null
         || lib.count (lib.hasInfix textfileFlag) config.services.prometheus.exporters.node.extraFlags <= 1;
       message = ''
-        services.prometheus.exporters.node.extraFlags has ${textfileFlag} already, which the exporter takes only once.
-        Write `services.ci-docker-prune.configureNodeExporter = false;`, and have ${settings}.metrics.textfile name a file
-        in that folder.
+        services.prometheus.exporters.node.extraFlags has ${textfileFlag} already, which may be there once.
+        Write `services.ci-docker-prune.configureNodeExporter = false;`, and a file in that folder in ${settings}.metrics.textfile.
       '';
     }
   ];

@@ -96,15 +96,12 @@ in
         assertion = noRegistry == [ ];
         message = ''
           services.ci-docker-auth.registries has names that are no registry: ${toString noRegistry}
-          Write the host as it stands in image references, without scheme and path: "docker.io", "ghcr.io",
-          "registry.example.org:5000".
+          Write the host as in image references: "docker.io", "ghcr.io", "registry.example.org:5000".
         '';
       }
       {
         assertion = builtins.length hubs < 2;
-        message = ''
-          services.ci-docker-auth.registries names Docker Hub more than once; "docker.io" is enough.
-        '';
+        message = "services.ci-docker-auth.registries names Docker Hub more than once; \"docker.io\" is enough.";
       }
     ];
 

@@ -59,6 +59,18 @@ let
     inherit lockFile;
     metricsFile = metrics;
     inherit (host) socketGroup;
+    watched = cfg.settings.cache.evict or "never" != "never";
+  };
+  # A pass and the watcher have the same needs; PATH is for what the agent runs.
+  serviceOf = unit: {
+    unitConfig = unit.Unit;
+    serviceConfig = unit.Service;
+    wantedBy = unit.Install.WantedBy or [ ];
+    enableDefaultPath = false;
+    path = with pkgs; [
+      util-linux
+      coreutils
+    ];
   };
 
   inherit (import ./option-parts.nix { inherit lib pkgs; })
@@ -68,7 +80,8 @@ let
     text
     unitName
     ;
-  calendarEvent = text ''calendar event such as "daily" or "Mon 06:00", or a list of them'' "[^\n]+";
+  calendarEvent = text ''calendar event such as "daily" or "Mon 06:00"'' "[^\n]+";
+  calendarEvents = types.coercedTo calendarEvent lib.singleton (types.listOf calendarEvent);
   timeSpan = text ''time span such as "0", "45min" or "2h"'' "[0-9][0-9a-z. ]*";
   patterns = option (types.listOf types.str) [ ];
 in
@@ -83,21 +96,11 @@ in
 
     inherit package;
 
-    dates =
-      option
-        (
-          types.coercedTo calendarEvent lib.singleton (types.listOf calendarEvent)
-          // {
-            inherit (calendarEvent) description;
-          }
-        )
-        "daily"
-        [ "06:00" "18:00" ]
-        ''
-          When to look whether the disk is under pressure ({manpage}`systemd.time(7)`). Looking is cheap. Rules
-          (`settings.retention`, `settings.orphans`) hold on these dates only: write `"hourly"` where one has a limit of
-          a day or less. An empty list makes no timer; the service can still be started by hand.
-        '';
+    dates = option calendarEvents "daily" "hourly" ''
+      When to look whether the disk is under pressure ({manpage}`systemd.time(7)`), one or several. Looking is cheap. Rules
+      (`settings.retention`, `settings.orphans`) hold on these dates only: write `"hourly"` where one has a limit of a
+      day or less. An empty list makes no timer; the service can still be started by hand.
+    '';
 
     randomizedDelaySec =
       option timeSpan "0" "45min"
@@ -211,16 +214,17 @@ in
         ;
 
       # Not docker-prune: NixOS declares that unit itself wherever Docker is enabled, autoPrune or not.
-      systemd.services.ci-docker-prune = {
-        unitConfig = units.service.Unit;
-        serviceConfig = units.service.Service;
+      systemd.services.ci-docker-prune = serviceOf units.service // {
         # A switch neither starts a pass (no wantedBy) nor stops one that is running because its unit changed.
         restartIfChanged = false;
-        enableDefaultPath = false;
-        path = [
-          pkgs.util-linux
-          pkgs.coreutils
-        ];
+      };
+
+      systemd.services.ci-docker-prune-watch = lib.mkIf (units.watch != null) (serviceOf units.watch);
+
+      systemd.paths.ci-docker-prune-pressure = lib.mkIf (units.pressure != null) {
+        unitConfig = units.pressure.Unit;
+        pathConfig = units.pressure.Path;
+        wantedBy = units.pressure.Install.WantedBy;
       };
 
       systemd.timers.ci-docker-prune = lib.mkIf (units.timer != null) {

@@ -1,9 +1,6 @@
-# The agent, bundled as `npm run build` bundles it.
-#
-# package-lock.json holds no addresses, which nixpkgs' own fetchers for npm need. So npm itself fetches, in a
-# fixed-output derivation: production dependencies only, none of them optional (those differ between platforms), no
-# scripts. That tree is plain JavaScript and the same everywhere. `npm run nix:hash` writes its hash anew, and a test
-# fails when it is stale.
+# The agent, bundled as `npm run build` bundles it. package-lock.json holds no addresses, which nixpkgs' fetchers for npm
+# need, so npm itself fetches, in a fixed-output derivation: production dependencies, none of them optional (those differ
+# between platforms), no scripts. That tree is the same everywhere; `npm run nix:hash` writes its hash anew.
 {
   lib,
   stdenvNoCC,

@@ -3,7 +3,7 @@
 #   nix-instantiate --eval --strict --json nix/render-units.nix --argstr arguments '{"dates": ["hourly"]}'
 #
 # `arguments` is a JSON object of what units.nix takes; the defaults below are those of a Debian host.
-# Gives { <file name> = <text>; }; *.service and *.timer belong in /etc/systemd/system, *.conf in /etc/tmpfiles.d.
+# Gives { <file name> = <text>; }; *.conf belongs in /etc/tmpfiles.d, all others in /etc/systemd/system.
 {
   arguments ? "{}",
 }:
@@ -23,12 +23,24 @@ let
     }
     // builtins.fromJSON arguments
   );
-  # { a = null; } -> { }
-  given = set: removeAttrs set (builtins.filter (name: set.${name} == null) (builtins.attrNames set));
+  # null where there is none.
+  texts = {
+    "ci-docker-prune.service" = units.service;
+    "ci-docker-prune.timer" = units.timer;
+    "ci-docker-prune-watch.service" = units.watch;
+    "ci-docker-prune-pressure.path" = units.pressure;
+  };
+  names = builtins.filter (name: texts.${name} != null) (builtins.attrNames texts);
 in
-given {
-  "ci-docker-prune.service" = render units.service;
-  "ci-docker-prune.timer" = if units.timer == null then null else render units.timer;
-  "ci-docker-prune.conf" =
-    if units.tmpfiles == [ ] then null else builtins.concatStringsSep "" (map tmpfile units.tmpfiles);
-}
+builtins.listToAttrs (
+  map (name: {
+    inherit name;
+    value = render texts.${name};
+  }) names
+)
+// (
+  if units.tmpfiles == [ ] then
+    { }
+  else
+    { "ci-docker-prune.conf" = builtins.concatStringsSep "" (map tmpfile units.tmpfiles); }
+)

@@ -1,9 +1,11 @@
 # The service and the timer as plain data from plain arguments. No lib, no pkgs: the NixOS module, the renderer
 # (render-units.nix) and the tests all read this one file (with unit-parts.nix and paths.nix).
 #
-# Gives { service; timer; tmpfiles; }:
+# Gives { service; timer; watch; pressure; tmpfiles; }:
 #   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
 #   timer     { Unit; Timer; Install; }, or null when there are no dates
+#   watch     { Unit; Service; Install; }, the service that writes down which images are used, or null
+#   pressure  { Unit; Path; Install; }, which starts a pass when the watcher sees the disk fill, or null
 #   tmpfiles  [ { about; type; path; mode; user; group; } ], lines of tmpfiles.d(5); the path is not yet escaped
 # Throws for a path or a command that would give the service more than it is to have.
 {
@@ -27,6 +29,8 @@
   lockFile ? "/run/lock/ci-docker-prune.lock",
   # The file for node_exporter's textfile collector; it must be the same in the settings. null: no metrics.
   metricsFile ? null,
+  # Whether uses of images are written down; cache.evict goes by them.
+  watched ? false,
   # The group that may talk to the engine's socket.
   socketGroup ? "docker",
 }:
@@ -40,6 +44,7 @@ let
     ;
   paths = import ./paths.nix;
 
+  when = condition: value: if condition then value else null;
   given = value: entry: if value == null then [ ] else [ entry ];
   checked =
     name: problem: file:
@@ -145,17 +150,42 @@ in
     };
   };
 
-  timer =
-    if dates == [ ] then
-      null
-    else
-      {
-        Unit.Description = "Look whether Docker needs pruning";
-        Timer = {
-          OnCalendar = dates;
-          RandomizedDelaySec = randomizedDelaySec;
-          Persistent = persistent;
-        };
-        Install.WantedBy = [ "timers.target" ];
-      };
+  # It comes and goes with the engine: a request where docker.socket listens would start one that was stopped on purpose.
+  watch = when watched {
+    Unit = {
+      Description = "Write down which images of Docker are used";
+      After = [ "docker.service" ];
+      Requisite = [ "docker.service" ];
+      PartOf = [ "docker.service" ];
+    };
+    Service = sandboxed "watch" {
+      Type = "exec";
+      Restart = "on-failure";
+      RestartSec = "10s";
+    };
+    Install.WantedBy = [
+      "docker.service"
+      "multi-user.target"
+    ];
+  };
+
+  # Of a file that changes, not of one that is there: a switch starts no pass.
+  pressure = when watched {
+    Unit.Description = "Start a pass of ci-docker-prune when the disk fills";
+    Path = {
+      PathChanged = "/var/lib/private/ci-docker-prune/pressure";
+      Unit = "ci-docker-prune.service";
+    };
+    Install.WantedBy = [ "paths.target" ];
+  };
+
+  timer = when (dates != [ ]) {
+    Unit.Description = "Look whether Docker needs pruning";
+    Timer = {
+      OnCalendar = dates;
+      RandomizedDelaySec = randomizedDelaySec;
+      Persistent = persistent;
+    };
+    Install.WantedBy = [ "timers.target" ];
+  };
 }

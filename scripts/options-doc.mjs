@@ -22,7 +22,7 @@ const options = JSON.parse(
     "nix-instantiate",
     [
       ...["--store", "dummy://", "--eval", "--strict", "--json"],
-      ...["-E", `import ./nix/options-doc.nix { lib = import ${lib}/lib; }`],
+      ...["-E", `import ./scripts/options-doc.nix { lib = import ${lib}/lib; }`],
     ],
     { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] },
   ),

@@ -1,5 +1,4 @@
-# A small CI host, whole: Docker, pruning, and pulls under an account. `nix build` of it:
-#   nix build .#nixosConfigurations.example.config.system.build.toplevel
+# A small CI host, whole: Docker, pruning, and pulls under an account (nixosConfigurations.example of the flake).
 { lib, ... }:
 {
   virtualisation.docker.enable = true;

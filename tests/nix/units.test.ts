@@ -128,7 +128,9 @@ const ofModule = () =>
       services.ci-docker-prune = {
         enable = true;
         onFailure = [ "notify@%n.service" ];
-        settings = { lockFile = "/run/ci/100% mine"; metrics.textfile = "/srv/my metrics/ci.prom"; };
+        settings = {
+          lockFile = "/run/ci/100% mine"; metrics.textfile = "/srv/my metrics/ci.prom"; cache.evict = "under-pressure";
+        };
       };
     } ]; }).units`,
   ) as Files;
@@ -164,12 +166,20 @@ describe.skipIf(analyzeMissing !== null)(title("systemd-analyze", analyzeMissing
     expect(code, stderr).toBe(0);
   });
 
-  it("security: an exposure of at most 0.5, of the unit that NixOS gets", () => {
-    const service = write(ofModule()).find((file) => file.endsWith(".service")) ?? "";
-    const { stdout, stderr } = run("systemd-analyze", ["security", "--offline=true", "--no-pager", service]);
-    const score = Number(/Overall exposure level .*: ([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN);
-    expect(score, stderr).toBeLessThanOrEqual(0.5);
-  });
+  it.each(["ci-docker-prune.service", "ci-docker-prune-watch.service"])(
+    "security: an exposure of at most 0.5, of the unit that NixOS gets: %s",
+    (name) => {
+      const service = write(ofModule()).find((file) => file.endsWith(`/${name}`)) ?? "";
+      const { stdout, stderr } = run("systemd-analyze", [
+        "security",
+        "--offline=true",
+        "--no-pager",
+        service,
+      ]);
+      const score = Number(/Overall exposure level .*: ([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN);
+      expect(score, stderr).toBeLessThanOrEqual(0.5);
+    },
+  );
 
   it("calendar: the default dates are events", () => {
     const dates = values(render({})["ci-docker-prune.timer"], "OnCalendar");

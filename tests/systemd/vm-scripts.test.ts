@@ -147,4 +147,51 @@ describe.skipIf(missing !== null)(title("VM tests", missing), () => {
       `${folder}:\nci.prom`.replace(/^/, `/run/ci:\n${lockFile.slice(8)}\n\n`),
     );
   });
+
+  it("the watcher writes uses down, comes and goes with the engine, and calls a pass when the disk fills", async () => {
+    const files = evaluate(
+      `import ./nix/render-units.nix { arguments = "{ \\"watched\\": true, \\"dates\\": [] }"; }`,
+    ) as Record<string, string>;
+    host = await SystemdHost.start();
+    cpSync(join(ROOT, "dist"), host.path(`/usr/local/lib/${UNIT}`), { recursive: true });
+    for (const [name, text] of Object.entries(files)) {
+      host.write(name.endsWith(".conf") ? `/etc/tmpfiles.d/${name}` : `/etc/systemd/system/${name}`, text);
+    }
+    const settings = {
+      lockFile: `/run/lock/${UNIT}.lock`,
+      disk: { paths: ["/var/lib/docker"] },
+      cache: { evict: "under-pressure" },
+    };
+    host.write(`/etc/${UNIT}/settings.json`, JSON.stringify(settings));
+    const watch = `${UNIT}-watch.service`;
+    await host.sh(
+      `systemd-tmpfiles --create /etc/tmpfiles.d/${UNIT}.conf && systemctl daemon-reload &&
+       systemctl enable --quiet --now ${watch} ${UNIT}-pressure.path`.replaceAll("\n", " "),
+    );
+    const seen = (what: string, command: string) =>
+      host!.sh(`for i in $(seq 100); do ${command} && exit; sleep 0.1; done; echo never: ${what}; exit 1`);
+    const uses = `/var/lib/private/${UNIT}/uses.jsonl`;
+
+    // A pass, as the watcher's neighbour: they share a user and a state folder.
+    await host.sh(`systemctl start ${UNIT}`);
+    await host.sh(
+      "tar -c --files-from /dev/null | docker import - ci.local/base:1 && docker create ci.local/base:1 /none",
+    );
+    await seen("the use is written down", `grep -qs ci.local/base:1 ${uses}`);
+
+    await host.sh("systemctl stop docker.service");
+    await seen("it is gone with the engine", `! systemctl is-active --quiet ${watch}`);
+    await host.sh("sleep 2; systemctl is-active docker.socket; ! systemctl is-active docker.service");
+    await host.sh("systemctl start docker.service");
+    await seen("it is back with the engine", `systemctl is-active --quiet ${watch}`);
+
+    await host.sh(
+      "fallocate -l $(( $(df --output=avail -B1 /var/lib/docker | tail -n 1) * 9 / 10 )) /var/lib/docker/x",
+    );
+    // It looks at the disk when an image has come.
+    await host.sh(
+      "echo 1 >/root/1; tar -c -C /root 1 | docker import - ci.local/base:2; docker create ci.local/base:2 /none",
+    );
+    await seen("a pass is called", `journalctl -u ${UNIT} -o cat | grep -q "Gate open, disk pressure"`);
+  });
 });

@@ -5,12 +5,12 @@ let
     (lib.evalModules {
       class = "nixos";
       modules = [
-        ./module.nix
-        ./auth.nix
+        ../nix/module.nix
+        ../nix/auth.nix
         {
           # Only what the modules declare: the rest of NixOS is not here.
           _module.check = false;
-          _module.args.pkgs = import ./tests/no-packages.nix { inherit lib; };
+          _module.args.pkgs = import ../nix/tests/no-packages.nix { inherit lib; };
         }
       ];
     })
