@@ -24,6 +24,11 @@ export function visibleDeep(value: unknown): unknown {
   return value;
 }
 
+/** At most so many characters; what was cut ends in `…`. */
+export function truncated(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
 /** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */
 export function shortId(id: string): string {
   return id.replace(/^sha256:/, "").slice(0, 12);

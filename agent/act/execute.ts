@@ -4,6 +4,7 @@ import type { Labels } from "../engine/types.ts";
 import { stopReason } from "../host/stop.ts";
 import {
   claimed,
+  event,
   objectFailed,
   objectGone,
   objectKept,
@@ -11,7 +12,6 @@ import {
   objectUntagged,
   passEndedEarly,
   type StepReport,
-  stepFinished,
 } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { sameWorkItem } from "../settings/rules.ts";
@@ -142,7 +142,7 @@ class Execution {
     else await this.#removeAll(step, objects);
     const after = tally.sums;
     journal.emit(
-      stepFinished({
+      event("step.finished", {
         ...step,
         removed: after.removed - before.removed,
         kept: after.kept - before.kept,

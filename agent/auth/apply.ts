@@ -4,7 +4,7 @@ import { Exit, type ExitCode } from "../exit.ts";
 import { exclusively } from "../host/exclusive.ts";
 import { FileChanged, type FileRead, readFile, replaceFile } from "../host/files.ts";
 import { makeFolder, removeFile, statLink, UnsafeFile } from "../host/paths.ts";
-import { authApplied, authFailed, authShadowed, authUnchanged, stateUnwritable } from "../log/events.ts";
+import { event } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import { LARGEST_CONFIG, type Merge, mergeConfig } from "./config.ts";
 import type { Login } from "./login.ts";
@@ -65,7 +65,7 @@ export function applyRegistries(
     return Exit.ok;
   } catch (error) {
     const exitCode = error instanceof Unusable ? error.exitCode : Exit.incomplete;
-    journal.emit(authFailed({ target, reason: redactor(logins)((error as Error).message) }));
+    journal.emit(event("auth.failed", { target, reason: redactor(logins)((error as Error).message) }));
     return exitCode;
   }
 }
@@ -109,11 +109,11 @@ function put(
   const closed = merge.text === null && wanted.size > 0 && file !== null && (file.stats.mode & 0o077) !== 0;
   const text = closed ? file.text : merge.text;
   if (text !== null) writeTarget(target, text, file?.stats ?? null);
-  for (const shadow of merge.shadows) journal.emit(authShadowed({ target, ...shadow }));
+  for (const shadow of merge.shadows) journal.emit(event("auth.shadowed", { target, ...shadow }));
   remember(stateDir, merge, before, journal);
   const { added, changed, removed, left } = merge;
-  if (text === null) journal.emit(authUnchanged({ target, registries: wanted.size, left }));
-  else journal.emit(authApplied({ target, added, changed, removed, left, closedToOthers: closed }));
+  if (text === null) journal.emit(event("auth.unchanged", { target, registries: wanted.size, left }));
+  else journal.emit(event("auth.applied", { target, added, changed, removed, left, closedToOthers: closed }));
 }
 
 const LARGEST_SECRET = 64 * 1024;
@@ -205,6 +205,6 @@ function remember(stateDir: string, { owned }: Merge, before: object, journal: J
     saveOwned(stateDir, owned);
   } catch (error) {
     // Then the entry will not be removed by us one day; that is the harmless side.
-    journal.emit(stateUnwritable((error as Error).message));
+    journal.emit(event("state.unwritable", { reason: (error as Error).message }));
   }
 }

@@ -8,7 +8,7 @@ import { HUB, registryName, serverKey } from "../auth/servers.ts";
 import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
 import { passId, stateDirectory } from "../host/places.ts";
-import { authChecked, authFailed, authShadowed, stateUnwritable } from "../log/events.ts";
+import { event } from "../log/events.ts";
 import { type Journal, jsonJournal } from "../log/journal.ts";
 import { plainJournal } from "../log/plain.ts";
 import { openContext } from "./context.ts";
@@ -51,7 +51,7 @@ function addApply(yargs: Argv, done: Done): Argv {
         const target = argv.target ?? DEFAULT_TARGET;
         for (const { path, expected } of loaded.problems) {
           const where = path === "" ? argv.registries : `${argv.registries}: ${path}`;
-          journal.emit(authFailed({ target, reason: `${where}: expected ${expected}` }));
+          journal.emit(event("auth.failed", { target, reason: `${where}: expected ${expected}` }));
         }
         return done(Exit.settings);
       }
@@ -101,7 +101,7 @@ function addCheck(yargs: Argv, done: Done): Argv {
       const target = argv.target ?? DEFAULT_TARGET;
       const read = readStored(target);
       if (!read.ok) {
-        journal.emit(authFailed({ target, reason: `${target}: ${read.reason}` }));
+        journal.emit(event("auth.failed", { target, reason: `${target}: ${read.reason}` }));
         return done(Exit.settings);
       }
       const { stored } = read;
@@ -116,16 +116,16 @@ function addCheck(yargs: Argv, done: Done): Argv {
       // Nothing stored at all: said of the one registry that everybody pulls from.
       for (const key of keys.length === 0 ? [HUB] : keys) {
         for (const shadow of stored.shadows.filter(({ registry }) => registry === registryName(key))) {
-          journal.emit(authShadowed({ target, ...shadow }));
+          journal.emit(event("auth.shadowed", { target, ...shadow }));
         }
         const checked = await checkRegistry(ports, stored, key);
-        journal.emit(authChecked(checked));
+        journal.emit(event("auth.checked", checked));
         checks.push(checked);
       }
       try {
         saveLastCheck(context.stateDir, { at: systemClock.now(), checks });
       } catch (error) {
-        journal.emit(stateUnwritable((error as Error).message));
+        journal.emit(event("state.unwritable", { reason: (error as Error).message }));
       }
       done(exitCodeOf(checks));
     },

@@ -7,7 +7,7 @@ import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "
 import type { Judged, Plan } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import type { Settings } from "../settings/settings.ts";
-import { shortId, visibleDeep } from "../text.ts";
+import { shortId, truncated, visibleDeep } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
 import { gateLines } from "./gates.ts";
@@ -140,7 +140,7 @@ function row(object: Judged, width: number | null): string[] {
   const text = name === undefined ? id : `${name} (${id})`;
   return [
     action,
-    `${kind} ${width !== null && text.length > NAME_COLUMNS ? `${text.slice(0, NAME_COLUMNS - 1)}…` : text}`,
+    `${kind} ${width === null ? text : truncated(text, NAME_COLUMNS)}`,
     ageSeconds === null ? "?" : formatDuration(ageSeconds),
     ageBasis,
     sizeBytes === null ? "?" : formatBytes(claimed(object)),

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import Docker from "dockerode";
+import { truncated } from "../text.ts";
 import { assertAllowed, ForbiddenRequest, type Permissions } from "./envelope.ts";
 import { EngineError, kindOfStatus } from "./errors.ts";
 
@@ -227,6 +228,5 @@ function messageOf(body: string, redact = (text: string) => text): string {
   } catch {
     // Not JSON: the text itself.
   }
-  const shown = redact(text);
-  return shown.length > 300 ? `${shown.slice(0, 297)}...` : shown;
+  return truncated(redact(text), 300);
 }

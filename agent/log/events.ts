@@ -44,14 +44,10 @@ export function event<Name extends EventName>(
   return { event: name, level: told, msg, fields } as unknown as AuditEvent<Name>;
 }
 
-export const passStarted = (fields: FieldsOf<"pass.started">) => event("pass.started", fields);
-
 export const gateVerdict = ({ gate, verdict, reason, facts }: Verdict) =>
   event("gate.verdict", { gate, verdict, reason, ...facts });
 
 export const factUnknown = (what: string, reason: string) => event("fact.unknown", { what, reason });
-
-export const serviceIgnored = (fields: FieldsOf<"service.ignored">) => event("service.ignored", fields);
 
 export const prunePlanned = (
   plan: Plan,
@@ -98,7 +94,6 @@ export const objectFailed = (
 ) => event("object.failed", { ...objectFields(object), error, status, removed });
 
 export const stepSkipped = (kind: ObjectKind, reason: string) => event("step.skipped", { kind, reason });
-export const stepFinished = (fields: FieldsOf<"step.finished">) => event("step.finished", fields);
 
 export const passEndedEarly = (
   reason: string,
@@ -107,20 +102,12 @@ export const passEndedEarly = (
   level: Level,
 ) => event("pass.ended-early", { reason, left, stepsLeft }, level);
 
-export const passIneffective = (fields: FieldsOf<"pass.ineffective">) => event("pass.ineffective", fields);
 export const passFinished = (fields: PassFinished, level: Level) => event("pass.finished", fields, level);
 
 export const stateDamaged = (reason: string, setAside: string) =>
   event("state.damaged", { reason, setAside });
-export const stateUnwritable = (reason: string) => event("state.unwritable", { reason });
 export const metricsUnwritable = (file: string, reason: string) =>
   event("metrics.unwritable", { file, reason });
-
-export const authApplied = (fields: FieldsOf<"auth.applied">) => event("auth.applied", fields);
-export const authUnchanged = (fields: FieldsOf<"auth.unchanged">) => event("auth.unchanged", fields);
-export const authShadowed = (fields: FieldsOf<"auth.shadowed">) => event("auth.shadowed", fields);
-export const authFailed = (fields: FieldsOf<"auth.failed">) => event("auth.failed", fields);
-export const authChecked = (fields: FieldsOf<"auth.checked">) => event("auth.checked", fields);
 
 export function countByKind(objects: readonly Judged[]): Record<ObjectKind, number> {
   const counts: Record<ObjectKind, number> = { ...NONE_OF_EACH };

@@ -1,5 +1,5 @@
 import { Exit, type ExitCode } from "../exit.ts";
-import { countByKind, factUnknown, type PassFinished, passFinished, passIneffective } from "../log/events.ts";
+import { countByKind, event, factUnknown, type PassFinished, passFinished } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
 import { NO_DEFERRALS } from "../state/state.ts";
@@ -91,7 +91,7 @@ async function judgedByDisk(context: PassContext, passed: Passed, after: Pressur
   const pressed = rules.pressed && !options.withoutPressure && verdict === "open";
   if (!ranThrough || !pressed || ended.gate !== null || ports.stop.aborted) return ended;
   ports.journal.emit(
-    passIneffective({
+    event("pass.ineffective", {
       cause: "pressure-remains",
       reason,
       removed: tally.removed.length,

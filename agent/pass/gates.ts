@@ -2,7 +2,7 @@ import { known } from "../facts.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Lock } from "../host/lock.ts";
-import { factUnknown, gateVerdict, serviceIgnored } from "../log/events.ts";
+import { event, factUnknown, gateVerdict } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import type { Engine } from "../observe/engine.ts";
 import { firstNotOpen, Gatekeeper } from "../observe/gatekeeper.ts";
@@ -94,7 +94,7 @@ export async function passGates({ ports, settings }: PassContext, met: Met): Pro
   if (stop.aborted) return { ...met, ended: stopped(stop) };
   for (const verdict of verdicts) say(journal, verdict);
   for (const { service, why, busySeconds } of gatekeeper.ignored) {
-    journal.emit(serviceIgnored({ service, why, busySeconds }));
+    journal.emit(event("service.ignored", { service, why, busySeconds }));
   }
   const learnt = { ...met.learnt, busy: gatekeeper.busy };
   const notOpen = firstNotOpen(verdicts);

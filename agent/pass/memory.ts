@@ -1,4 +1,4 @@
-import { type PassFinished, stateDamaged, stateUnwritable } from "../log/events.ts";
+import { event, type PassFinished, stateDamaged } from "../log/events.ts";
 import { exportMetrics } from "../metrics/textfile.ts";
 import type { Scope } from "../observe/candidates.ts";
 import type { Gatekeeper } from "../observe/gatekeeper.ts";
@@ -43,7 +43,7 @@ export async function record(
   try {
     next = host.updateState(toRecord(pass, startedAt.now, finished), change);
   } catch (error) {
-    journal.emit(stateUnwritable((error as Error).message));
+    journal.emit(event("state.unwritable", { reason: (error as Error).message }));
     next = change(host.loadState().state);
   }
   const trouble = await exportMetrics({ version, endedAt, finished, state: next, settings });

@@ -1,6 +1,6 @@
 import { Tally } from "../act/tally.ts";
 import type { ExitCode } from "../exit.ts";
-import { passStarted } from "../log/events.ts";
+import { event } from "../log/events.ts";
 import { anyInForce, rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { actOn } from "./act.ts";
@@ -80,7 +80,7 @@ async function announce({ ports, options }: PassContext, { before, rules }: Foun
   const filesystems = readable(before.filesystems);
   const mounts = await ports.host.nameMounts(filesystems.flatMap(({ paths }) => paths));
   ports.journal.emit(
-    passStarted({
+    event("pass.started", {
       version: ports.version,
       dryRun: options.dryRun,
       withoutPressure: options.withoutPressure,

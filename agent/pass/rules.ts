@@ -1,5 +1,5 @@
 import type { Tally } from "../act/tally.ts";
-import { type AuditEvent, factUnknown, passIneffective, type RuleReport } from "../log/events.ts";
+import { type AuditEvent, event, factUnknown, type RuleReport } from "../log/events.ts";
 import type { Ruled } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
@@ -61,7 +61,7 @@ function idleLabels(plan: Plan, prune: Settings["prune"]): AuditEvent<"pass.inef
   const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);
   if (judgedByAge.length > 0 || old.length === 0) return [];
   return [
-    passIneffective({
+    event("pass.ineffective", {
       cause: "labels-match-nothing",
       reason: "no dangling image carries a label of prune.labels, while old ones without it pile up",
       labels: prune.labels.map(({ text }) => text),
@@ -85,7 +85,7 @@ export function idleRules({ families, users, lookalikes, named }: Ruled): AuditE
     );
     if (unlabelled.length + containers.length === 0) return [];
     return [
-      passIneffective({
+      event("pass.ineffective", {
         cause: "rule-matches-nothing",
         reason: `no image carries a label of the rule "${name}", while ${
           unlabelled.length > 0 ? "images of its repositories" : "containers with it"

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { JsonFault } from "../json.ts";
+import { truncated } from "../text.ts";
 import { parseWatermark } from "../units.ts";
 import { DEFAULT_HIGH_WATERMARK, settingsSchema } from "./schema.ts";
 import type { Settings } from "./settings.ts";
@@ -76,6 +77,5 @@ function problemOf(issue: v.BaseIssue<unknown>): Problem {
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return truncated(JSON.stringify(value) ?? String(value), 80);
 }

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type AuditEvent, gateVerdict, passEndedEarly, passIneffective } from "../../../agent/log/events.ts";
+import { type AuditEvent, event, gateVerdict, passEndedEarly } from "../../../agent/log/events.ts";
 import { auditLine } from "../../../agent/log/line.ts";
 import { fromLine } from "../../support/audit-record.ts";
 import { program } from "../program.ts";
@@ -12,7 +12,7 @@ const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
 const EVENTS: readonly AuditEvent[] = [
   gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
   passEndedEarly(FORGED, 3, [], "warn"),
-  passIneffective({ cause: "pressure-remains", reason: "x", removed: 0, holders: [] }),
+  event("pass.ineffective", { cause: "pressure-remains", reason: "x", removed: 0, holders: [] }),
 ];
 const PROGRAM = program(`import { jsonJournal } from "./agent/log/journal.ts";
   const journal = jsonJournal("0123", (error) => { process.stderr.write("broken " + error.code); process.exit(9); });

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
   type AuditEvent,
-  authApplied,
-  authUnchanged,
   containerStopped,
+  event,
   factUnknown,
   gateVerdict,
   objectKept,
@@ -11,7 +10,6 @@ import {
   objectUntagged,
   type PassFinished,
   passFinished,
-  stepFinished,
 } from "../../../agent/log/events.ts";
 import { auditLine, priority } from "../../../agent/log/line.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
@@ -46,19 +44,19 @@ describe("the priority of an event", () => {
   it.each([
     ["an error", factUnknown("a", "b"), 3],
     ["a pass that failed", finished("failed", "error"), 3],
-    ["a warning", stepFinished({ ...STEP, failed: 1 }), 4],
+    ["a warning", event("step.finished", { ...STEP, failed: 1 }), 4],
     ["a pass that is deferred once again", finished("deferred", "warn"), 4],
     ["a removal", objectRemoved(OBJECT), 5],
     ["a name that was taken off", objectUntagged(OBJECT), 5],
     ["a container that was stopped", containerStopped(OBJECT, 10), 5],
-    ["credentials put in place", authApplied(AUTH), 5],
+    ["credentials put in place", event("auth.applied", AUTH), 5],
     ["a pass that removed something", finished("pruned", "info"), 5],
     ["a pass that was deferred", finished("deferred", "info"), 5],
     ["a pass that found no pressure", finished("below-watermark", "info"), 6],
     ["an object that stays", objectKept(OBJECT), 6],
-    ["a step", stepFinished({ ...STEP, failed: 0 }), 6],
+    ["a step", event("step.finished", { ...STEP, failed: 0 }), 6],
     ["a gate", gateVerdict({ gate: "lock", verdict: "closed", reason: "", facts: {} }), 6],
-    ["credentials that were there", authUnchanged({ target: "", registries: 1, left: [] }), 6],
+    ["credentials that were there", event("auth.unchanged", { target: "", registries: 1, left: [] }), 6],
   ] as const)("of %s", (_, event, expected) => {
     expect(priority(event)).toBe(expected);
   });

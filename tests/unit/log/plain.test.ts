@@ -5,11 +5,6 @@ import type { Checked } from "../../../agent/auth/check.ts";
 import type { GateName } from "../../../agent/gates/verdict.ts";
 import {
   type AuditEvent,
-  authApplied,
-  authChecked,
-  authFailed,
-  authShadowed,
-  authUnchanged,
   containerStopped,
   EVENTS,
   event as eventOf,
@@ -25,13 +20,8 @@ import {
   objectUntagged,
   passEndedEarly,
   passFinished,
-  passIneffective,
-  passStarted,
   prunePlanned,
-  serviceIgnored,
   stateDamaged,
-  stateUnwritable,
-  stepFinished,
   stepSkipped,
 } from "../../../agent/log/events.ts";
 import { plainJournal, sentence } from "../../../agent/log/plain.ts";
@@ -76,7 +66,7 @@ const CHECKED: Checked = {
 };
 
 const start = (changes: Partial<FieldsOf<"pass.started">>) =>
-  passStarted({
+  eventOf("pass.started", {
     version: "1",
     dryRun: false,
     withoutPressure: false,
@@ -85,7 +75,7 @@ const start = (changes: Partial<FieldsOf<"pass.started">>) =>
     ...changes,
   });
 const step = (changes: Partial<FieldsOf<"step.finished">>) =>
-  stepFinished({
+  eventOf("step.finished", {
     by: "prune",
     kind: "image",
     removed: 2,
@@ -125,7 +115,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [factUnknown("whether the pass helped", "EIO"), "? could not tell whether the pass helped: EIO"],
   [factUnknown("the engine", "no socket"), "? could not read the engine: no socket"],
   [
-    serviceIgnored({ service: "web", why: "0 of 1 tasks run", busySeconds: 3 * DAY }),
+    eventOf("service.ignored", { service: "web", why: "0 of 1 tasks run", busySeconds: 3 * DAY }),
     "! service web has been stuck for 3d (0 of 1 tasks run) and no longer blocks",
   ],
   [
@@ -213,7 +203,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "The pass ends before its plan is done, 4 left, images and build cache not come to: a run is live",
   ],
   [
-    passIneffective({
+    eventOf("pass.ineffective", {
       cause: "pressure-remains",
       reason: "under pressure: / is 91% full",
       removed: 0,
@@ -232,7 +222,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "Not enough: the disk is still under pressure: / is 91% full\n    5.0 GiB  images (20): the cache\n             1.0 GiB app: none in use\n             -> a rule\n        1 B  outside-docker: logs",
   ],
   [
-    passIneffective({
+    eventOf("pass.ineffective", {
       cause: "pressure-remains",
       reason: "/ is full",
       removed: 0,
@@ -241,7 +231,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "Not enough: the disk is still / is full\n  what holds the space: not known: timeout",
   ],
   [
-    passIneffective({
+    eventOf("pass.ineffective", {
       cause: "labels-match-nothing",
       reason: "no dangling image carries a label of prune.labels",
       labels: ["ci"],
@@ -251,7 +241,7 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "A rule without effect: no dangling image carries a label of prune.labels\n  2 images without, 3.0 GiB",
   ],
   [
-    passIneffective({
+    eventOf("pass.ineffective", {
       cause: "rule-matches-nothing",
       reason: 'no image carries a label of the rule "w"',
       policy: "retention/w",
@@ -281,10 +271,13 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     stateDamaged("not JSON", "/x"),
     "! the state file was damaged (not JSON); the pass starts from nothing; the old one: /x",
   ],
-  [stateUnwritable("EROFS"), "! the state could not be written, the next pass will not know of this: EROFS"],
+  [
+    eventOf("state.unwritable", { reason: "EROFS" }),
+    "! the state could not be written, the next pass will not know of this: EROFS",
+  ],
   [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written, /a.prom: EROFS"],
   [
-    authApplied({
+    eventOf("auth.applied", {
       ...AUTH,
       added: ["docker.io", "ghcr.io"],
       removed: ["r"],
@@ -294,34 +287,34 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "✓ registry credentials in /c.json: added docker.io, ghcr.io; removed r; left s; closed to other users",
   ],
   [
-    authUnchanged({ target: "/c.json", registries: 1, left: [] }),
+    eventOf("auth.unchanged", { target: "/c.json", registries: 1, left: [] }),
     "✓ registry credentials in /c.json: nothing to change",
   ],
   [
-    authUnchanged({ target: "/c.json", registries: 1, left: ["r.example"] }),
+    eventOf("auth.unchanged", { target: "/c.json", registries: 1, left: ["r.example"] }),
     "✓ registry credentials in /c.json: nothing to change; left r.example",
   ],
   [
-    authShadowed({ target: "/c.json", registry: "docker.io", by: "credsStore", helper: "pass" }),
+    eventOf("auth.shadowed", { target: "/c.json", registry: "docker.io", by: "credsStore", helper: "pass" }),
     '! docker.io: credsStore in /c.json names the helper "pass", which the Docker client asks instead',
   ],
   [
-    authFailed({ target: "/c.json", reason: "the file is empty" }),
+    eventOf("auth.failed", { target: "/c.json", reason: "the file is empty" }),
     "✗ registry credentials: the file is empty",
   ],
   [
-    authChecked({
+    eventOf("auth.checked", {
       ...CHECKED,
       rateLimit: { limit: 200, remaining: 193, windowSeconds: 21_600, source: null },
     }),
     "✓ docker.io as alice: the credentials work; 193 of 200 pulls in 6h left",
   ],
   [
-    authChecked({ ...CHECKED, rateLimitReason: "no answer within 15 s" }),
+    eventOf("auth.checked", { ...CHECKED, rateLimitReason: "no answer within 15 s" }),
     "✓ docker.io as alice: the credentials work; pull allowance: no answer within 15 s",
   ],
   [
-    authChecked({ ...CHECKED, username: null, result: "no-credentials", reason: "none" }),
+    eventOf("auth.checked", { ...CHECKED, username: null, result: "no-credentials", reason: "none" }),
     "✗ docker.io: none",
   ],
 ];
@@ -383,10 +376,13 @@ describe("the levels of events", () => {
     [gate("lock", "unknown", ""), "warn"],
     [gate("lock", "closed", ""), "info"],
     [factUnknown("a", "b"), "error"],
-    [passIneffective({ cause: "pressure-remains", reason: "", removed: 0, holders: [] }), "error"],
+    [
+      eventOf("pass.ineffective", { cause: "pressure-remains", reason: "", removed: 0, holders: [] }),
+      "error",
+    ],
     [objectFailed(OBJECT, "x", null, "no"), "error"],
     [stateDamaged("a", "b"), "warn"],
-    [serviceIgnored({ service: "a", why: "b", busySeconds: 1 }), "warn"],
+    [eventOf("service.ignored", { service: "a", why: "b", busySeconds: 1 }), "warn"],
     [objectRemoved(OBJECT), "info"],
   ] as const)("$event: %s", ({ level }, expected) => {
     expect(level).toBe(expected);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { factUnknown, passIneffective } from "../../../agent/log/events.ts";
+import { event, factUnknown } from "../../../agent/log/events.ts";
 import { type Seen, suspicions } from "../../../agent/pass/suspicions.ts";
 import type { Judged, ReasonCode } from "../../../agent/plan/plan.ts";
 import type { PassRecord } from "../../../agent/state/state.ts";
@@ -104,7 +104,7 @@ describe("suspected", () => {
 
   it("a rule that the plan finds idle, once, in the plan's words", () => {
     const idle = [
-      passIneffective({
+      event("pass.ineffective", {
         cause: "rule-matches-nothing",
         reason: "no image carries it",
         policy: "retention/ci",

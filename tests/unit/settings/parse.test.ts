@@ -187,7 +187,7 @@ describe("what is refused, and why", () => {
     const problem = problemAt(nested(path, raw));
     expect([problem?.path, problem?.expected]).toEqual([path, expected]);
     expect(problem?.found).toBe(
-      JSON.stringify(raw).length > 80 ? `${JSON.stringify(raw).slice(0, 77)}...` : JSON.stringify(raw),
+      JSON.stringify(raw).length > 80 ? `${JSON.stringify(raw).slice(0, 79)}…` : JSON.stringify(raw),
     );
   });
 
