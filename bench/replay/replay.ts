@@ -65,6 +65,8 @@ function options(args: readonly string[]): Options {
   const [high, low] = values.marks.split(",").map((text) => parsePercent(text));
   if (high === undefined || low === undefined)
     throw new UsageError(`--marks: not two percentages: ${values.marks}`);
+  const policies = values.policies?.split(",") ?? Object.keys(POLICIES);
+  for (const policy of policies) known(POLICIES, "policy", policy);
   return {
     loads:
       trace === undefined
@@ -74,7 +76,7 @@ function options(args: readonly string[]): Options {
           }))
         : [{ name: trace, disks: ["50GB", "100GB", "200GB"], lines: () => readTrace(trace) }],
     disks: values.disks?.split(","),
-    policies: values.policies?.split(",") ?? Object.keys(POLICIES),
+    policies,
     marks: { high: high / 100, low: low / 100 },
     afterPulls: values["after-pulls"],
     json: values.json,
