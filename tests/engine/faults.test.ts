@@ -326,7 +326,7 @@ onEngine("faults", () => {
 
   describe("a restart of the engine in mid-pass", () => {
     it("ends the pass with its report and 69; the next pass does the rest", async () => {
-      const { lot } = await on.makeLots({ lot: [80, 2] });
+      const { lot } = await on.makeLots({ lot: [240, 2] });
       const taskContainers = await on.host.docker.listContainers({
         all: true,
         filters: { label: ["com.docker.swarm.service.name"] },
@@ -354,7 +354,7 @@ onEngine("faults", () => {
       expect(ran.code, ran.stdout.slice(-2500)).toBe(69);
       const removed = only(ran.events, "pass.finished").removed as { container: number; image: number };
       expect(removed.container).toBeGreaterThan(0);
-      expect(removed.container).toBeLessThan(80);
+      expect(removed.container).toBeLessThan(240);
       expect(removed.image).toBe(0);
       expect(only(ran.events, "pass.ended-early").level).toMatch(/warn|error/);
       expect(await on.bystanders(lot)).toEqual(expect.arrayContaining(others));
