@@ -27,8 +27,11 @@ let current: Stop | null = null;
 /** `null`: this command does not act, and a signal ends it at once. */
 export const currentStop = (): Stop | null => current;
 
-/** From now on SIGTERM, SIGINT and SIGHUP stop in good order, and whatever hangs then is ended by a watchdog. */
-export function stopOnSignals(): Stop {
+/**
+ * From now on SIGTERM, SIGINT and SIGHUP stop in good order, and whatever hangs is ended by a watchdog.
+ * @param patience how long the main thread may not turn at all
+ */
+export function stopOnSignals(patience: Seconds = 60): Stop {
   if (current !== null) return current;
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -38,21 +41,25 @@ export function stopOnSignals(): Stop {
     setTimeout(() => giveUp.abort(), GRACE * 1000).unref();
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(TOLD_TO_STOP));
-  current = { signal: stop.signal, giveUp: giveUp.signal, end, watched: startWatchdog() };
+  current = { signal: stop.signal, giveUp: giveUp.signal, end, watched: startWatchdog(patience) };
   return current;
 }
 
 /**
- * A thread that hears the same signals and kills the process when it is still there {@link LAST} seconds later: for
- * what no deadline reaches, since it keeps JavaScript itself from running (a pattern that backtracks, a terminal that
- * is stopped, a filesystem that hangs). The kernel then lets the lock go. It takes some 10 ms beside the main thread.
+ * A thread that kills the process for what no deadline reaches, since it keeps JavaScript itself from running (a pattern
+ * that backtracks, a terminal that is stopped, a filesystem that hangs): {@link LAST} seconds after a signal, and where
+ * the main thread has not turned for `patience` seconds. The kernel then lets the lock go. It takes some 5 ms.
  *
- * node hands signals to its main thread alone; its own binding, which `process.on` is made of, works in every thread.
+ * node hands signals to its main thread alone; its own binding, which `process.on` is made of, works in every thread, but
+ * cannot be had from node 24 on. There the second rule is all, and systemd's TimeoutStopSec= for the service.
  */
-function startWatchdog(): Promise<void> {
+function startWatchdog(patience: Seconds): Promise<void> {
+  const turns = new Int32Array(new SharedArrayBuffer(4));
+  setInterval(() => Atomics.add(turns, 0, 1), (patience * 1000) / 8).unref();
   return new Promise((resolve) => {
     try {
-      const watchdog = new Worker(WATCHDOG, { eval: true, stdin: false, execArgv: [], env: {} });
+      const options = { eval: true, stdin: false, execArgv: [], env: {}, workerData: { turns, patience } };
+      const watchdog = new Worker(WATCHDOG, options);
       watchdog
         .on("message", resolve)
         .on("error", () => {})
@@ -65,21 +72,35 @@ function startWatchdog(): Promise<void> {
 
 /** As text: a compiled function would need what its compiler adds. SIGALRM kills, since nothing here handles it. */
 const WATCHDOG = `
-  process.noDeprecation = true;
-  const { Signal } = process.binding("signal_wrap");
+  const { parentPort, workerData: { turns, patience } } = require("node:worker_threads");
   const kill = () => process.kill(process.pid, "SIGALRM");
-  const words = "ci-docker-prune: told to stop, and did not end within ${LAST} s: ended by force\\n";
+  const say = (words) => require("node:fs").write(2, "ci-docker-prune: " + words + ": ended by force\\n", kill);
+  let seen = 0;
+  let still = 0;
+  // Counted in looks, not in time: after a suspend the main thread has its turn first.
+  setInterval(() => {
+    const now = Atomics.load(turns, 0);
+    still = now === seen ? still + 1 : 0;
+    seen = now;
+    if (still === 4) say("it has hung for " + patience + " s");
+    if (still === 5) kill();
+  }, patience * 250);
   let told = false;
-  for (const number of [1, 2, 15]) {
-    const signal = new Signal();
-    signal.onsignal = () => {
-      if (!told) setTimeout(() => require("node:fs").write(2, words, kill), ${LAST * 1000} - 100);
-      if (!told) setTimeout(kill, ${LAST * 1000});
-      told = true;
-    };
-    signal.start(number);
-  }
-  require("node:worker_threads").parentPort.postMessage("listening");`;
+  const onSignal = () => {
+    if (!told) setTimeout(() => say("told to stop, and did not end within ${LAST} s"), ${LAST * 1000} - 100);
+    if (!told) setTimeout(kill, ${LAST * 1000});
+    told = true;
+  };
+  process.noDeprecation = true;
+  try {
+    const { Signal } = process.binding("signal_wrap");
+    for (const number of [1, 2, 15]) {
+      const signal = new Signal();
+      signal.onsignal = onSignal;
+      signal.start(number);
+    }
+  } catch {}
+  parentPort.postMessage("listening");`;
 
 /**
  * Kills this process a second from now, unless it has ended by then. Before process.exit() where a filesystem hangs:

@@ -71,7 +71,22 @@ describe.concurrent("a process that acts and is told to stop", () => {
     expect(seconds).toBeGreaterThan(0.9);
   });
 
-  it.each([
+  it("is ended by force where it hangs for long, told or not, and not where it only waits", async () => {
+    const dir = scratch();
+    const hung = await ready(
+      start(
+        "const { watched } = stopOnSignals(1); setInterval(() => {}, 99); await watched; ready(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);",
+        "ignore",
+        dir,
+      ),
+    );
+    expect((await ended(hung, null)).by).toBe("SIGALRM");
+    const waits = start("stopOnSignals(4); setTimeout(() => process.exit(3), 6000);");
+    expect((await ended(waits, null)).code).toBe(3);
+  });
+
+  // Nor can a thread hear signals from node 24 on.
+  it.skipIf(Number(process.versions.node.split(".")[0]) >= 24).each([
     ["waits for what never comes", "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);"],
     ["is busy with a pattern", `/^(a+)+$/.test("${"a".repeat(40)}b");`],
     [
