@@ -14,8 +14,8 @@ import {
   type StepReport,
 } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
+import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import { sameWorkItem } from "../settings/rules.ts";
-import { SNAPSHOT_RULE } from "../settings/schema.ts";
 import { pruneBuildCache } from "./build-cache.ts";
 import { Ended, GatesGuard } from "./guard.ts";
 import { removeNameless } from "./nameless.ts";
@@ -45,6 +45,7 @@ const STEPS: readonly Step[] = [
   { by: "prune", kind: "container" },
   { by: "prune", kind: "image" },
   { by: "prune", kind: "build-cache" },
+  { by: "cache", kind: "image" },
 ];
 
 /** Which step removes it. */
@@ -99,12 +100,15 @@ class Execution {
     const stepsLeft: Step[] = [];
     let steps = 0;
     for (const step of STEPS) {
-      const objects = plan.remove.filter((object) => object.kind === step.kind && stepOf(object) === step.by);
+      const planned = step.by === "cache" ? (plan.evict ?? []) : plan.remove;
+      const objects = planned.filter((object) => object.kind === step.kind && stepOf(object) === step.by);
       const wanted = step.kind === "build-cache" ? pressed && settings.prune.buildCache : objects.length > 0;
       if (!wanted) continue;
       // The gates have just been asked when the first step starts.
       await this.#mayStart(step, steps++ === 0);
-      if (this.#guard.ending === null) await this.#take(step, objects);
+      const { ending } = this.#guard;
+      if (ending === null) await this.#take(step, objects);
+      else if (step.by === "cache" && ending.by === "low-watermark") this.#spare(objects);
       else {
         stepsLeft.push(step);
         this.#leave(objects);
@@ -139,6 +143,7 @@ class Execution {
     const startedAt = clock.elapsed();
     if (step.kind === "build-cache")
       await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune);
+    else if (step.by === "cache") await this.#evict(step, objects);
     else await this.#removeAll(step, objects);
     const after = tally.sums;
     journal.emit(
@@ -168,6 +173,21 @@ class Execution {
     for (const wave of later) {
       if (step.by !== "prune" || (await this.#mayTakeParents(wave)))
         await this.#removeWave(step, wave, concurrency);
+    }
+  }
+
+  /** The last tier: one image at a time, and no more than the disk asks for. */
+  async #evict(step: Step, objects: readonly Judged[]): Promise<void> {
+    const { tally } = this.#ports;
+    for (const [at, object] of objects.entries()) {
+      if (
+        this.#guard.ending === null &&
+        !(await this.#ports.needsRoom(tally.ofRule("cache/evict").removed))
+      ) {
+        this.#spare(objects.slice(at));
+        return;
+      }
+      await this.#catchBug(() => this.#removeOne(step, object));
     }
   }
 
@@ -268,6 +288,16 @@ class Execution {
       const { rule: _, ...uncounted } = below;
       tally.addRemoved(uncounted, 0);
       this.#below.push(id);
+    }
+  }
+
+  /** Logs what the last tier has no need to take as kept. */
+  #spare(objects: readonly Judged[]): void {
+    const { journal, tally } = this.#ports;
+    const reason = "the disk has room enough without it";
+    for (const object of objects) {
+      journal.emit(objectKept({ ...object, action: "keep", because: "not-needed", reason }));
+      tally.add(object, "kept", "not-needed");
     }
   }
 

@@ -22,6 +22,11 @@ export interface ActPorts {
   askGates(): Promise<Verdict | null>;
   /** The low watermark is set, and every watched filesystem is below it. */
   roomEnough(): Promise<boolean>;
+  /**
+   * Whether the last tier is to go on: the disk is under pressure, and once something was evicted, above the mark that
+   * the tier is to reach. What cannot be read is no reason to go on.
+   */
+  needsRoom(evicted: number): Promise<boolean>;
   /** Progress for a person who watches. */
   progress(done: number, total: number): void;
 }

@@ -3,6 +3,7 @@ import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
+import { contextOf } from "../plan/cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Family } from "../plan/family.ts";
@@ -12,6 +13,7 @@ import { judgeOrphan } from "../plan/orphans.ts";
 import type { Judged } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
 import type { Users } from "../plan/usage.ts";
+import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { GatesGuard } from "./guard.ts";
 import type { ActPorts } from "./ports.ts";
@@ -48,7 +50,7 @@ export class Targets {
     this.#containers = new Map(containers.map(({ summary }) => [summary.id, summary]));
     this.#images = new Map(images.map(({ summary }) => [summary.id, summary]));
     this.#orphans = new Map(ruled.orphans.map((facts) => [facts.summary.id, facts]));
-    this.#families = new Map(ruled.families.map((family) => [`retention/${family.rule.name}`, family]));
+    this.#families = new Map(ruled.families.map((family) => [ruleId(family.rule), family]));
     for (const { members } of ruled.families)
       for (const { image } of members) this.#members.set(image.id, image);
     this.#parents = by.context.images.parents;
@@ -156,7 +158,10 @@ export class Targets {
         const still = references.filter((reference) => image.tags.includes(reference));
         if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
           return { because: "tagged", reason: "its names changed since it was planned" };
-        const context = { ...this.#by.context.retention, users: await this.#usersOf(image) };
+        const { retention, history } = this.#by.context;
+        const byLedger = history !== undefined && rule.name === CACHE_RULE;
+        const memory = byLedger ? contextOf(retention, history) : retention;
+        const context = { ...memory, users: await this.#usersOf(image) };
         return keptBy(judgeMember(rule, { image, references }, rank, context, clock.now()));
       },
       send: async () => {

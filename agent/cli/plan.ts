@@ -5,7 +5,7 @@ import type { Fact } from "../facts.ts";
 import { claimed, objectFields, sumSizes } from "../log/events.ts";
 import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
-import { SNAPSHOT_RULE } from "../settings/schema.ts";
+import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import { shortId, truncated, visibleDeep } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";

@@ -12,7 +12,7 @@ import type { PlanPreview } from "../pass/preview.ts";
 import type { Suspicion } from "../pass/suspicions.ts";
 import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind } from "../plan/plan.ts";
-import { SNAPSHOT_RULE } from "../settings/schema.ts";
+import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { PassRecord, State } from "../state/state.ts";
 import { visible } from "../text.ts";

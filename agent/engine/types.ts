@@ -9,6 +9,8 @@ export interface EngineVersion {
 }
 
 export interface EngineInfo {
+  /** Tells engines apart; absent: not told. */
+  readonly id?: string;
   readonly rootDir: string;
   /** `"containerd"` when the containerd image store is in use. */
   readonly imageStore: "classic" | "containerd";

@@ -19,6 +19,7 @@ export function toVersion(body: unknown): { version: string; newestApi: string; 
 
 export function toInfo(body: unknown): EngineInfo {
   const schema = v.object({
+    ID: v.nullish(v.string()),
     DockerRootDir: v.string(),
     DriverStatus: v.nullish(v.array(v.array(v.string()))),
     Containerd: v.nullish(v.object({ Address: v.nullish(v.string()) })),
@@ -36,6 +37,7 @@ export function toInfo(body: unknown): EngineInfo {
     ([key, value]) => key === "driver-type" && value === "io.containerd.snapshotter.v1",
   );
   return {
+    ...(info.ID ? { id: info.ID } : {}),
     rootDir: info.DockerRootDir,
     imageStore: containerd ? "containerd" : "classic",
     containerdSocket: info.Containerd?.Address || null,

@@ -1,4 +1,5 @@
 import type { EngineEvent, Watcher } from "../engine/watcher.ts";
+import { PACKED } from "../plan/ledger.ts";
 import { appendLedger, type ImageFacts, type LedgerLine } from "../state/ledger.ts";
 
 /** What the recorder asks of the engine. */
@@ -6,8 +7,6 @@ export type RecorderEngine = Pick<Watcher, "imagesOfContainers" | "imageNamed" |
 
 /** Labels that group containers into what was started together: a compose project, a stack. They identify nothing. */
 const GROUP_LABELS = ["com.docker.compose.project", "com.docker.stack.namespace"];
-/** Unpacked layers take so many times their compressed size (median, Zhao et al., CLUSTER 2019). */
-const PACKED = 2.6;
 /** Containers that were counted, remembered so that one that restarts for ever counts once. */
 const MOST_SEEN = 20_000;
 

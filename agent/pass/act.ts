@@ -1,6 +1,9 @@
 import { execute } from "../act/execute.ts";
+import type { Tally } from "../act/tally.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
+import { factUnknown } from "../log/events.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
+import { cacheMark } from "../settings/rules.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Decided } from "./decide.ts";
 import { lostLock, say } from "./gates.ts";
@@ -24,14 +27,27 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
         return notOpen;
       },
       roomEnough: () => isRoomEnough(context, decided),
+      needsRoom: (evicted) => needsRoom(context, decided, evicted),
     },
     { plan, candidates: observed, context: planContext, settings, pressed: rules.pressed },
   );
+  noteEvictions(context, tally);
   const ended = {
     ...withUnread(acted(ending, tally, plan, ports.stop), observed),
     rules: reportRules(rules, observed.ruled, tally),
   };
   return { ...decided, learnt: { ...decided.learnt, busy: gatekeeper.busy }, ended };
+}
+
+/** The last tier starts under pressure, and goes on until every filesystem is below its own mark. */
+async function needsRoom({ ports, settings }: PassContext, { learnt, state }: Decided, evicted: number) {
+  const roots = rememberedRoots({ ...state, ...learnt });
+  const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
+  if (verdict.verdict === "unknown") return false;
+  return (
+    verdict.verdict === "open" ||
+    (evicted > 0 && !belowEverywhere(filesystems, cacheMark(settings), settings.disk.inodes))
+  );
 }
 
 /** The low watermark is set, and every watched filesystem is known to be below it. */
@@ -42,4 +58,20 @@ async function isRoomEnough({ ports, settings, options }: PassContext, { learnt,
   const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
   // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
   return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
+}
+
+/** An image that comes back after this is a regret (state/ledger.ts). */
+function noteEvictions({ ports }: PassContext, { removed }: Tally): void {
+  const now = ports.clock.now();
+  const evicted = removed
+    .filter(({ rule }) => rule === "cache/evict")
+    .map(({ id }) => ({ evicted: id, at: now }));
+  if (evicted.length === 0) return;
+  try {
+    ports.host.appendLedger(evicted, now);
+  } catch (error) {
+    ports.journal.emit(
+      factUnknown("the ledger of uses", `it cannot be written: ${(error as Error).message}`),
+    );
+  }
 }

@@ -9,10 +9,13 @@ import { isContainerOfFuture } from "../plan/containers.ts";
 import { decide, type PlanContext } from "../plan/decide.ts";
 import { isImageOfFuture } from "../plan/images.ts";
 import type { Plan } from "../plan/plan.ts";
+import { historyOf, newLines } from "../state/history.ts";
+import type { Ledger } from "../state/ledger.ts";
 import { type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Asked } from "./gates.ts";
+import type { HostPorts } from "./host.ts";
 import { learntOfObjects } from "./memory.ts";
 import { failed, stopped, withUnread } from "./outcome.ts";
 import { reportRules, warnings } from "./rules.ts";
@@ -23,6 +26,8 @@ export interface Decision {
   readonly memories: Memories;
   readonly plan: Plan;
   readonly planContext: PlanContext;
+  /** `null`: the last tier is off. */
+  readonly ledger: Ledger | null;
 }
 
 /** A pass that knows what it will remove. */
@@ -32,7 +37,7 @@ export interface Decided extends Asked {
 
 /** Looks at the objects and decides on each; the same for a pass and for a preview of one. */
 export async function makeDecision(
-  { reader, settings, clock }: GatekeeperPorts,
+  { reader, settings, clock, host }: GatekeeperPorts & { readonly host: Pick<HostPorts, "loadLedger"> },
   look: Look,
   scope: Scope,
   state: State,
@@ -41,8 +46,11 @@ export async function makeDecision(
   if (!observed.known) return observed;
   const now = clock.now();
   const memories = remember(state, observed.value, settings.prune, now);
-  const { plan, context } = decide(observed.value, sincesOf(memories), settings, now);
-  return known({ observed: observed.value, memories, plan, planContext: context });
+  const { cache } = settings;
+  const ledger = cache.evict === "never" ? null : host.loadLedger(look.engine.info.id ?? "", now);
+  const history = ledger === null ? {} : { history: historyOf(ledger, cache) };
+  const { plan, context } = decide(observed.value, { ...sincesOf(memories), ...history }, settings, now);
+  return known({ observed: observed.value, memories, plan, planContext: context, ledger });
 }
 
 /** The stage of a pass: makes the decision and logs it; a dry run ends with that. */
@@ -73,6 +81,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   // After a list that failed nobody knows what is still there.
   const taught = observed.unreadLists.length === 0 ? learntOfObjects(memories, scope) : {};
   const decided = { ...asked, decision: decision.value, learnt: { ...asked.learnt, ...taught } };
+  noteInLedger(context, asked, decision.value);
   if (!options.dryRun) return decided;
   for (const object of plan.remove) ports.journal.emit(objectPlanned(object));
   const ended = {
@@ -96,4 +105,28 @@ function warnOfFuture(journal: Journal, { containers, images }: Observed, now: n
   if (first === undefined) return;
   const reason = `${ofFuture.length} dated in the future, such as ${first.summary.id}: they go prune.until after a pass first saw them`;
   journal.emit(event("fact.unknown", { what: "the age of objects", reason }, "warn"));
+}
+
+/** Writes into the ledger of uses what this look taught, and says what is wrong with it. A dry run writes nothing. */
+function noteInLedger(
+  { ports, options }: PassContext,
+  { engine, gatekeeper }: Asked,
+  decision: Decision,
+): void {
+  const { ledger, observed } = decision;
+  if (ledger === null) return;
+  const what = "the ledger of uses";
+  for (const warning of ledger.warnings) ports.journal.emit(factUnknown(what, warning));
+  const { families, waiting } = observed.ruled;
+  const images = [...families, ...waiting].flatMap(({ members }) => members.map(({ image }) => image));
+  const { live } = gatekeeper.seen;
+  const seen = { images: [...new Set(images)], live: live.known ? live.value : [] };
+  const now = ports.clock.now();
+  const lines = newLines(ledger, engine.info.id ?? "", seen, now);
+  if (options.dryRun || lines.length === 0) return;
+  try {
+    ports.host.appendLedger(lines, now);
+  } catch (error) {
+    ports.journal.emit(factUnknown(what, `it cannot be written: ${(error as Error).message}`));
+  }
 }

@@ -4,6 +4,7 @@ import { configuredDataRoot, containerdRoot } from "../host/docker-files.ts";
 import { type HostFacts, systemFacts } from "../host/facts.ts";
 import { type Lock, lockIsHeld, takeLock } from "../host/lock.ts";
 import { type MountName, nameMounts } from "../host/mounts.ts";
+import { appendLedger, type Ledger, type LedgerLine, loadLedger } from "../state/ledger.ts";
 import {
   type LoadedState,
   loadState,
@@ -30,6 +31,9 @@ export interface HostPorts {
   loadState(): LoadedState;
   /** Records a pass and changes the state as it stands now; the new one. Throws what the filesystem says. */
   updateState(pass: PassRecord, change: (before: State) => State): State;
+  /** The ledger of uses of this engine, and adding to it, which throws what the filesystem says. */
+  loadLedger(engine: string, now: number): Ledger;
+  appendLedger(lines: readonly LedgerLine[], now: number): void;
   /** The new path of a state file that was not understood; `null` where it could not be moved. */
   setAside(now: number): string | null;
 }
@@ -47,6 +51,8 @@ export function hostPorts(stateDir: string, lockFile: string): HostPorts {
     lockIsHeld: () => lockIsHeld(lockFile),
     loadState: () => loadState(stateDir),
     updateState: (pass, change) => updateState(stateDir, pass, change),
+    loadLedger: (engine, now) => loadLedger(stateDir, engine, now),
+    appendLedger: (lines, now) => appendLedger(stateDir, lines, now),
     setAside: (now) => setAside(stateDir, now),
   };
 }

@@ -4,6 +4,7 @@ import type { Ruled } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
 import { matchingLabel } from "../settings/labels.ts";
+import { CACHE_RULE } from "../settings/rule-names.ts";
 import { inForce, type Rules } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 
@@ -15,17 +16,19 @@ export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): Ru
   };
   const gone = new Set(tally?.removed.map(({ rule, id }) => `${rule} ${id}`));
   return [
-    ...ruled.families.map(({ rule, members }) => {
-      const policy = `retention/${rule.name}`;
-      const left = members.filter(({ image }) => !gone.has(`${policy} ${image.id}`));
-      return {
-        list: "retention" as const,
-        name: rule.name,
-        matched: members.length,
-        ...counted(policy),
-        keptBytes: sizeOfFamily({ rule, members: left }, ruled.measured, members),
-      };
-    }),
+    ...ruled.families
+      .filter(({ rule }) => rule.name !== CACHE_RULE)
+      .map(({ rule, members }) => {
+        const policy = `retention/${rule.name}`;
+        const left = members.filter(({ image }) => !gone.has(`${policy} ${image.id}`));
+        return {
+          list: "retention" as const,
+          name: rule.name,
+          matched: members.length,
+          ...counted(policy),
+          keptBytes: sizeOfFamily({ rule, members: left }, ruled.measured, members),
+        };
+      }),
     ...rules.orphans
       .filter((rule) => inForce(rules, rule))
       .map(({ name }) => ({

@@ -1,6 +1,8 @@
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
+import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import { judgeBuildCache } from "./build-cache.ts";
+import { type CacheHistory, judgeCache } from "./cache.ts";
 import { newChains } from "./chains.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
@@ -57,12 +59,15 @@ export interface PlanContext {
   readonly volumeKeepers: ReadonlyMap<string, string>;
   readonly images: ImageContext;
   readonly retention: RetentionContext;
+  readonly history: CacheHistory | undefined;
   /** By rule, then by image id. */
   readonly ranks: ReadonlyMap<string, ReadonlyMap<string, Rank>>;
 }
 
 /** What our own state remembers. Milliseconds by image id. */
 export interface Remembered extends Memory {
+  /** By the ledger of uses; absent: the last tier is off. */
+  readonly history?: CacheHistory;
   /** First seen dangling. */
   readonly dangling: Readonly<Record<string, number>>;
 }
@@ -96,10 +101,15 @@ export function decide(
     displaced: ruled.displaced,
     memory: remembered,
   };
-  const families = ruled.families.map((family) => ({
-    name: `retention/${family.rule.name}`,
-    ...judgeFamily(family, retention, ruled.measured, now),
-  }));
+  const families = ruled.families
+    .filter(({ rule }) => rule.name !== CACHE_RULE)
+    .map((family) => ({
+      name: ruleId(family.rule),
+      ...judgeFamily(family, retention, ruled.measured, now),
+    }));
+  const last = ruled.families.find(({ rule }) => rule.name === CACHE_RULE);
+  const { history } = remembered;
+  const tier = last === undefined || history === undefined ? null : judgeCache(last, retention, history, now);
   const named = [...families.flatMap(({ judged }) => judged), ...ruled.unread.map(unread)];
   const inFamilies = new Set(named.map(({ id }) => id));
 
@@ -113,7 +123,7 @@ export function decide(
     candidates.images,
     unnamed.map((facts) => judgeImage(facts, images, prune, now)),
   );
-  const cache = judgeBuildCache(candidates.buildCache, prune, now);
+  const buildCache = judgeBuildCache(candidates.buildCache, prune, now);
   const networks = judgeNetworks(candidates.networks, candidates.everyContainer, prune, now);
   const { remove } = toPlan(dangling);
   return {
@@ -121,16 +131,24 @@ export function decide(
       volumeKeepers: keepers,
       images,
       retention,
-      ranks: new Map(families.map(({ name, ranks }) => [name, ranks])),
+      ranks: new Map([
+        ...families.map(({ name, ranks }) => [name, ranks] as const),
+        ...(last === undefined || tier === null ? [] : [[ruleId(last.rule), tier.ranks] as const]),
+      ]),
+      history,
     },
     plan: {
-      keep: toPlan([...orphans, ...containers, ...named, ...networks, ...dangling, ...cache]).keep,
+      keep: [
+        ...toPlan([...orphans, ...containers, ...named, ...networks, ...dangling, ...buildCache]).keep,
+        ...(tier?.keep ?? []),
+      ],
+      ...(tier === null ? {} : { evict: tier.evict }),
       remove: [
         ...toPlan([...orphans, ...containers]).remove,
         ...childrenFirst(toPlan(named).remove, ruled.families),
         ...toPlan(networks).remove,
         ...afterChildren(candidates.images, inOrderOfSafety(remove, remembered.dangling)),
-        ...toPlan(cache).remove,
+        ...toPlan(buildCache).remove,
       ],
     },
   };

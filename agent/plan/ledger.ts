@@ -40,6 +40,9 @@ export interface LedgerUse {
   readonly group: string | null;
 }
 
+/** Unpacked layers take this many times their compressed size (median layer ratio, Zhao et al., CLUSTER 2019). */
+export const PACKED = 2.6;
+
 /** Uses of a group with no longer a gap than this belong to one run. */
 const SAME_RUN = 600;
 

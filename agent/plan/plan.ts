@@ -59,6 +59,14 @@ export type ReasonCode =
   | "within-limits"
   /** A container past the limit of a rule of `orphans`. */
   | "orphaned"
+  /** Named, and of all images that no rule names among those least likely to be wanted again. */
+  | "evicted"
+  /** No registry is known to have it: it could not be pulled again. */
+  | "local"
+  /** The ledger of uses does not know it yet. */
+  | "not-in-ledger"
+  /** In the order of eviction, and the disk had room enough before its turn came. */
+  | "not-needed"
   /** It could not be read. */
   | "unreadable"
   /** Planned, but the pass ended before it came to this. */
@@ -87,6 +95,8 @@ export interface Judged {
 export interface Plan {
   readonly remove: readonly Judged[];
   readonly keep: readonly Judged[];
+  /** The last tier: named images in order of eviction, of which only as many go as the disk asks for. */
+  readonly evict?: readonly Judged[];
 }
 
 /** Sorts the judged objects into a plan. Pure. */

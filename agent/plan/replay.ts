@@ -1,5 +1,5 @@
 import type { Bytes, Seconds } from "../units.ts";
-import type { Layer, LedgerImage, LedgerRun } from "./ledger.ts";
+import { type Layer, type LedgerImage, type LedgerRun, PACKED } from "./ledger.ts";
 import { OwnHistory } from "./own-history.ts";
 
 /**
@@ -11,9 +11,6 @@ export interface ReplayRun extends LedgerRun {
   /** How long its containers run; their images are never taken meanwhile. */
   readonly seconds: Seconds;
 }
-
-/** Unpacked layers take this many times their compressed size (median layer ratio, Zhao et al., CLUSTER 2019). */
-const ON_DISK = 2.6;
 
 interface Held {
   readonly image: LedgerImage;
@@ -89,7 +86,7 @@ export class ReplayDisk {
     for (const { digest, bytes } of layersOf(held.image)) {
       const left = this.#holders.get(digest)! - 1;
       this.#holders.set(digest, left);
-      if (left === 0) this.#used -= bytes * ON_DISK;
+      if (left === 0) this.#used -= bytes * PACKED;
     }
     return true;
   }
@@ -103,7 +100,7 @@ export class ReplayDisk {
       const holders = this.#holders.get(digest) ?? 0;
       this.#holders.set(digest, holders + 1);
       if (holders > 0) continue;
-      this.#used += bytes * ON_DISK;
+      this.#used += bytes * PACKED;
       this.totals.pulledBytes += bytes;
     }
   }

@@ -1,6 +1,7 @@
 import type { ImageDetail } from "../engine/types.ts";
 import { isPlainReference } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
+import { ruleId } from "../settings/rule-names.ts";
 import type { LabelRule, NameGlob, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, youngest } from "./age.ts";
@@ -85,7 +86,7 @@ export function judgeMember(
     sizeBytes: image.sizeBytes,
     ageSeconds: age.seconds,
     ageBasis: age.basis,
-    rule: `retention/${rule.name}`,
+    rule: ruleId(rule),
     references,
   });
   if (protectedBy !== null) return keep(protectedBy.because, protectedBy.reason);

@@ -1,5 +1,6 @@
+import type { Watermark } from "../units.ts";
 import { type NameGlob, parseNameGlob } from "./globs.ts";
-import { SNAPSHOT_RULE } from "./schema.ts";
+import { CACHE_RULE, SNAPSHOT_RULE } from "./rule-names.ts";
 import type { OrphanRule, RetentionRule, Settings, When } from "./settings.ts";
 
 /** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
@@ -32,9 +33,35 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
   };
 }
 
+/** All named images; which of them go, and in which order, plan/cache.ts decides. */
+function cacheRule({ unusedFor }: Settings["cache"]): RetentionRule {
+  return {
+    ...{ name: CACHE_RULE, match: { repositories: [parseNameGlob("**") as NameGlob], labels: [] } },
+    ...{
+      olderThan: null,
+      keepNewest: 0,
+      keepCount: null,
+      maxTotalSize: null,
+      perGroup: null,
+      ttlLabel: null,
+    },
+    ...{ unusedFor, grace: unusedFor, when: "pressure" as const },
+  };
+}
+
 /** Every rule in force, the operator's own first: an image belongs to the first that names it. */
-export function retentionRules({ retention, snapshots }: Settings): readonly RetentionRule[] {
-  return [...retention, snapshotRule(snapshots)];
+export function retentionRules({ retention, snapshots, cache }: Settings): readonly RetentionRule[] {
+  return [...retention, snapshotRule(snapshots), ...(cache.evict === "never" ? [] : [cacheRule(cache)])];
+}
+
+/** The mark that the last tier reaches: `cache.until`, else the low watermark, else a little below the high one. */
+export function cacheMark({ cache, disk }: Pick<Settings, "cache" | "disk">): Watermark {
+  const { highWatermark: high } = disk;
+  const mark = cache.until ?? disk.lowWatermark;
+  if (mark !== null) return mark;
+  return high.kind === "used-percent"
+    ? { kind: "used-percent", percent: Math.max(1, high.percent - 2) }
+    : { kind: "free-bytes", bytes: 1.1 * high.bytes };
 }
 
 /** A rule of the settings by the list it stands in; what `snapshots` says is one of retention. */
@@ -47,7 +74,14 @@ export interface ListedRule {
 /** Every rule there is. */
 export function allRules(settings: Settings): readonly ListedRule[] {
   return [
-    ...retentionRules(settings).map(({ name, when }) => ({ list: "retention" as const, name, when })),
+    // The last tier is no rule of the settings' own.
+    ...retentionRules({ ...settings, cache: { ...settings.cache, evict: "never" } }).map(
+      ({ name, when }) => ({
+        list: "retention" as const,
+        name,
+        when,
+      }),
+    ),
     ...settings.orphans.map(({ name, when }) => ({ list: "orphans" as const, name, when })),
   ];
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { namesEverything } from "./globs.ts";
 import { PRESET_NAMES } from "./presets.ts";
+import { SNAPSHOT_RULE } from "./rule-names.ts";
 import {
   absolutePath,
   age,
@@ -29,8 +30,6 @@ import {
  * Every key is optional. Durations become seconds, sizes bytes, watermarks `Watermark`, globs `NameGlob`.
  */
 
-/** The name of the rule for what `snapshots commit` makes. */
-export const SNAPSHOT_RULE = "snapshots";
 const RULE_NAME = 'a name such as "ci-snapshots": small letters, digits and inner hyphens, up to 63';
 
 /** Names a rule in the log and in metrics, so its form is bounded. */

@@ -86,6 +86,7 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
       // The router that commits is itself the run, and the disk is not what this is about.
       askGates: async () => null,
       roomEnough: async () => false,
+      needsRoom: async () => false,
       progress: () => {},
     },
     {

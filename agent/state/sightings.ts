@@ -4,6 +4,7 @@ import type { Candidates, Remembered, Ruled } from "../plan/decide.ts";
 import { isDangling, sightingOf } from "../plan/images.ts";
 import { isUndated } from "../plan/retention.ts";
 import { userOf } from "../plan/usage.ts";
+import { CACHE_RULE } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Seconds } from "../units.ts";
 import type { Sightings, State } from "./state.ts";
@@ -98,7 +99,8 @@ function rememberFamilies(
   // Whoever used it before was not seen: what goes by its last use counts as used when it is seen first.
   const byUse = new Set(
     all
-      .filter(({ rule }) => rule.unusedFor !== null)
+      // The last tier has the ledger.
+      .filter(({ rule }) => rule.unusedFor !== null && rule.name !== CACHE_RULE)
       .flatMap(({ members }) => members.map(({ image }) => image.id)),
   );
   const undated = images.filter(isUndated).map(({ id }) => id);

@@ -72,6 +72,7 @@ const PURE_HELPERS = [
   "agent/settings/labels.ts",
   "agent/settings/patterns.ts",
   "agent/settings/globs.ts",
+  "agent/settings/rule-names.ts",
 ];
 
 const decidingIsPure: Rule = (files) =>

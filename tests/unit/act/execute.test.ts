@@ -175,6 +175,7 @@ async function play(story: Story) {
       gatesAt = now;
       return verdict;
     },
+    needsRoom: async () => false,
     roomEnough: async () =>
       calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
     progress: (done, total) => progress.push(`${done}/${total}`),

@@ -4,6 +4,7 @@ import { known, unknown } from "../../../agent/facts.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
 import type { HostPorts } from "../../../agent/pass/host.ts";
+import { readLedger } from "../../../agent/state/ledger.ts";
 import type { PassRecord, State } from "../../../agent/state/state.ts";
 import { GiB, NOW } from "../support.ts";
 import { fails, type Hook, readDisk, type World } from "./world.ts";
@@ -246,6 +247,12 @@ export class Fake {
         world.lock === "free" || world.lock === "held"
           ? known(world.lock === "held")
           : unknown("lock /run/lock/ci", world.lock.broken),
+      loadLedger: (engine, now) =>
+        readLedger([...world.ledger.map((line) => JSON.stringify(line)), ""], engine, now),
+      appendLedger: (lines) => {
+        if (world.stateUnwritable !== null) throw new Error(world.stateUnwritable);
+        world.ledger.push(...lines);
+      },
       loadState: () => ({ state: world.state, damage: world.damage, earlier: [] }),
       updateState: (pass, change) => {
         if (world.stateUnwritable !== null) throw new Error(world.stateUnwritable);

@@ -11,6 +11,7 @@ import type {
 } from "../../../agent/engine/types.ts";
 import { type Fact, known, unknown } from "../../../agent/facts.ts";
 import type { Filesystem } from "../../../agent/host/disk.ts";
+import type { LedgerLine } from "../../../agent/state/ledger.ts";
 import { EMPTY_STATE, type LoadedState, type State } from "../../../agent/state/state.ts";
 import { ago, container, containerDetail, DAY, filesystem, GiB, hexId, image, imageId } from "../support.ts";
 import type { Fake } from "./fake.ts";
@@ -38,6 +39,8 @@ export interface World {
   state: State;
   /** Why the state cannot be read, where it cannot. */
   damage: LoadedState["damage"];
+  /** The ledger of uses. */
+  ledger: LedgerLine[];
   /** Why the state cannot be written, where it cannot. */
   stateUnwritable: string | null;
 }
@@ -104,6 +107,7 @@ export function world(changes: Partial<World> = {}): World {
     lock: "free",
     state: { ...EMPTY_STATE, engineRoot: ROOT, engineAskedAt: ago(60) },
     damage: null,
+    ledger: [],
     stateUnwritable: null,
     ...changes,
   };

@@ -1,0 +1,99 @@
+import type { Settings } from "../settings/settings.ts";
+import { formatDuration, type Seconds } from "../units.ts";
+import { type Family, isNamedBy, losesAllTags, type Member } from "./family.ts";
+import { NOT_MEASURED } from "./measured.ts";
+import type { Because, OwnHistory } from "./own-history.ts";
+import type { Judged } from "./plan.ts";
+import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
+
+/** What the ledger of uses says, as far as the last tier needs it. */
+export interface CacheHistory {
+  readonly settings: Settings["cache"];
+  readonly own: OwnHistory;
+  /** When an image came, and when it was used last. Milliseconds by image id. */
+  readonly came: Readonly<Record<string, number>>;
+  readonly used: Readonly<Record<string, number>>;
+  /** A name for an image, for reasons: `"app:1.4"`. */
+  nameOf(id: string): string;
+}
+
+/** The verdicts of the last tier: what stays, and what may go in this order. */
+export interface Evictions {
+  readonly evict: readonly Judged[];
+  readonly keep: readonly Judged[];
+  readonly ranks: ReadonlyMap<string, Rank>;
+}
+
+/**
+ * The last tier: all images that no rule of the settings names. What protects in a family protects here (users, keep
+ * labels, names to keep, the grace); of the rest, those go first that by the host's own history are least likely to be
+ * wanted again. Pure.
+ * @param now milliseconds
+ */
+export function judgeCache(
+  family: Family,
+  context: RetentionContext,
+  history: CacheHistory,
+  now: number,
+): Evictions {
+  const { judged, ranks } = judgeFamily(family, contextOf(context, history), NOT_MEASURED, now);
+  const members = new Map(family.members.map((member) => [member.image.id, member]));
+  const order = new Map(
+    history.own.order(members.keys(), now / 1000).map(({ id }, place) => [id, place] as const),
+  );
+  const verdicts = judged.map((object): Judged => {
+    const member = members.get(object.id);
+    if (object.action === "keep" || member === undefined) return object;
+    const kept = stays(member, history.settings) ?? (order.has(object.id) ? null : UNKNOWN);
+    if (kept !== null) return { ...object, action: "keep", ...kept };
+    const because = history.own.because(object.id, now / 1000);
+    return { ...object, because: "evicted", reason: because === undefined ? "" : reasonOf(because, history) };
+  });
+  return {
+    ranks,
+    keep: verdicts.filter(({ action }) => action === "keep"),
+    evict: verdicts
+      .filter(({ action }) => action === "remove")
+      .sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0)),
+  };
+}
+
+const UNKNOWN = { because: "not-in-ledger", reason: "the ledger of uses does not know it yet" } as const;
+
+/** The same memory, by the ledger: when each image came and was used last. Pure. */
+export function contextOf(context: RetentionContext, { came, used }: CacheHistory): RetentionContext {
+  const { firstSeen } = context.memory;
+  const seen = Object.entries(came).map(([id, at]) => [id, Math.min(at, firstSeen[id] ?? at)] as const);
+  const memory: Memory = { firstSeen: { ...firstSeen, ...Object.fromEntries(seen) }, lastUsed: used };
+  return { ...context, memory };
+}
+
+/** Why an image stays that could go by its age; `null`: nothing speaks for it. */
+function stays(
+  member: Member,
+  { keep, local }: Settings["cache"],
+): Pick<Judged, "because" | "reason"> | null {
+  const { image } = member;
+  if (isNamedBy(keep, image)) return { because: "keep-image", reason: "cache.keep names it" };
+  if (local === "keep" && image.digests.length === 0)
+    return { because: "local", reason: "no registry is known to have it, so it cannot be pulled again" };
+  if (!losesAllTags(member)) return { because: "tagged", reason: "it has another name, which a rule owns" };
+  return null;
+}
+
+/** `"used once, superseded by app:1.4, idle 5d; of 62 images like this 1 % came back within 3 days"` */
+function reasonOf(
+  { uses, idle, superseded, supersededBy, alike, cameBack }: Because,
+  { nameOf }: CacheHistory,
+) {
+  const times = uses === 1 ? "once" : uses === 2 ? "twice" : `${uses} times`;
+  const by = supersededBy === null ? "" : ` by ${nameOf(supersededBy)}`;
+  const newer = superseded ? `, superseded${by}` : "";
+  const measured =
+    alike < 1
+      ? "no image like this was idle for as long so far"
+      : `of ${Math.round(alike)} images like this ${Math.round(100 * cameBack)} % came back within 3 days`;
+  return `used ${times}${newer}, idle ${span(idle)}; ${measured}`;
+}
+
+const span = (seconds: Seconds) => formatDuration(seconds >= 86_400 ? seconds - (seconds % 3600) : seconds);

@@ -1,0 +1,57 @@
+import type { ContainerSummary, ImageDetail } from "../engine/types.ts";
+import type { CacheHistory } from "../plan/cache.ts";
+import { PACKED, runsOf } from "../plan/ledger.ts";
+import { OwnHistory } from "../plan/own-history.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Ledger, LedgerLine } from "./ledger.ts";
+
+/** What the last tier goes by, from the ledger of uses. Pure. */
+export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHistory {
+  const own = new OwnHistory();
+  for (const run of runsOf(ledger.uses)) own.record(run);
+  return {
+    settings,
+    own,
+    came: Object.fromEntries([...ledger.images.values()].map(({ id, cameAt }) => [id, cameAt])),
+    // In order of time: the last one counts.
+    used: Object.fromEntries(ledger.uses.map(({ at, image }) => [image.id, at * 1000])),
+    nameOf: (id) => ledger.images.get(id)?.names[0] ?? id.replace(/^sha256:/, "").slice(0, 12),
+  };
+}
+
+/** Milliseconds: a container that was made so near to a use that is known is that use. */
+const SAME_USE = 600_000;
+
+/**
+ * What a look teaches that the ledger does not know: images that came, images whose names changed, containers that
+ * run. Pure.
+ * @param engine id of the engine
+ * @param images all that have a name
+ * @param now milliseconds
+ */
+export function newLines(
+  ledger: Ledger,
+  engine: string,
+  { images, live }: { readonly images: readonly ImageDetail[]; readonly live: readonly ContainerSummary[] },
+  now: number,
+): LedgerLine[] {
+  const known = new Set(images.map(({ id }) => id));
+  const came = images.flatMap(({ id, tags, digests, sizeBytes }): LedgerLine[] => {
+    const before = ledger.images.get(id);
+    const isBack = before?.evictedAt != null && before.evictedAt > before.cameAt;
+    const names = (facts: { readonly names: readonly string[]; readonly digests: readonly string[] }) =>
+      [...facts.names, ...facts.digests].sort().join(" ");
+    if (before !== undefined && !isBack && names(before) === names({ names: tags, digests })) return [];
+    const { bytes, layers } = before ?? { bytes: Math.round(sizeBytes / PACKED) || null, layers: [] };
+    return [{ image: id, at: now, names: tags, digests, bytes, layers }];
+  });
+  const uses = live.flatMap(({ imageId, createdAt, state }): LedgerLine[] => {
+    if (state !== "running" || !known.has(imageId)) return [];
+    const told = ledger.uses.some(
+      ({ at, image }) => image.id === imageId && Math.abs(at * 1000 - createdAt) < SAME_USE,
+    );
+    return told ? [] : [{ use: imageId, at: Math.min(createdAt, now), group: null }];
+  });
+  const lines = [...came, ...uses];
+  return lines.length === 0 || ledger.engine === engine ? lines : [{ engine, at: now }, ...lines];
+}

@@ -1,0 +1,270 @@
+import { describe, expect, it } from "vitest";
+import type { ImageDetail } from "../../../agent/engine/types.ts";
+import type { LedgerLine } from "../../../agent/state/ledger.ts";
+import { ago, DAY, HOUR, image, imageId } from "../support.ts";
+import { play } from "./play.ts";
+import { dangling, exited, type Hook, running, type World } from "./world.ts";
+
+/** A pulled image of this name, ten days old. */
+const pulled = (name: string, changes: Partial<ImageDetail> = {}): ImageDetail =>
+  image({
+    id: imageId(name),
+    tags: [`${name}:1`],
+    digests: [`${name}@sha256:${"0".repeat(64)}`],
+    createdAt: ago(30 * DAY),
+    ...changes,
+  });
+const came = (name: string, secondsAgo: number): LedgerLine => ({
+  image: imageId(name),
+  at: ago(secondsAgo),
+  names: [`${name}:1`],
+  digests: [`${name}@sha256:${"0".repeat(64)}`],
+  bytes: 1e8,
+  layers: [],
+});
+const used = (name: string, secondsAgo: number): LedgerLine => ({
+  use: imageId(name),
+  at: ago(secondsAgo),
+  group: null,
+});
+const ENGINE: LedgerLine = { engine: "", at: ago(20 * DAY) };
+/** `often` is used each day, `once` was used nine days ago, `twice` of late. */
+const LEDGER: LedgerLine[] = [
+  ENGINE,
+  ...["often", "once", "twice"].map((name) => came(name, 10 * DAY)),
+  used("once", 9 * DAY),
+  used("twice", 2 * DAY),
+  used("twice", 12 * HOUR),
+  ...[9, 8, 7, 6, 5, 4, 3, 2, 1].map((days) => used("often", days * DAY)),
+];
+const names = ["often", "once", "twice"];
+const on = (cache: object = {}, rest: object = {}) => ({
+  disk: { highWatermark: "80%" },
+  prune: { networksAbove: null, buildCache: false },
+  cache: { evict: "under-pressure", ...cache },
+  ...rest,
+});
+const host = (changes: Partial<World> = {}) => ({
+  containers: [],
+  cache: [],
+  images: names.map((name) => pulled(name)),
+  ledger: [...LEDGER],
+  ...changes,
+});
+/** Each removal frees so many percent of the disk. */
+const frees =
+  (percent: number): Hook =>
+  (request, _nth, { disk }) => {
+    if (!/^(remove|untag)/.test(request)) return;
+    for (const [path, now] of Object.entries(disk)) if (typeof now === "number") disk[path] = now - percent;
+  };
+const ofTier = (reports: readonly Readonly<Record<string, unknown>>[]) =>
+  reports
+    .filter(({ policy }) => policy === "cache/evict")
+    .map(({ names: all, rule }) => [(all as string[])[0], rule]);
+
+describe("the last tier", () => {
+  it("is off by default: no named image goes, whatever the disk says", async () => {
+    const { fake, exit } = await play({ world: host(), settings: { prune: { networksAbove: null } } });
+    expect([fake.writes, exit, fake.world.ledger.length]).toEqual([["prune cache 86400"], 10, LEDGER.length]);
+  });
+
+  it("takes what is least likely to be wanted, by its exact name, and stops at its mark", async () => {
+    const { fake, exit } = await play({ world: host(), settings: on(), hook: frees(7) });
+    expect(fake.writes).toEqual(["untag once:1", "untag twice:1"]);
+    expect(exit).toBe(0);
+    expect(ofTier(fake.said("object.removed"))).toEqual([
+      ["once:1", "evicted"],
+      ["twice:1", "evicted"],
+    ]);
+    expect(ofTier(fake.said("object.kept"))).toEqual([["often:1", "not-needed"]]);
+    const [first] = fake.said("object.removed");
+    expect(first?.reason).toMatch(/^used once, idle 9d; no image like this was idle for as long so far$/);
+  });
+
+  it("two points below the high watermark is enough, `cache.until` asks for more", async () => {
+    const two = await play({
+      world: host({ disk: { "/": 81, "/var/lib/docker": 81 } }),
+      settings: on(),
+      hook: frees(2),
+    });
+    expect(two.fake.writes).toEqual(["untag once:1", "untag twice:1"]);
+    const one = await play({
+      world: host({ disk: { "/": 81, "/var/lib/docker": 81 } }),
+      settings: on(),
+      hook: frees(4),
+    });
+    expect(one.fake.writes).toEqual(["untag once:1"]);
+    const more = await play({
+      world: host({ disk: { "/": 81, "/var/lib/docker": 81 } }),
+      settings: on({ until: "70%" }),
+      hook: frees(4),
+    });
+    expect(more.fake.writes).toHaveLength(3);
+  });
+
+  it("comes last: what the prune frees may be enough", async () => {
+    const images = [...names.map((name) => pulled(name)), dangling("i1")];
+    const containers = [exited("c1")];
+    const { fake } = await play({ world: host({ images, containers }), settings: on(), hook: frees(6) });
+    expect(fake.writes).toEqual(["remove c1", "remove i1"]);
+    expect(ofTier(fake.said("object.kept")).map(([, why]) => why)).toEqual(Array(3).fill("not-needed"));
+  });
+
+  it("does nothing without pressure, also where the disk gate is skipped", async () => {
+    const disk = { "/": 60, "/var/lib/docker": 60 };
+    const { fake } = await play({
+      world: host({ disk }),
+      settings: on(),
+      options: { withoutPressure: true },
+    });
+    expect(fake.writes).toEqual([]);
+  });
+
+  it("ends when the disk can no longer be read", async () => {
+    const hook: Hook = (request, _nth, { disk }) => {
+      if (request.startsWith("untag")) disk["/"] = "EIO";
+    };
+    const { fake } = await play({ world: host(), settings: on(), hook });
+    expect(fake.writes).toEqual(["untag once:1"]);
+  });
+
+  it("a gate that closes in between ends it before the next image", async () => {
+    const hook: Hook = (request, _nth, { containers, ...rest }, fake) => {
+      if (!request.startsWith("untag")) return;
+      fake.pass(3000);
+      containers.push(running("run", { labels: { "ci.run": "1" }, imageId: rest.images[0]?.id ?? "" }));
+    };
+    const settings = on({}, { liveRuns: { labels: ["ci.run"] } });
+    const { fake } = await play({ world: host(), settings, hook });
+    expect(fake.writes).toEqual(["untag once:1"]);
+    expect(fake.finished).toMatchObject({ outcome: "incomplete", gate: "live-run" });
+  });
+
+  it.each<readonly [string, object, Parameters<typeof host>[0], string]>([
+    [
+      "a container uses it, in whatever state",
+      {},
+      { containers: [exited("c1", { imageId: imageId("once"), finishedAt: ago(60) })] },
+      "in-use",
+    ],
+    ["cache.keep names it", { cache: { evict: "under-pressure", keep: ["once"] } }, {}, "keep-image"],
+    [
+      "prune.keepImages names it",
+      { prune: { networksAbove: null, keepImages: ["once:*"] } },
+      {},
+      "keep-image",
+    ],
+    [
+      "it carries a keep label",
+      {},
+      { images: names.map((name) => pulled(name, { labels: { "ci-docker-prune.keep": "" } })) },
+      "keep-label",
+    ],
+    [
+      "no registry is known to have it",
+      {},
+      { images: names.map((name) => pulled(name, { digests: [] })) },
+      "local",
+    ],
+    ["it was used a moment ago", {}, { ledger: [...LEDGER, used("once", 600)] }, "within-limits"],
+    [
+      "it came a moment ago",
+      {},
+      { ledger: [ENGINE, came("once", 600), came("often", 2 * DAY), came("twice", 2 * DAY)] },
+      "young",
+    ],
+    [
+      "the ledger does not know it",
+      {},
+      { ledger: LEDGER.filter((line) => !("image" in line) || line.image !== imageId("once")) },
+      "young",
+    ],
+    [
+      "a rule of the settings names it",
+      { retention: [{ name: "mine", match: { repositories: ["once"] }, keepCount: 5, grace: "1s" }] },
+      { images: names.map((name) => pulled(name, { lastTaggedAt: ago(9 * DAY) })) },
+      "within-limits",
+    ],
+  ])("leaves an image alone: %s", async (_, settings, changes, because) => {
+    const { fake } = await play({ world: host(changes), settings: { ...on(), ...settings } });
+    expect(fake.writes).not.toContain("untag once:1");
+    const kept = fake.said("object.kept").find(({ names: all }) => (all as string[]).includes("once:1"));
+    expect(kept?.rule).toBe(because);
+  });
+
+  it("local images go as well where the settings say so", async () => {
+    const images = names.map((name) => pulled(name, { digests: [] }));
+    const { fake } = await play({
+      world: host({ images }),
+      settings: on({ local: "evict" }),
+      hook: frees(20),
+    });
+    expect(fake.writes).toEqual(["untag once:1"]);
+  });
+
+  it("one that a container was started on since it was planned stays", async () => {
+    const hook: Hook = (request, nth, { containers, images }, fake) => {
+      if (request === `inspect ${"once"}` && nth === 2) {
+        const at = images.findIndex(({ id }) => id === imageId("once"));
+        images[at] = pulled("once", { tags: ["once:1", "once:2"] });
+        containers.push(running("c9", { imageId: imageId("once") }));
+        fake.pass(1);
+      }
+    };
+    const { fake } = await play({ world: host(), settings: on(), hook });
+    expect(fake.writes).not.toContain("untag once:1");
+  });
+
+  it("a pass writes into the ledger what it saw, and what it evicted; a dry run writes nothing", async () => {
+    const containers = [running("c1", { imageId: imageId("often"), createdAt: ago(HOUR) })];
+    const images = [...names, "fresh"].map((name) => pulled(name));
+    const { fake } = await play({ world: host({ containers, images }), settings: on(), hook: frees(20) });
+    expect(fake.world.ledger.slice(LEDGER.length)).toEqual([
+      expect.objectContaining({ image: imageId("fresh"), names: ["fresh:1"] }),
+      { use: imageId("often"), at: ago(HOUR), group: null },
+      expect.objectContaining({ evicted: imageId("once") }),
+    ]);
+    const dry = await play({
+      world: host({ containers, images }),
+      settings: on(),
+      options: { dryRun: true },
+    });
+    expect(dry.fake.world.ledger).toHaveLength(LEDGER.length);
+    expect(dry.fake.writes).toEqual([]);
+  });
+
+  it("an empty ledger takes nothing: the first pass learns, the next one may evict", async () => {
+    const first = await play({ world: host({ ledger: [] }), settings: on(), hook: frees(20) });
+    expect(first.fake.writes).toEqual([]);
+    const { ledger } = first.fake.world;
+    expect(ledger[0]).toMatchObject({ engine: "" });
+    expect(ledger.filter((line) => "image" in line)).toHaveLength(3);
+    const later = await play({
+      world: host({ ledger }),
+      settings: on(),
+      hook: frees(20),
+      now: first.fake.now + 2 * HOUR * 1000,
+    });
+    expect(later.fake.writes).toHaveLength(1);
+  });
+
+  it("a clock that is ahead makes nothing evictable: what came by it counts as of the future", async () => {
+    const ledger = [ENGINE, ...names.map((name) => came(name, -9 * DAY))];
+    const { fake } = await play({ world: host({ ledger }), settings: on() });
+    expect(fake.writes).toEqual([]);
+    expect(fake.said("fact.unknown").map(({ reason }) => reason)).toContain(
+      "the ledger of uses has 3 lines from the future, which do not count",
+    );
+  });
+
+  it("a ledger that cannot be written is told, and the pass goes on", async () => {
+    const { fake } = await play({
+      world: host({ stateUnwritable: "ENOSPC" }),
+      settings: on(),
+      hook: frees(20),
+    });
+    expect(fake.writes).toEqual(["untag once:1"]);
+    expect(fake.said("fact.unknown").map(({ reason }) => reason)).toContain("it cannot be written: ENOSPC");
+  });
+});
