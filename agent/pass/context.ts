@@ -2,6 +2,7 @@ import type { Tally } from "../act/tally.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { ExitCode } from "../exit.ts";
+import type { Fact } from "../facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Lock } from "../host/lock.ts";
 import type { PassFinished, RuleReport } from "../log/events.ts";
@@ -58,8 +59,8 @@ export interface Found {
   readonly before: Pressure;
   /** `pressed`: the pass is about `prune` as well, not only about rules that do not wait for pressure. */
   readonly rules: Rules;
-  /** `null`: not asked yet. */
-  readonly engine: Engine | null;
+  /** What the engine said when it was asked where its data is; `null`: it was not asked. */
+  readonly asked: Fact<Engine> | null;
   /** Counts what becomes of each object; holds also when a bug ends the pass. */
   readonly tally: Tally;
   /** For the next pass. */

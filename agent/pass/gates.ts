@@ -55,7 +55,7 @@ export function lostLock({ ports }: PassContext, { lock }: Found): Verdict | nul
 /** Asks the engine who it is and where its data is, and looks at the disk again where that is news. */
 export async function meetEngine(context: PassContext, found: Found): Promise<Met | Passed> {
   const { ports, settings, options } = context;
-  const engine = found.engine === null ? await meet(ports) : known(found.engine);
+  const engine = found.asked ?? (await meet(ports));
   if (ports.stop.aborted) return { ...found, ended: stopped(ports.stop) };
   if (!engine.known) {
     ports.journal.emit(factUnknown(engine.what, engine.reason));

@@ -52,16 +52,16 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
 /** The disk and the rules: whether there is anything to do. */
 async function begin({ ports, settings, options }: PassContext): Promise<Found> {
   const { state, trouble } = byClockOfNow(ports, recall(ports, options.dryRun));
-  const { pressure, engine } = await surveyDisk(ports, settings, state);
+  const { pressure, asked } = await surveyDisk(ports, settings, state);
   const pressed = pressure.verdict.verdict !== "closed" || options.withoutPressure;
   return {
     state,
     clockTrouble: trouble,
     before: pressure,
     rules: rulesOf(settings, pressed),
-    engine,
+    asked,
     tally: new Tally(),
-    learnt: engine === null ? {} : rootsOf(ports, engine.info),
+    learnt: asked?.known ? rootsOf(ports, asked.value.info) : {},
     lock: null,
   };
 }

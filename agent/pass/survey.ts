@@ -21,7 +21,8 @@ type RootPorts = Pick<SurveyPorts, "host" | "clock">;
 /** The disk where a pass frees space, and the engine where it had to be asked for that. */
 export interface Survey {
   readonly pressure: Pressure;
-  readonly engine: Engine | null;
+  /** `null`: it did not have to be asked. */
+  readonly asked: Fact<Engine> | null;
 }
 
 /**
@@ -32,11 +33,11 @@ export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: 
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
   const sure = remembered.verdict.verdict !== "unknown";
   if (sure && rootsAreKnown(state, remembered, ports.clock.now()))
-    return { pressure: remembered, engine: null };
+    return { pressure: remembered, asked: null };
   const engine = await meet(ports);
   return {
     pressure: await readPressure(ports.host, disk, rootsNow(ports, engine, state)),
-    engine: engine.known ? engine.value : null,
+    asked: engine,
   };
 }
 
