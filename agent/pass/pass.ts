@@ -30,7 +30,9 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const context: PassContext = { ports, settings, options, startedAt };
   const found = await begin(context);
   const busy =
-    found.rules.pressed || anyInForce(found.rules) || (await hasManyNetworks(ports, settings, found.engine));
+    found.rules.pressed ||
+    anyInForce(found.rules) ||
+    (await hasManyNetworks(ports, settings, found.asked?.known ? found.asked.value : null));
   if (!busy) return finishQuietly(context, found);
   await announce(context, found);
   const blocked = diskBlocks(context, found);
