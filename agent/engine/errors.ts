@@ -1,4 +1,4 @@
-/** What an engine call came to when it did not succeed; told apart by status code and cause, never by message. */
+/** Why an engine call failed, by status code and cause, never by message. */
 export type EngineErrorKind =
   /** 404: the object is not there (any more). */
   | "gone"
@@ -30,13 +30,13 @@ export class EngineError extends Error {
     super(message);
   }
 
-  /** The engine as a whole does not answer: going on with the next object is pointless. */
+  /** Whether the engine as a whole does not answer, so that going on with the next object is pointless. */
   get endsThePass(): boolean {
     return ["unreachable", "cut-off", "timeout", "stopped"].includes(this.kind);
   }
 }
 
-/** HTTP status -> kind, for every status that is not a success. */
+/** The kind of a status that is no success. */
 export function kindOfStatus(status: number): EngineErrorKind {
   if (status === 404) return "gone";
   if (status === 409) return "in-use";

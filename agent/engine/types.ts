@@ -1,6 +1,6 @@
 import type { Bytes } from "../units.ts";
 
-/** The engine's objects as this program sees them. Times are milliseconds since the epoch; `null`: not told. */
+/** The engine's objects as this program sees them. Times are milliseconds since the epoch; `null`: the engine does not say. */
 
 export interface EngineVersion {
   readonly version: string;

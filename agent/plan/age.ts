@@ -6,16 +6,16 @@ export interface Age {
   readonly basis: AgeBasis;
 }
 
-/** A moment that may date an object; `null`: not told. Milliseconds. */
+/** A moment that may date an object, in milliseconds; `null`: not known. */
 export interface Moment {
   readonly at: number | null;
   readonly basis: AgeBasis;
 }
 
-/** The age by the youngest moment told. A moment in the future gives a negative age: younger than any limit. */
+/** The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit. */
 export function youngest(moments: readonly Moment[], now: number): Age {
-  const told = moments.flatMap(({ at, basis }) => (at === null ? [] : [{ at, basis }]));
-  const [first] = told.sort((a, b) => b.at - a.at);
+  const known = moments.flatMap(({ at, basis }) => (at === null ? [] : [{ at, basis }]));
+  const [first] = known.sort((a, b) => b.at - a.at);
   return first === undefined
     ? { seconds: null, basis: "none" }
     : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
@@ -29,7 +29,7 @@ export function isFuture(at: number | null, now: number): boolean {
   return at !== null && at - now > FUTURE_SLACK * 1000;
 }
 
-/** Strictly older than the limit; what nothing dates never is. */
+/** Whether the age is known and above the limit. */
 export function isPast(age: Age, limit: Seconds): boolean {
   return age.seconds !== null && age.seconds > limit;
 }

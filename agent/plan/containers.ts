@@ -15,12 +15,12 @@ export interface ContainerFacts {
 
 const STOPPED = ["exited", "dead"];
 
-/** A container can only be past the limit when it was created before it: the others need no inspection. */
+/** Whether an inspection may find the container past the limit: only one that was created before it can be. */
 export function worthInspecting(summary: ContainerSummary, until: number, now: number): boolean {
   return now - summary.createdAt > until * 1000 || isFuture(summary.createdAt, now);
 }
 
-/** A clock that was ahead dated it. */
+/** Whether one of its dates is in the future: then it comes from a clock that was ahead. */
 export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: number): boolean {
   const moments = [
     summary.createdAt,
@@ -32,8 +32,8 @@ export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: nu
 }
 
 /**
- * Goes: exited or dead for longer than the limit since it *finished*; or created for longer than the limit and never
- * started. (The engine's own prune counts from Created: a long job's container would go a second after its exit.)
+ * The verdict on a stopped container. It goes when it exited or died longer ago than the limit, counted from when it
+ * *finished*; or when it was created longer ago and never started. (The engine's own prune counts from Created: a long job's container would go a second after its exit.)
  * @param volumeKeepers containers through which somebody finds volumes, and why each stays
  * @param now milliseconds
  */

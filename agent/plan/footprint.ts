@@ -60,7 +60,7 @@ export function footprint(
 
 /**
  * Bytes that each layer of an image takes on the disk, oldest first; 0 where its steps are not known. Together they
- * are the size of the image: the containerd store holds each layer as a blob as well, of which the steps tell nothing
+ * are the size of the image: the containerd store holds each layer as a blob as well, of which the steps say nothing
  * (28.5), so what they leave of the size is shared out in proportion.
  */
 export function sizesOf(
@@ -70,16 +70,16 @@ export function sizesOf(
   const { layers, sizeBytes } = image;
   const steps = measured.histories.get(image.id);
   if (steps === undefined || layers.length === 0) return [];
-  const told = sharedPrefixes(image, steps, measured).flatMap((end, index, all) => {
+  const known = sharedPrefixes(image, steps, measured).flatMap((end, index, all) => {
     const start = all[index - 1] ?? { layers: 0, steps: 0 };
     return layerSizes(
       { layers: layers.slice(start.layers, end.layers) },
       steps.slice(start.steps, end.steps).map((step) => step.sizeBytes),
     );
   });
-  const sum = told.reduce((total, bytes) => total + bytes, 0);
+  const sum = known.reduce((total, bytes) => total + bytes, 0);
   if (sum === 0) return layers.map(() => sizeBytes / layers.length);
-  return told.map((bytes) => bytes * Math.max(1, sizeBytes / sum));
+  return known.map((bytes) => bytes * Math.max(1, sizeBytes / sum));
 }
 
 /**

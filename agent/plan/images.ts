@@ -26,8 +26,8 @@ export interface ImageContext {
 const MEANINGFUL_SINCE = 946_684_800_000;
 
 /**
- * Nothing an inspection could say would let this image go: it has a name, or its Created alone makes it young (the
- * youngest moment counts, so a later one would only make it younger).
+ * Whether the listing alone keeps the image, so that it need not be inspected: it has a name, or its Created makes it
+ * young (the youngest moment counts, so a later one would only make it younger).
  * @param until seconds
  * @param now milliseconds
  */
@@ -35,7 +35,7 @@ export function keptByListing(summary: ImageSummary, until: number, now: number)
   return !isDangling(summary) || isYoung(summary, until, now);
 }
 
-/** No tag and no digest: stricter than the classic stores, which take images that only a digest names for dangling. */
+/** Whether it has neither tag nor digest. Classic stores also call images dangling that only a digest names. */
 export function isDangling({ tags, digests }: ImageSummary): boolean {
   return tags.length === 0 && digests.length === 0;
 }
@@ -46,7 +46,8 @@ function isYoung({ createdAt }: ImageSummary, until: number, now: number): boole
 }
 
 /**
- * Goes: no tag, no digest, no user, no child, and older than the limit by the *youngest* thing that dates it. (The
+ * The verdict on a dangling image. It goes when nothing uses it, it has no child, and the *youngest* thing that dates it is
+ * older than the limit. (The
  * engine's own prune counts from the config's Created alone, and on classic stores takes digest-only images for
  * dangling: the warm cache of every Swarm stack that is scaled down.)
  * @param now milliseconds
@@ -87,7 +88,7 @@ export function judgeImage(
 
 const UNASKED: Age = { seconds: null, basis: "none" };
 
-/** Created says something about when it was made. */
+/** Whether Created says when it was made. */
 export function isDated({ createdAt }: ImageSummary): boolean {
   return createdAt !== null && createdAt >= MEANINGFUL_SINCE;
 }
@@ -119,7 +120,7 @@ function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, n
   return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
 }
 
-/** Those that an earlier pass already saw dangling come first: the longer unseen by a builder, the safer. */
+/** Sorts images that go: those that earlier passes saw dangling come first, since a builder is least likely to want them. */
 export function inOrderOfSafety(
   images: readonly Judged[],
   firstSeen: Readonly<Record<string, number>>,

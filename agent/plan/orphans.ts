@@ -29,16 +29,16 @@ function limitOf(rule: OrphanRule, state: string): Seconds | null {
   return STOPPED.includes(state) ? rule.stoppedLongerThan : rule.runningLongerThan;
 }
 
-/** It was created so long ago that it may be past the limit. @param now milliseconds */
+/** Whether an inspection may find it past the limit of its rule. @param now milliseconds */
 export function worthAsking(rule: OrphanRule, summary: ContainerSummary, now: number): boolean {
   const limit = limitOf(rule, summary.state);
   return limit !== null && now - summary.createdAt > limit * 1000;
 }
 
 /**
- * Goes: it has run for longer than the rule allows since it was *started* last, or stands there stopped for longer
- * than that since it *finished* (created and never started: since then). A task of a service never does: its manager
- * would start another.
+ * The verdict on a container that a rule of `orphans` names. It goes when it has run for longer than the rule allows since it
+ * was *started* last, or has been stopped for longer since it *finished* (never started: since it was created). A task of
+ * a service stays: its manager would start another.
  * @param now milliseconds
  */
 export function judgeOrphan(
@@ -77,7 +77,7 @@ export function judgeOrphan(
     : keep("young", `${state} for less than the ${formatDuration(limit)} of ${what}`);
 }
 
-/** Started before it was made: one of the two was taken from a clock that was wrong, and nobody knows which. */
+/** Age since the last start. One that started before it was created has none: one of the two clocks was wrong. */
 function ranFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
   const startedAt = detail?.startedAt ?? null;
   const wrong = startedAt !== null && startedAt < (detail?.createdAt ?? summary.createdAt) - 1000;

@@ -79,13 +79,13 @@ function prefixesIn(measured: Measured): Prefixes {
   const number = (steps: readonly Step[]) =>
     chains.of(steps.map(({ sizeBytes, mark }) => `${sizeBytes} ${mark}`));
   const stepsById = new Map([...measured.histories].map(([id, steps]) => [id, number(steps)]));
-  const told = [...layerChains(measured.layers).byImage].flatMap(([id, layers]) => {
+  const measurable = [...layerChains(measured.layers).byImage].flatMap(([id, layers]) => {
     const history = measured.histories.get(id);
     return history === undefined ? [] : [{ layers, history, steps: stepsById.get(id) ?? [] }];
   });
   const partings = new Map<number, Map<number, number>>();
-  for (const chain of forks(told.map(({ layers }) => layers))) partings.set(chain, new Map());
-  for (const { layers, history, steps } of told) {
+  for (const chain of forks(measurable.map(({ layers }) => layers))) partings.set(chain, new Map());
+  for (const { layers, history, steps } of measurable) {
     const empty = history.filter(({ sizeBytes }) => sizeBytes === 0).length;
     layers.forEach((chain, index) => {
       const ways = partings.get(chain);

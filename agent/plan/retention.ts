@@ -166,7 +166,7 @@ function unusedFor({ id }: ImageDetail, { seconds }: Age, { lastUsed }: Memory, 
   return { ...used, seconds: Math.min(used.seconds, seconds) };
 }
 
-/** Whether our own sight of it is what dates it. */
+/** Whether only our own first sight of it dates it. */
 export function isUndated({ lastTaggedAt }: ImageDetail): boolean {
   return lastTaggedAt === null;
 }

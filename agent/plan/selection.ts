@@ -6,7 +6,7 @@ import type { Judged } from "./plan.ts";
 /** Why an object stays. */
 export type Kept = Pick<Judged, "because" | "reason">;
 
-/** Why labels alone already keep this object; `null` when they leave it to its age. */
+/** Why labels keep this object; `null`: they leave it to its age. */
 export function keptByLabels(
   labels: Labels,
   prune: Pick<Settings["prune"], "labels" | "keepLabels">,
