@@ -97,6 +97,7 @@ onEngine("stops", () => {
         expect(ran.proxy.destructive).toHaveLength(2);
         expect(await on.left(lot)).toEqual({ containers: 2, images: 0 });
         expect(ran.code).toBe(75);
+        expect(ran.stderr).toMatch(/standard output cannot be written: EPIPE/);
         expect(ran.seconds).toBeLessThan(5);
       });
     });
@@ -276,11 +277,7 @@ onEngine("stops", () => {
         error: expect.stringMatching(/broke off/),
         removed: "unknown",
       });
-      expect(only(ran.events, "pass.finished").removed).toEqual({
-        container: 1,
-        image: 0,
-        "build-cache": 0,
-      });
+      expect(only(ran.events, "pass.finished").removed).toMatchObject({ container: 1, "build-cache": 0 });
       expect((await cacheIds()).length).toBeLessThan(before.length);
       const next = await on.pass({ settings: prune, lot });
       expect(next.code).toBe(0);
