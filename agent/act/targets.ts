@@ -174,7 +174,7 @@ export class Targets {
           if (taken.length > 0) journal.emit(objectUntagged({ ...object, references: taken }));
           throw error;
         }
-        if (deleted.includes(id)) return undefined;
+        if (this.#by.candidates.ruled.tellsDeleted && deleted.includes(id)) return undefined;
         return (await this.#isThere(id, claimed(object) === 0 && references.length > 0))
           ? "only-names"
           : undefined;

@@ -32,6 +32,7 @@ export const NOTHING_RULED: Ruled = {
   named: new Set(),
   unread: [],
   users: { containers: [], services: [] },
+  tellsDeleted: false,
   manager: false,
   servicesUnread: null,
 };
@@ -70,6 +71,7 @@ export async function observeRuled(
       ? await measure(inspector, families.filter(needsMeasuring))
       : NOT_MEASURED,
     users: { containers, services },
+    tellsDeleted: engine.info.imageStore === "classic",
     manager: swarm.role === "manager",
     servicesUnread:
       swarm.role === "worker" ? "on a swarm worker nobody can tell which images services use" : null,

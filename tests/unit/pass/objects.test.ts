@@ -141,6 +141,27 @@ describe("a rule of the settings", () => {
     expect(fake.finished).toMatchObject({ claimedBytes: 0, failed: 1 });
   });
 
+  it("on the containerd store asks whether an image that is said to be deleted is gone", async () => {
+    // An image was built on it, so that it stays without a name: the store says `Deleted` all the same (28.5).
+    const fake = await check({
+      world: {
+        disk: below,
+        images: apps.slice(0, 1),
+        info: { rootDir: ROOT, imageStore: "containerd", swarm: { role: "none" } },
+      },
+      settings: { retention: [rule] },
+      hook: at("untag app:1", (_request, _nth, host) => {
+        const [one] = host.images;
+        if (one !== undefined) host.images.push({ ...one, tags: [] });
+      }),
+      writes: ["untag app:1"],
+      outcome: "pruned",
+      exit: 0,
+    });
+    expect(fake.said("object.untagged")).toHaveLength(1);
+    expect(fake.said("object.removed")).toEqual([]);
+  });
+
   it("that waits for pressure is not in force without it", async () => {
     await check({
       world: { disk: below, images: apps },
