@@ -72,9 +72,10 @@ function startWatchdog(patience: Seconds): Promise<void> {
 
 /** As text: a compiled function would need what its compiler adds. SIGALRM kills, since nothing here handles it. */
 const WATCHDOG = `
-  const { parentPort, workerData: { turns, patience } } = require("node:worker_threads");
+  const load = (name) => process.getBuiltinModule?.(name) ?? require(name);
+  const { parentPort, workerData: { turns, patience } } = load("node:worker_threads");
   const kill = () => process.kill(process.pid, "SIGALRM");
-  const say = (words) => require("node:fs").write(2, "ci-docker-prune: " + words + ": ended by force\\n", kill);
+  const say = (words) => load("node:fs").write(2, "ci-docker-prune: " + words + ": ended by force\\n", kill);
   let seen = 0;
   let still = 0;
   // Counted in looks, not in time: after a suspend the main thread has its turn first.

@@ -11,8 +11,10 @@ import { VERSION } from "../version.ts";
 const FILE = "quiet.json";
 const MOST_BYTES = 16 * 1024 * 1024;
 
+/** So many settings are known, the last used first: of a host that is also looked at by hand, or by tests. */
+const MOST = 4;
+
 interface Remembered {
-  readonly version: string;
   /** Of the settings; `null`: there were none. */
   readonly text: string | null;
   readonly settings: QuietSettings;
@@ -25,15 +27,7 @@ export function recallSettings(
   dir: string,
   text: string | null,
 ): Pick<Remembered, "settings" | "local"> | null {
-  try {
-    const { bytes, stats } = readFile(join(dir, FILE), { maxBytes: MOST_BYTES });
-    // It names a file that is written. Root takes no word for that from the user whose folder this is.
-    if (stats.uid !== process.geteuid?.() || (stats.mode & 0o022) !== 0) return null;
-    const remembered = JSON.parse(bytes.toString("utf8")) as Remembered;
-    return remembered.version === VERSION && remembered.text === text ? remembered : null;
-  } catch {
-    return null;
-  }
+  return read(dir).find((one) => one.text === text) ?? null;
 }
 
 /** A folder that cannot be written costs quiet passes some time, and nothing else. */
@@ -45,9 +39,23 @@ export function rememberSettings(
 ): void {
   try {
     makeFolder(dir);
-    const remembered: Remembered = { version: VERSION, text, settings, local };
-    replaceFile(join(dir, FILE), JSON.stringify(remembered), { mode: 0o600, durable: false });
+    const others = read(dir).filter((one) => one.text !== text);
+    const known: readonly Remembered[] = [{ text, settings, local }, ...others].slice(0, MOST);
+    const document = JSON.stringify({ version: VERSION, known });
+    replaceFile(join(dir, FILE), document, { mode: 0o600, durable: false });
   } catch {
     // The pass says what is wrong with the folder when it saves its state.
+  }
+}
+
+function read(dir: string): readonly Remembered[] {
+  try {
+    const { bytes, stats } = readFile(join(dir, FILE), { maxBytes: MOST_BYTES });
+    // It names a file that is written. Root takes no word for that from the user whose folder this is.
+    if (stats.uid !== process.geteuid?.() || (stats.mode & 0o022) !== 0) return [];
+    const { version, known } = JSON.parse(bytes.toString("utf8"));
+    return version === VERSION ? known : [];
+  } catch {
+    return [];
   }
 }

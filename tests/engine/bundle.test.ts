@@ -228,7 +228,8 @@ describe("the bundle in an empty folder", () => {
       for (let time = 0; time < 3; time++) expect(pass(file)).toMatchObject({ code: 0, stderr: "" });
       expect(recordedPasses(state())).toHaveLength(5);
       const { totals } = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
-      expect(totals.passes).toEqual({ "below-watermark": 5 });
+      expect(totals.passes).toEqual({ "below-watermark": 1 });
+      expect(readFileSync(join(state(), "quiet-passes"), "utf8")).toMatch(/^1 4 \d/);
       expect(totals.rules).toMatchObject([{ name: "app" }, { name: "snapshots" }]);
       // Whatever is another text is judged by the full program, which is not there.
       for (const text of ["{", '{"disk":{"highWatermark":"2B free"}}', `${readFileSync(file, "utf8")} `]) {
@@ -244,6 +245,7 @@ describe("the bundle in an empty folder", () => {
       pass(file);
       const other = settingsFile(quiet());
       pass(other);
+      expect(pass(other).code).toBe(0);
       if (process.getuid?.() === 0) chownSync(join(state(), "quiet.json"), 65_534, 65_534);
       else chmodSync(join(state(), "quiet.json"), 0o666);
       rmSync(join(home, FILES[1]!));
