@@ -284,7 +284,8 @@ onEngine("orphans", () => {
       const waiting = { ...WORKERS, when: "pressure" };
       const quiet = await pass({ orphans: [waiting] });
       expect(only(quiet.events, "pass.finished").outcome).toBe("below-watermark");
-      expect(quiet.proxy.seen).toEqual([]);
+      // The first pass asks where the engine keeps its data, and nothing about containers.
+      expect(quiet.proxy.seen.filter(({ line }) => line.includes("/containers"))).toEqual([]);
       const rest = {
         disk: { paths: [host.dataRoot], highWatermark: "1%" },
         prune: { containers: false, images: false, buildCache: false },
