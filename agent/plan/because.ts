@@ -1,4 +1,4 @@
-import { formatDuration } from "../units.ts";
+import { formatDuration, type Seconds } from "../units.ts";
 import type { Because } from "./own-history.ts";
 
 const TIMES = ["never used", "used once", "used twice"];
@@ -14,7 +14,7 @@ export function explain(because: Because, nameOf: (id: string) => string): strin
     : supersededBy === null
       ? "named by no project's newest run"
       : `superseded by ${nameOf(supersededBy)}`;
-  const facts = `${TIMES[uses] ?? `used ${uses} times`}, ${state}, idle ${formatDuration(idle)}`;
+  const facts = `${TIMES[uses] ?? `used ${uses} times`}, ${state}, idle ${span(idle)}`;
   const history =
     alike === 0
       ? "no image here was idle as long before"
@@ -22,6 +22,9 @@ export function explain(because: Because, nameOf: (id: string) => string): strin
   const next = savesNext >= 0.005 ? `; a next version is expected to reuse ${percent(savesNext)} of it` : "";
   return `${facts}; ${history}${next}`;
 }
+
+/** Whole hours are enough for what is idle for days. */
+const span = (seconds: Seconds) => formatDuration(seconds >= 86_400 ? seconds - (seconds % 3600) : seconds);
 
 function percent(share: number): string {
   const value = 100 * share;

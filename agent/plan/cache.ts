@@ -1,8 +1,8 @@
 import type { Settings } from "../settings/settings.ts";
-import { formatDuration, type Seconds } from "../units.ts";
+import { explain } from "./because.ts";
 import { type Family, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { NOT_MEASURED } from "./measured.ts";
-import type { Because, OwnHistory } from "./own-history.ts";
+import type { OwnHistory } from "./own-history.ts";
 import type { Judged } from "./plan.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 
@@ -47,7 +47,8 @@ export function judgeCache(
     const kept = stays(member, history.settings) ?? (order.has(object.id) ? null : UNKNOWN);
     if (kept !== null) return { ...object, action: "keep", ...kept };
     const because = history.own.because(object.id, now / 1000);
-    return { ...object, because: "evicted", reason: because === undefined ? "" : reasonOf(because, history) };
+    const reason = because === undefined ? "" : explain(because, (id) => history.nameOf(id));
+    return { ...object, because: "evicted", reason };
   });
   return {
     ranks,
@@ -80,20 +81,3 @@ function stays(
   if (!losesAllTags(member)) return { because: "tagged", reason: "it has another name, which a rule owns" };
   return null;
 }
-
-/** `"used once, superseded by app:1.4, idle 5d; of 62 images like this 1 % came back within 3 days"` */
-function reasonOf(
-  { uses, idle, superseded, supersededBy, alike, cameBack }: Because,
-  { nameOf }: CacheHistory,
-) {
-  const times = uses === 1 ? "once" : uses === 2 ? "twice" : `${uses} times`;
-  const by = supersededBy === null ? "" : ` by ${nameOf(supersededBy)}`;
-  const newer = superseded ? `, superseded${by}` : "";
-  const measured =
-    alike < 1
-      ? "no image like this was idle for as long so far"
-      : `of ${Math.round(alike)} images like this ${Math.round(100 * cameBack)} % came back within 3 days`;
-  return `used ${times}${newer}, idle ${span(idle)}; ${measured}`;
-}
-
-const span = (seconds: Seconds) => formatDuration(seconds >= 86_400 ? seconds - (seconds % 3600) : seconds);
