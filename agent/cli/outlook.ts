@@ -2,14 +2,14 @@ import type { Fact } from "../facts.ts";
 import { crossings, formatInodeMark, withFreed } from "../gates/disk-pressure.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import { claimed } from "../log/events.ts";
+import { claimed, sumSizes } from "../log/events.ts";
 import { type Pressure, readable } from "../pass/pressure.ts";
 import type { PlanPreview } from "../pass/preview.ts";
 import type { Holder } from "../plan/holders.ts";
-import type { Judged } from "../plan/plan.ts";
-import { rulesWithoutPressure } from "../settings/rules.ts";
+import type { Judged, Plan } from "../plan/plan.ts";
+import { cacheMark, rulesWithoutPressure } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Bytes, formatBytes } from "../units.ts";
+import { type Bytes, formatBytes, type Watermark } from "../units.ts";
 import { gateWayOut, gateWords } from "./gates.ts";
 
 /** What a look at the host has shown, as far as the verdict needs it. */
@@ -62,11 +62,12 @@ export function outlook(seen: Seen): Outlook {
     // What could not be told decides (exit code 69).
     .sort((a, b) => Number(b.verdict === "unknown") - Number(a.verdict === "unknown"));
   const remove = plan?.known ? plan.value.plan.remove : null;
-  const after = remove === null ? null : afterRemoval(seen, remove);
+  const tier = plan?.known ? lastTier(seen, plan.value.plan) : null;
+  const after = tier?.after ?? (remove === null ? null : afterRemoval(seen, remove));
   const unread = plan?.known === false ? `; what would go: ${plan.reason}` : "";
   if (shut !== undefined) {
-    const then =
-      remove === null || remove.length === 0 ? unread : `; ${many(remove)} would go then${sized(after)}`;
+    const go = goes(remove, tier);
+    const then = go === null ? unread : `; ${go} would go then${sized(after)}`;
     const state = shut.verdict === "unknown" ? "bad" : "waiting";
     return {
       state,
@@ -78,17 +79,32 @@ export function outlook(seen: Seen): Outlook {
   if (after?.enough)
     return {
       state: "waiting",
-      text: `${full}: a pass would remove ${many(remove)}${sized(after)}`,
+      text: `${full}: a pass would ${removes(remove, tier)}${sized(after)}`,
       wayOut: null,
     };
-  const little =
-    remove.length === 0
-      ? "a pass cannot help"
-      : `a pass is not enough: ${many(remove)} would go${sized(after)}`;
+  const go = goes(remove, tier);
+  const little = go === null ? "a pass cannot help" : `a pass is not enough: ${go} would go${sized(after)}`;
   return { state: "bad", ...cause(seen, `${full}, and ${little}`) };
 }
 
 const many = ({ length }: readonly unknown[]) => (length === 1 ? "one object" : `${length} objects`);
+/** `"3 objects, then about 12 images of the cache"`; `null`: nothing. */
+function goes(remove: readonly Judged[] | null, tier: LastTier | null): string | null {
+  const parts = [
+    ...(remove === null || remove.length === 0 ? [] : [many(remove)]),
+    ...(tier === null ? [] : [`about ${images(tier)} of the cache`]),
+  ];
+  return parts.length === 0 ? null : parts.join(", then ");
+}
+
+/** `"remove 3 objects, then evict about 12 images"` */
+const removes = (remove: readonly Judged[], tier: LastTier | null): string =>
+  [
+    ...(remove.length === 0 && tier !== null ? [] : [`remove ${many(remove)}`]),
+    ...(tier === null ? [] : [`evict about ${images(tier)}`]),
+  ].join(", then ");
+
+const images = ({ count }: LastTier) => (count === 1 ? "one image" : `${count} images`);
 const sized = (after: AfterRemoval | null) => (after === null ? "" : `, ${after.text}`);
 
 /** `"disk 98% full"`, of the filesystem that is fullest: the first that crosses its mark, else the first. */
@@ -150,21 +166,48 @@ export interface AfterRemoval {
   readonly text: string;
 }
 
+type Disk = Pick<Seen, "pressure" | "settings" | "rootDir">;
+
 /** Pure. `null` where the filesystem under the engine's data is not known. Sizes count shared layers more than once. */
-export function afterRemoval(
-  { pressure, settings, rootDir }: Pick<Seen, "pressure" | "settings" | "rootDir">,
-  remove: readonly Judged[],
+export function afterRemoval(disk: Disk, remove: readonly Judged[]): AfterRemoval | null {
+  return afterFreeing(disk, sumSizes(remove), disk.settings.disk.highWatermark);
+}
+
+/** What a pass would take of the last tier. */
+export interface LastTier {
+  /** As many images as it takes to reach the mark of the last tier, of the first in its order. */
+  readonly count: number;
+  /** How full the disk would be after those, and all that goes before them; `null`: not known. */
+  readonly after: AfterRemoval | null;
+}
+
+/** Pure. `null` where all the rest is enough, or nothing is in the order of eviction. */
+export function lastTier(disk: Disk, { remove, evict = [] }: Plan): LastTier | null {
+  if (evict.length === 0 || afterRemoval(disk, remove)?.enough === true) return null;
+  const mark = cacheMark(disk.settings);
+  let bytes = sumSizes(remove);
+  for (const [index, object] of evict.entries()) {
+    bytes += claimed(object);
+    const after = afterFreeing(disk, bytes, mark);
+    if (after?.enough) return { count: index + 1, after };
+  }
+  // All of it goes, and whether that ends the pressure is another mark's matter.
+  return { count: evict.length, after: afterFreeing(disk, bytes, disk.settings.disk.highWatermark) };
+}
+
+function afterFreeing(
+  { pressure, settings, rootDir }: Disk,
+  bytes: Bytes,
+  mark: Watermark,
 ): AfterRemoval | null {
   const all = readable(pressure.filesystems);
   const root = all.find(({ paths }) => rootDir !== null && paths.includes(rootDir));
   if (root === undefined) return null;
-  const bytes: Bytes = remove.reduce((sum, object) => sum + claimed(object), 0);
   const then = withFreed(root, bytes);
   const left = [...all.filter((filesystem) => filesystem !== root), then].flatMap((filesystem) =>
-    crossings(filesystem, settings.disk.highWatermark, settings.disk.inodes),
+    crossings(filesystem, mark, settings.disk.inodes),
   );
   const enough = left.length === 0;
-  const { highWatermark: mark } = settings.disk;
   const measure =
     mark.kind === "used-percent"
       ? `the disk would be at ${then.usedPercent}%${enough ? "" : " or more"}, the mark is ${mark.percent}%`

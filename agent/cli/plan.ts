@@ -12,7 +12,7 @@ import { formatBytes, formatDuration } from "../units.ts";
 import { openContext } from "./context.ts";
 import { gateLines } from "./gates.ts";
 import { type Done, withCommonOptions } from "./options.ts";
-import { afterRemoval } from "./outlook.ts";
+import { afterRemoval, lastTier } from "./outlook.ts";
 import { screenOf } from "./screen.ts";
 import { type TableLook, table, wrap } from "./table.ts";
 
@@ -52,14 +52,16 @@ const unreadOf = (plan: Fact<PlanPreview>): PlanPreview["unread"] =>
 
 const NOTHING: Plan = { remove: [], keep: [] };
 
-function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
-  const { remove, keep } = plan.known ? plan.value.plan : NOTHING;
+/** The same for a machine. */
+export function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
+  const { remove, keep, evict = [] } = plan.known ? plan.value.plan : NOTHING;
   const unknown = unreadOf(plan);
   return {
     gates: gates.map(({ facts, ...verdict }) => ({ ...verdict, ...facts })),
     remove: remove.map(objectFields),
     keep: keep.map(objectFields),
-    totals: { remove: totalsOf(remove), keep: totalsOf(keep) },
+    evict: evict.map(objectFields),
+    totals: { remove: totalsOf(remove), keep: totalsOf(keep), evict: totalsOf(evict) },
     rules: plan.known ? plan.value.rules : [],
     warnings: plan.known ? plan.value.idle.map(({ fields }) => fields) : [],
     ...(unknown.length === 0 ? {} : { unknown }),
@@ -89,7 +91,9 @@ export function planScreen(
     "",
     ...(judged === 0 ? [] : [...table(["", "OBJECT", "AGE", "BY", "SIZE", "REASON"], rows, look), ""]),
     ...wrap(`${remove.length} to remove, ${keep.length} to keep${enough(settings, seen, remove)}.`, width),
-    "All other tagged images stay: no rule of the settings names them, and they are the cache.",
+    ...(plan.value.plan.evict === undefined
+      ? ["All other tagged images stay: no rule of the settings names them, and they are the cache."]
+      : evictionLines(plan.value.plan, diskOf(settings, seen), look)),
     ...plan.value.unread.flatMap(({ what, reason }) =>
       wrap(
         { text: `! ${what} could not be read, and are not in this plan: ${reason}`, style: colours.red },
@@ -101,12 +105,43 @@ export function planScreen(
 }
 
 /** `": at most 71.0 MiB: the disk would be at 85% or more, the mark is 80%: not enough"`; nothing without pressure. */
-function enough(settings: Settings, { pressure, engine }: GatesPreview, remove: readonly Judged[]): string {
+function enough(settings: Settings, seen: GatesPreview, remove: readonly Judged[]): string {
   const size = `, ${formatBytes(totalsOf(remove).sizeBytes)} (layers that images share count more than once)`;
-  if (pressure.verdict.verdict !== "open") return remove.length === 0 ? "" : size;
-  const rootDir = engine.known ? engine.value.info.rootDir : null;
-  const after = afterRemoval({ pressure, settings, rootDir }, remove);
+  if (seen.pressure.verdict.verdict !== "open") return remove.length === 0 ? "" : size;
+  const after = afterRemoval(diskOf(settings, seen), remove);
   return after === null ? size : `; ${after.text}`;
+}
+
+const diskOf = (settings: Settings, { pressure, engine }: GatesPreview) => ({
+  ...{ pressure, settings, rootDir: engine.known ? engine.value.info.rootDir : null },
+});
+
+/** The last tier: named images in order of eviction, what they come to, and where a pass would stop. */
+function evictionLines(plan: Plan, disk: ReturnType<typeof diskOf>, look: TableLook): string[] {
+  const { evict = [] } = plan;
+  const pressed = disk.pressure.verdict.verdict === "open";
+  const tier = pressed ? lastTier(disk, plan) : null;
+  const count = tier?.count ?? 0;
+  let sum = 0;
+  const rows = evict.map((object, index): string[] => {
+    sum += claimed(object);
+    const [, name = "", , , size = ""] = row(object, look.width);
+    return [index < count ? "evict" : "stays", name, size, formatBytes(sum), object.reason];
+  });
+  const after = tier?.after ?? null;
+  const told =
+    evict.length === 0
+      ? "The last tier (cache.evict) has no image that may go now; those that stay have their reason above."
+      : !pressed
+        ? "The last tier (cache.evict): none of these goes without pressure; under pressure, in this order."
+        : tier === null
+          ? "The last tier (cache.evict): none of these goes, all the rest is enough."
+          : `The last tier (cache.evict): about ${count} of ${evict.length} would go, in this order${after === null ? "" : `; ${after.text}`}.`;
+  return [
+    "",
+    ...wrap(told, look.width),
+    ...(rows.length === 0 ? [] : ["", ...table(["", "IMAGE", "SIZE", "SUM", "WHY"], rows, look)]),
+  ];
 }
 
 /** What each rule of the settings names and takes, and which look as if they should name more. */

@@ -52,8 +52,8 @@ function seen(changes: Partial<Seen> = {}, disk: Partial<Filesystem> = {}, raw: 
     ...changes,
   };
 }
-const plan = (remove: readonly Judged[]): Seen["plan"] =>
-  known({ plan: { remove, keep: [] }, rules: [], idle: [], unread: [] });
+const plan = (remove: readonly Judged[], evict: readonly Judged[] = []): Seen["plan"] =>
+  known({ plan: { remove, keep: [], evict }, rules: [], idle: [], unread: [] });
 const gate = (changes: Partial<Verdict>): Verdict => ({
   gate: "converging",
   verdict: "closed",
@@ -122,6 +122,36 @@ describe("the verdict on a host", () => {
       "bad",
       "disk 90% full, and a pass is not enough: 2 objects would go, at most 5.0 GiB: the disk would be at 85% or more, the mark is 80%: not enough: 50.0 GiB in team/app (images; 9 names, none in use)",
       "a rule",
+    ],
+    [
+      "the last tier makes it enough, at its own mark",
+      seen({
+        plan: plan([image(2 * GiB)], [image(4 * GiB), image(5 * GiB), image(6 * GiB), image(7 * GiB)]),
+      }),
+      "waiting",
+      "disk 90% full: a pass would remove one object, then evict about 3 images, at most 17.0 GiB: the disk would be at 73%, the mark is 78%: enough",
+      null,
+    ],
+    [
+      "the last tier alone, which ends above its mark and below the high one",
+      seen({ plan: plan([], [image(11 * GiB)]) }),
+      "waiting",
+      "disk 90% full: a pass would evict about one image, at most 11.0 GiB: the disk would be at 79%, the mark is 80%: enough",
+      null,
+    ],
+    [
+      "all of the last tier is not enough",
+      seen({ plan: plan([image(2 * GiB)], [image(GiB), image(GiB)]), holders: null }),
+      "bad",
+      "disk 90% full, and a pass is not enough: one object, then about 2 images of the cache would go, at most 4.0 GiB: the disk would be at 86% or more, the mark is 80%: not enough",
+      null,
+    ],
+    [
+      "the last tier is not needed",
+      seen({ plan: plan([image(20 * GiB)], [image(GiB)]) }),
+      "waiting",
+      "disk 90% full: a pass would remove one object, at most 20.0 GiB: the disk would be at 70%, the mark is 80%: enough",
+      null,
     ],
     ["the plan was not asked for", seen({ plan: null }), "waiting", "disk 90% full: a pass may run", null],
     [

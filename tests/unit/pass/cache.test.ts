@@ -1,9 +1,13 @@
+import pc from "picocolors";
 import { describe, expect, it } from "vitest";
+import { planDocument, planScreen } from "../../../agent/cli/plan.ts";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
+import { previewGates, previewPlan } from "../../../agent/pass/preview.ts";
 import type { LedgerLine } from "../../../agent/state/ledger.ts";
-import { ago, DAY, HOUR, image, imageId } from "../support.ts";
-import { play } from "./play.ts";
-import { dangling, exited, type Hook, running, type World } from "./world.ts";
+import { ago, DAY, GiB, HOUR, image, imageId, settingsOf } from "../support.ts";
+import { Fake } from "./fake.ts";
+import { play, portsOf } from "./play.ts";
+import { dangling, exited, type Hook, ROOT, running, type World, world } from "./world.ts";
 
 /** A pulled image of this name, ten days old. */
 const pulled = (name: string, changes: Partial<ImageDetail> = {}): ImageDetail =>
@@ -266,5 +270,50 @@ describe("the last tier", () => {
     });
     expect(fake.writes).toEqual(["untag once:1"]);
     expect(fake.said("fact.unknown").map(({ reason }) => reason)).toContain("it cannot be written: ENOSPC");
+  });
+});
+
+describe("the plan's own section for the last tier", () => {
+  async function look(disk: number, sizeBytes: number, cache: object = {}) {
+    const images = names.map((name) => pulled(name, { sizeBytes }));
+    const fake = new Fake(world(host({ images, disk: { "/": disk, [ROOT]: disk } })));
+    const settings = settingsOf(on(cache));
+    const ports = { ...portsOf(fake), settings };
+    const seen = await previewGates(ports, false);
+    const plan = await previewPlan(ports, seen);
+    const screen = planScreen(settings, seen, plan, { colours: pc.createColors(false), width: null });
+    return { screen: screen.join("\n"), document: planDocument(seen, plan) };
+  }
+
+  it("shows the order, the running total, why in numbers, and where it would stop", async () => {
+    const { screen, document } = await look(85, GiB);
+    expect(screen).toContain("The last tier (cache.evict): about ");
+    const rows = screen.split("\n").filter((line) => /once:1|twice:1|often:1/.test(line));
+    expect(rows[0]).toMatch(/^evict +image once:1 \(\S+\) +1\.0 GiB +1\.0 GiB +used once, .*idle 9d; /);
+    expect(rows[1]).toMatch(/ twice:1 .* 1\.0 GiB +2\.0 GiB +used twice, /);
+    expect(rows[2]).toMatch(/ often:1 .* 3\.0 GiB +used 9 times, /);
+    expect(screen).not.toContain("All other tagged images stay");
+    expect(document.evict.map(({ names: all }) => (all as string[])[0])).toEqual([
+      "once:1",
+      "twice:1",
+      "often:1",
+    ]);
+    expect(document.totals.evict).toEqual({ count: 3, sizeBytes: 3 * GiB });
+  });
+
+  it("says that none goes without pressure, and that the section is not there where the tier is off", async () => {
+    expect((await look(50, GiB)).screen).toContain("none of these goes without pressure");
+    const off = await look(85, GiB, { evict: "never" });
+    expect(off.screen).toContain("All other tagged images stay");
+    expect(off.document.evict).toEqual([]);
+  });
+
+  it("marks those after the stop as staying", async () => {
+    const { screen } = await look(85, 30 * GiB);
+    const marks = screen
+      .split("\n")
+      .filter((line) => /once:1|twice:1|often:1/.test(line))
+      .map((line) => line.slice(0, 5));
+    expect(marks).toEqual(["evict", "stays", "stays"]);
   });
 });
