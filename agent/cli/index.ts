@@ -10,6 +10,7 @@ import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { SettingsError } from "./context.ts";
 import { dockerfilesCommand } from "./dockerfiles.ts";
+import { forecastCommand } from "./forecast.ts";
 import { historyCommand } from "./history.ts";
 import { type Done, withCommonOptions } from "./options.ts";
 import { planCommand } from "./plan.ts";
@@ -95,6 +96,7 @@ async function command(argv: readonly string[]): Promise<void> {
     planCommand,
     statusCommand,
     historyCommand,
+    forecastCommand,
     validateCommand,
     authCommand,
     dockerfilesCommand,

@@ -21,7 +21,7 @@ interface Held {
 }
 
 /** An image whose layers could not be told counts as one layer of its size. */
-function layersOf({ id, layers, bytes }: LedgerImage): readonly Layer[] {
+export function layersOf({ id, layers, bytes }: LedgerImage): readonly Layer[] {
   return layers.length > 0 ? layers : [{ digest: id, bytes: bytes ?? 0 }];
 }
 

@@ -1,9 +1,10 @@
 import type { ContainerSummary, ImageDetail } from "../engine/types.ts";
 import type { CacheHistory } from "../plan/cache.ts";
+import type { Arrival } from "../plan/forecast.ts";
 import { PACKED, runsOf } from "../plan/ledger.ts";
 import { OwnHistory } from "../plan/own-history.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Ledger, LedgerLine } from "./ledger.ts";
+import { type Ledger, type LedgerLine, toLedgerImage } from "./ledger.ts";
 
 /** What the last tier goes by, from the ledger of uses. Pure. */
 export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHistory {
@@ -54,4 +55,14 @@ export function newLines(
   });
   const lines = [...came, ...uses];
   return lines.length === 0 || ledger.engine === engine ? lines : [{ engine, at: now }, ...lines];
+}
+
+/** The images that came, by digest: an id differs between image stores. What has none was not pulled. Pure. */
+export function arrivalsOf({ images, regrets }: Ledger): Arrival[] {
+  return [...images.values()].flatMap((image): Arrival[] => {
+    const [digest] = image.digests.map((name) => name.slice(name.indexOf("@") + 1)).sort();
+    if (digest === undefined) return [];
+    const again = regrets.filter(({ id }) => id === image.id).length;
+    return [{ image: { ...toLedgerImage(image), id: digest }, times: 1 + again }];
+  });
 }

@@ -91,10 +91,11 @@ const EMPTY: Ledger = {
  * Reads the ledger of an engine. Never throws: what cannot be read or understood is a warning, and the rest counts.
  * @param engine its id; lines about another engine are left out. `null`: that of the last line that names one
  * @param now lines from the future are left out
+ * @param file its name, where it is a copy
  */
-export function loadLedger(dir: string, engine: string | null, now: number): Ledger {
+export function loadLedger(dir: string, engine: string | null, now: number, file = LEDGER_FILE): Ledger {
   try {
-    return readLedger(linesOf(dir), engine, now);
+    return readLedger(linesOf(join(dir, file)), engine, now);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const absent = code === "ENOENT" || code === "ENOTDIR";
@@ -102,8 +103,8 @@ export function loadLedger(dir: string, engine: string | null, now: number): Led
   }
 }
 
-function linesOf(dir: string): string[] {
-  return readFile(join(dir, LEDGER_FILE), { maxBytes: MOST_BYTES }).bytes.toString("utf8").split("\n");
+function linesOf(path: string): string[] {
+  return readFile(path, { maxBytes: MOST_BYTES }).bytes.toString("utf8").split("\n");
 }
 
 /** Pure. @param lines as they stand in the file; the last one may be torn */
@@ -150,6 +151,17 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
       ...parsed.warnings,
       ...(future === 0 ? [] : [`the ledger of uses has ${future} lines from the future, which do not count`]),
     ],
+  };
+}
+
+/** What a ledger covers, and how much of that nobody heard. Pure. */
+export function coverageOf({ since, until, gaps }: Pick<Ledger, "since" | "until" | "gaps">) {
+  return {
+    since,
+    until,
+    coveredSeconds: since === null || until === null ? 0 : Math.floor((until - since) / 1000),
+    gaps: gaps.length,
+    gapSeconds: Math.round(gaps.reduce((sum, { from, to }) => sum + Math.max(0, to - from), 0) / 1000),
   };
 }
 
@@ -208,7 +220,7 @@ function ofEngine(lines: readonly LedgerLine[], engine: string | null): LedgerLi
 }
 
 /** What the pure part goes by: one name a repository, compressed layers. */
-function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage): LedgerImage {
+export function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage): LedgerImage {
   const name = names[0] ?? digests[0] ?? id;
   return {
     id,
@@ -251,7 +263,7 @@ export function appendLedger(dir: string, lines: readonly LedgerLine[], now: num
 
 /** Keeps a year or 100,000 uses, whichever is less, and the images that they or the last month are about. */
 function compact(dir: string, now: number): void {
-  const { lines } = parseLines(linesOf(dir));
+  const { lines } = parseLines(linesOf(join(dir, LEDGER_FILE)));
   const oldest = lines.filter((line) => "use" in line).at(-MOST_USES)?.at ?? 0;
   const from = Math.max(oldest, now - YEAR);
   const kept = lines.filter(({ at }) => at >= from);

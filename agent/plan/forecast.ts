@@ -1,0 +1,145 @@
+import type { Bytes, Seconds, Watermark } from "../units.ts";
+import { type LedgerImage, type LedgerUse, PACKED, runsOf } from "./ledger.ts";
+import {
+  layersOf,
+  leastRecentlyUsed,
+  type Marks,
+  ownHistory,
+  type Policy,
+  type ReplayRun,
+  replay,
+  type Totals,
+} from "./replay.ts";
+
+/** What another disk or another policy would have come to, from the host's own ledger. Pure. */
+
+const DAY = 86_400;
+/** The working set is told from the uses of so many days. */
+export const WORKING_SET_DAYS = 30;
+/** A ledger that covers less says little: nearly all uses that come back do so within a week. */
+export const NEEDED_DAYS = 14;
+/** How long a run is taken to keep its images in use: the ledger knows starts alone. */
+const RUN: Seconds = 900;
+
+const POLICIES = {
+  own: (marks: Marks) => ownHistory(marks, true),
+  lru: (marks: Marks) => leastRecentlyUsed(marks, true),
+  never: (): Policy => ({ every: DAY, pass: () => undefined }),
+};
+export type PolicyName = keyof typeof POLICIES;
+export const POLICY_NAMES = Object.keys(POLICIES) as readonly PolicyName[];
+
+export interface Scenario {
+  readonly policy: PolicyName;
+  /** A disk for images alone. */
+  readonly diskBytes: Bytes;
+}
+
+export interface ForecastRow extends Scenario, Totals {
+  /** Most pulls from Docker Hub within its window. */
+  readonly mostHubPulls: number;
+}
+
+/**
+ * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark, as
+ * `watch` has it.
+ * @param at where a pass starts, and where it ends
+ * @param window seconds in which Docker Hub counts pulls
+ */
+export function forecast(
+  uses: readonly LedgerUse[],
+  scenarios: readonly Scenario[],
+  at: { readonly high: Watermark; readonly low: Watermark },
+  window: Seconds,
+): ForecastRow[] {
+  const runs = runsOf(uses).map((run): ReplayRun => ({ ...run, seconds: RUN }));
+  return scenarios.map(({ policy, diskBytes }) => {
+    const marks = { high: shareOf(at.high, diskBytes), low: shareOf(at.low, diskBytes) };
+    const { counting, most } = countHubPulls(POLICIES[policy](marks), window);
+    return { policy, diskBytes, ...replay(runs, diskBytes, counting), mostHubPulls: most() };
+  });
+}
+
+const shareOf = (mark: Watermark, disk: Bytes): number =>
+  mark.kind === "used-percent" ? mark.percent / 100 : Math.max(0, 1 - mark.bytes / disk);
+
+function countHubPulls(policy: Policy, window: Seconds) {
+  const seen = new WeakSet<object>();
+  const times: Seconds[] = [];
+  let most = 0;
+  const counting: Policy = {
+    ...policy,
+    used: (run, disk) => {
+      policy.used?.(run, disk);
+      for (const { id, repository } of run.images) {
+        const held = disk.images.get(id);
+        if (held === undefined || seen.has(held)) continue;
+        seen.add(held);
+        if (isOfHub(repository)) times.push(run.at);
+      }
+      while (times.length > 0 && times[0]! <= run.at - window) times.shift();
+      most = Math.max(most, times.length);
+    },
+  };
+  return { counting, most: () => most };
+}
+
+/** A first part with a dot or a port is a registry's name. */
+const isOfHub = (repository: string): boolean => {
+  const [host = "", ...rest] = repository.split("/");
+  return rest.length === 0 || /^(index\.)?docker\.io$/.test(host) || !/[.:]|^localhost$/.test(host);
+};
+
+/** What the images that were used in the last 30 days take on disk, each layer once. Pure. @param now seconds */
+export function workingSet(uses: readonly LedgerUse[], now: Seconds): Bytes {
+  const images = new Map<string, LedgerImage>();
+  for (const { at, image } of uses) if (at > now - WORKING_SET_DAYS * DAY) images.set(image.id, image);
+  return PACKED * distinctBytes([...images.values()]);
+}
+
+/** The disk on which so many bytes lie just below the mark. Pure. */
+export const diskFor = (bytes: Bytes, mark: Watermark): Bytes =>
+  mark.kind === "used-percent" ? (100 * bytes) / mark.percent : bytes + mark.bytes;
+
+/** An image that came to a host. */
+export interface Arrival {
+  /** The same content has the same `id` on all hosts. */
+  readonly image: LedgerImage;
+  /** How often it came. */
+  readonly times: number;
+}
+
+/** Pulls, and compressed bytes of them. */
+export interface Pulled {
+  readonly pulls: number;
+  readonly bytes: Bytes;
+}
+
+/** What several hosts pulled, and what of it one of them, or the same one, had pulled before. Pure. */
+export function pulledTwice(hosts: readonly (readonly Arrival[])[]): {
+  readonly hosts: readonly Pulled[];
+  /** What a pull-through cache between them and the registry would have saved. */
+  readonly twice: Pulled;
+} {
+  const each = hosts.map((arrivals): Pulled => {
+    const again = arrivals.reduce((sum, { image, times }) => sum + (times - 1) * distinctBytes([image]), 0);
+    return {
+      pulls: arrivals.reduce((sum, { times }) => sum + times, 0),
+      bytes: distinctBytes(arrivals.map(({ image }) => image)) + again,
+    };
+  });
+  const all = new Map(hosts.flat().map(({ image }) => [image.id, image]));
+  return {
+    hosts: each,
+    twice: {
+      pulls: each.reduce((sum, { pulls }) => sum + pulls, 0) - all.size,
+      bytes: each.reduce((sum, { bytes }) => sum + bytes, 0) - distinctBytes([...all.values()]),
+    },
+  };
+}
+
+/** Compressed size of their layers, each once. */
+function distinctBytes(images: readonly LedgerImage[]): Bytes {
+  const layers = new Map(images.flatMap(layersOf).map(({ digest, bytes }) => [digest, bytes]));
+  return [...layers.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
