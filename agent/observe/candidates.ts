@@ -2,7 +2,7 @@ import pMap from "p-map";
 import { type EngineReader, STOPPED_STATES } from "../engine/reader.ts";
 import { Inspector, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
 import type { ContainerSummary } from "../engine/types.ts";
-import type { Fact } from "../facts.ts";
+import { type Fact, known } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
 import { worthInspecting } from "../plan/containers.ts";
 import type { Candidates, Ruled } from "../plan/decide.ts";
@@ -36,6 +36,8 @@ export interface Look extends Pick<Observation, "live" | "services"> {
 export interface Observed extends Candidates {
   /** Lists, each with the reason. */
   readonly unreadLists: readonly { readonly what: string; readonly reason: string }[];
+  /** Why the networks could not be listed; they stay, and a pass that is about the disk is whole without them. */
+  readonly unreadNetworks: string | null;
   /** Single objects; `null`: none. `all`: every inspection that was asked for failed. */
   readonly unreadObjects: Inspector["unread"];
 }
@@ -73,14 +75,16 @@ export async function observeCandidates(
         now,
       }),
     );
+    // A container that nobody could list may be on any of them.
+    const onNetworks =
+      networks && stopped !== null ? await orUnread("the networks", () => reader.networks()) : known([]);
     return {
       containers,
       images: lineage?.images ?? [],
       everyContainer: all,
       parents: lineage?.parents ?? new Set<string>(),
-      // A container that nobody could list may be on any of them.
-      networks:
-        networks && stopped !== null ? ((await list("the networks", () => reader.networks())) ?? []) : [],
+      networks: onNetworks.known ? onNetworks.value : [],
+      unreadNetworks: onNetworks.known ? null : onNetworks.reason,
       buildCache:
         prune?.buildCache && forecastCache
           ? ((await list("the build cache", () => reader.buildCache(true))) ?? [])

@@ -73,6 +73,8 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   }
   const { observed, memories, plan } = decision.value;
   for (const { what, reason } of observed.unreadLists) ports.journal.emit(factUnknown(what, reason));
+  if (observed.unreadNetworks !== null)
+    ports.journal.emit(factUnknown("the networks", observed.unreadNetworks));
   warnOfFuture(ports.journal, observed, ports.clock.now());
   const cache = scope.prune?.buildCache !== true ? "off" : options.dryRun ? "forecast" : "engine-decides";
   ports.journal.emit(prunePlanned(plan, prune.until, cache));

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { NetworkDetail } from "../../../agent/engine/types.ts";
 import { EMPTY_STATE } from "../../../agent/state/state.ts";
 import { ago, DAY, HOUR, hexId } from "../support.ts";
-import { play, relief } from "./play.ts";
+import { all, play, relief } from "./play.ts";
 import { exited, ROOT, running } from "./world.ts";
 
 const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
@@ -84,4 +84,17 @@ it("without the setting nobody asks for them", async () => {
   });
   expect(fake.log).not.toContain("networks");
   expect(fake.writes).toEqual([]);
+});
+
+it("a list of networks that fails is told, and a pass that is about the disk is whole without it", async () => {
+  const { fake, exit } = await play({
+    world: { networks: three() },
+    settings,
+    hook: all(relief, (request) => {
+      if (request === "networks") fails("refused");
+    }),
+  });
+  expect([exit, fake.finished.outcome]).toEqual([0, "pruned"]);
+  expect(fake.said("fact.unknown")).toEqual([{ what: "the networks", reason: "the engine: refused" }]);
+  expect(fake.writes).not.toContain("remove n2");
 });
