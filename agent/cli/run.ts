@@ -48,7 +48,7 @@ export function runCommand(yargs: Argv, done: Done): Argv {
       };
       const context = openContext(argv, true, stop.giveUp);
       const pass = passId(process.env);
-      const json = argv.json === true || (argv.plain !== true && journalListens(process.env.JOURNAL_STREAM));
+      const json = argv.json === true || (argv.plain !== true && isForPrograms(process.env));
       const plain = json ? null : plainJournal(process.stdout, onBroken);
       const code = await runPass(
         {
@@ -77,4 +77,14 @@ function makeNextQuiet({ stateDir, settings }: Context, path: string | undefined
   const read = takenOver(path);
   if (read === null || loadCore(stateDir) === null || recallSettings(stateDir, read.text) !== null) return;
   rememberSettings(stateDir, read.text, quietSettings(settings), []);
+}
+
+/**
+ * Nobody reads along: the journal listens, or a program started this with an environment that is no person's (no home,
+ * no terminal), as versions before 0.2 were started by supervisors that parse their lines.
+ */
+function isForPrograms(env: NodeJS.ProcessEnv): boolean {
+  if (journalListens(env.JOURNAL_STREAM)) return true;
+  const isBare = ["HOME", "USER", "LOGNAME", "TERM"].every((name) => env[name] === undefined);
+  return isBare && process.stdout.isTTY !== true;
 }

@@ -121,16 +121,14 @@ describe("the bundle in an empty folder", () => {
     });
   });
 
-  it("run in a pipe is sentences", () => {
-    const { code, stdout } = run([
-      "run",
-      "--settings",
-      settingsFile(quiet()),
-      "--state-dir",
-      join(cwd, "state"),
-    ]);
+  it.each([
+    ["a person's", { HOME: "/root" }, /^below-watermark: below the high watermark of /],
+    ["a program's", {}, /^\{.*"outcome":"below-watermark"/],
+  ])("run in a pipe, in %s environment", (_, env, expected) => {
+    const args = ["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")];
+    const { code, stdout } = run(args, env);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^below-watermark: below the high watermark of /);
+    expect(stdout).toMatch(expected);
   });
 
   it("run below the watermark: one line, 0, recorded", () => {

@@ -3,7 +3,7 @@ import type { NetworkDetail } from "../../../agent/engine/types.ts";
 import { EMPTY_STATE } from "../../../agent/state/state.ts";
 import { ago, DAY, HOUR, hexId } from "../support.ts";
 import { all, play, relief } from "./play.ts";
-import { exited, ROOT, running } from "./world.ts";
+import { exited, fails, ROOT, running } from "./world.ts";
 
 const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
   id: hexId(name),
