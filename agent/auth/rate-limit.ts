@@ -1,4 +1,5 @@
 import { type Fact, known, unknown } from "../facts.ts";
+import { type Bytes, formatBytes } from "../units.ts";
 import { parseObject } from "./json.ts";
 import type { Login } from "./login.ts";
 import { base64, redactor } from "./redact.ts";
@@ -31,6 +32,8 @@ export const HUB_ENDPOINTS: Endpoints = {
 };
 
 const REPOSITORY = "ratelimitpreview/test";
+/** Of the token endpoint's answer, unpacked: a token takes a few KiB. */
+const MAX_ANSWER: Bytes = 1024 * 1024;
 
 /** `"100;w=21600"` -> 100 pulls in 21600 s; `undefined` for anything else. Pure. */
 export function parseAllowance(
@@ -76,7 +79,7 @@ export async function readRateLimit(
     address.searchParams.set("scope", `repository:${REPOSITORY}:pull`);
     const basic = base64(`${login.username}:${login.password}`);
     const answer = await ask(address, "GET", `Basic ${basic}`);
-    const body = parseObject(await answer.text());
+    const body = parseObject(await textOf(answer));
     const token = body.ok ? (body.value.token ?? body.value.access_token) : undefined;
     if (!answer.ok) return unknown(what, `the token endpoint answered ${answer.status}`);
     if (typeof token !== "string" || token === "") return unknown(what, "the token endpoint gave no token");
@@ -104,4 +107,17 @@ export async function readRateLimit(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The body as text. Throws what the network says, or where it is longer than {@link MAX_ANSWER}. */
+async function textOf(answer: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of answer.body ?? []) {
+    size += chunk.length;
+    // Leaving the loop ends the connection.
+    if (size > MAX_ANSWER) throw new Error(`the answer is longer than ${formatBytes(MAX_ANSWER)}`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }

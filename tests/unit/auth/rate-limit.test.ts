@@ -1,5 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { mayCarrySecrets, parseAllowance, readRateLimit } from "../../../agent/auth/rate-limit.ts";
 
@@ -99,6 +106,23 @@ describe("the pull allowance", () => {
   it("is unknown after the deadline, also when the answer began", async () => {
     answers["/token"] = (_, response) => void response.write('{"tok');
     expect(await look(LOGIN, 0.2)).toMatchObject({ known: false, reason: "no answer within 0.2 s" });
+  });
+
+  it.each<[string, OutgoingHttpHeaders, Buffer]>([
+    ["as it comes", {}, Buffer.alloc(64 * 1024, " ")],
+    ["unpacked", { "content-encoding": "gzip" }, gzipSync(Buffer.alloc(64 * 1024 * 1024, " "))],
+  ])("is unknown after 1 MiB of an answer that never ends, %s", async (_, headers, chunk) => {
+    let sent = 0;
+    answers["/token"] = (_request, response) => {
+      response.writeHead(200, headers);
+      const more = () => {
+        while (!response.destroyed && ++sent < 1000 && response.write(chunk));
+      };
+      response.on("drain", more);
+      more();
+    };
+    expect(await look()).toMatchObject({ known: false, reason: "the answer is longer than 1.0 MiB" });
+    expect(sent).toBeLessThan(1000);
   });
 
   it("is unknown where nobody listens", async () => {
