@@ -80,6 +80,9 @@ export type Variable =
 /** Far more than anybody writes, and far less than the stack holds. */
 const MAX_DEPTH = 100;
 
+/** Of a text that variables make, in UTF-16 units: twenty that each hold the one before twice would fill the memory. */
+const MAX_LENGTH = 1024 * 1024;
+
 /** Puts variables in, and takes quotes and escapes away. @throws Refusal */
 export function expand(word: string, escapeToken: Escape, lookup: (name: string) => Variable): Value {
   return new Expansion(word, escapeToken, lookup).until(null);
@@ -203,9 +206,12 @@ function choose(name: string, variable: Variable, operator: string, colon: boole
 }
 
 function join(parts: readonly Value[]): Value {
+  const unset = [...new Set(parts.flatMap((part) => part.unset))];
+  const length = parts.reduce((sum, { text }) => sum + text.length, 0);
+  if (length > MAX_LENGTH) return { text: "", unknown: "it would be longer than 1 MiB", unset };
   return {
     text: parts.map(({ text }) => text).join(""),
     unknown: parts.find(({ unknown }) => unknown !== null)?.unknown ?? null,
-    unset: parts.flatMap(({ unset }) => unset),
+    unset,
   };
 }

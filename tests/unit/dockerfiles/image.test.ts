@@ -30,3 +30,30 @@ describe("the labels that a Dockerfile gives its image", () => {
     },
   );
 });
+
+describe("values that double with each line", () => {
+  const doubling = (keyword: string) =>
+    Array.from({ length: 40 }, (_, n) => `${keyword} V${n + 1}=$V${n}$V${n}`);
+  const labelOf = (...lines: string[]) => {
+    const text = [...lines, "LABEL a=$V40", ""].join("\n");
+    return build({ name: "", text, labels: {} }).labels.get("a")!.value;
+  };
+
+  it.each([
+    ["ENV", ["FROM scratch", "ENV V0=0123456789", ...doubling("ENV")]],
+    ["ARG", ["FROM scratch", "ARG V0=0123456789", ...doubling("ARG")]],
+    ["ARG before FROM", ["ARG V0=0123456789", ...doubling("ARG"), "FROM scratch", "ARG V40"]],
+  ])("cannot be told, for %s", (_, lines) => {
+    expect(labelOf(...lines)).toEqual({ text: "", unknown: "it would be longer than 1 MiB", unset: [] });
+  });
+
+  it("name a variable that nobody sets once", () => {
+    expect(labelOf("FROM scratch", ...doubling("ENV"))).toEqual({ text: "", unknown: null, unset: ["V0"] });
+  });
+
+  it("are told up to 1 MiB", () => {
+    const lines = Array.from({ length: 16 }, (_, n) => `ENV V${n + 1}=$V${n}$V${n}`);
+    const whole = labelOf("FROM scratch", "ENV V0=0123456789abcdef", ...lines, "ENV V40=$V16");
+    expect([whole.text.length, whole.unknown]).toEqual([1024 * 1024, null]);
+  });
+});
