@@ -70,10 +70,11 @@ export function renameFile(path: string, to: string): void {
 }
 
 /**
- * Makes a folder and those above it. Not `recursive: true`: node 20 spins for ever where the kernel answers ENOENT to
- * any mkdir, as below /proc.
+ * Makes a folder and those above it, closed to other users as the folder of our unit is: whoever can open the state
+ * folder can hold it as the default lock, and keep every pass out. Not `recursive: true`: node 20 spins for ever where
+ * the kernel answers ENOENT to any mkdir, as below /proc.
  */
-export function makeFolder(path: string, mode = 0o755): void {
+export function makeFolder(path: string, mode = 0o750): void {
   if (statLink(path)?.isDirectory()) return;
   try {
     mkdirSync(path, { mode });

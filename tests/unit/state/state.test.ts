@@ -122,6 +122,12 @@ describe("what one pass saves", () => {
     expect(loadPasses(dir)).toEqual({ passes: [whole("2")], unreadable: null });
   });
 
+  it("lies in a folder that other users cannot open, since it is also the default lock", () => {
+    const made = join(dir, "made");
+    updateState(made, whole("1"), () => FULL);
+    expect((statSync(made).mode & 0o777).toString(8)).toBe("750");
+  });
+
   it("is changed as it stands by then, and what nobody changed stays", () => {
     save(FULL);
     const after = updateState(dir, record("3"), (before) => ({ ...before, uses: { c: 8 } }));
