@@ -45,7 +45,7 @@ export function readFile(path: string, options: ReadOptions): FileRead {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
   const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (options.links ? 0 : O_NOFOLLOW));
   try {
-    return readOpen(fd, path, options);
+    return readWhole(fd, path, options, true);
   } finally {
     closeSync(fd);
   }
@@ -69,7 +69,11 @@ export function readTail(path: string, bytes: Bytes): string {
 }
 
 /** The same of what is open already, such as standard input. @param path what to call it in errors */
-export function readOpen(fd: number, path: string, { maxBytes, pipes = 0 }: ReadOptions): FileRead {
+export const readOpen = (fd: number, path: string, options: ReadOptions): FileRead =>
+  readWhole(fd, path, options, false);
+
+/** @param fresh we opened it just now: of a pipe, the other end may not be open yet, which reads as one that has ended */
+function readWhole(fd: number, path: string, { maxBytes, pipes = 0 }: ReadOptions, fresh: boolean): FileRead {
   const stats = fstatSync(fd);
   const piped = stats.isFIFO() || stats.isSocket();
   if (!stats.isFile() && !(piped && pipes > 0))
@@ -81,8 +85,7 @@ export function readOpen(fd: number, path: string, { maxBytes, pipes = 0 }: Read
   let waited = 0;
   for (;;) {
     const read = readSome(fd, chunk);
-    // A pipe whose other end is not there yet reads as one that has ended.
-    if (read === null || (read === 0 && piped && size === 0)) {
+    if (read === null || (read === 0 && piped && fresh && size === 0)) {
       if (waited >= pipes) throw new UnsafeFile(`${path} gave nothing to read within ${pipes} s`);
       pause(PAUSE);
       waited += PAUSE;

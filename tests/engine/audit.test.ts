@@ -66,7 +66,10 @@ onEngine("audit", () => {
   const ageingTakes = () => sleep(2100);
 
   /** Runs the bundle with its standard output in a file, the way journald's stream is an inode of its own. */
-  async function passIntoFile(journalStream: (device: bigint, inode: bigint) => string): Promise<string[]> {
+  async function passIntoFile(
+    journalStream: (device: bigint, inode: bigint) => string,
+    more: readonly string[] = [],
+  ): Promise<string[]> {
     const dir = scratchDir();
     const out = join(dir, "out");
     const file = join(dir, "settings.json");
@@ -76,7 +79,7 @@ onEngine("audit", () => {
     writeFileSync(join(dir, "state.json"), "{");
     const fd = openSync(out, "w");
     const { dev, ino } = statSync(out, { bigint: true });
-    const child = spawn(process.execPath, [BUNDLE, "run", "--settings", file, "--state-dir", dir], {
+    const child = spawn(process.execPath, [BUNDLE, "run", ...more, "--settings", file, "--state-dir", dir], {
       stdio: ["ignore", fd, "inherit"],
       env: { PATH: process.env.PATH ?? "", JOURNAL_STREAM: journalStream(dev, ino) },
     });
@@ -120,7 +123,7 @@ onEngine("audit", () => {
         return event.level;
       });
       expect(new Set(levels)).toEqual(new Set(["info", "warn", "error"]));
-      const other = await passIntoFile((device, inode) => `${device}:${inode + 1n}`);
+      const other = await passIntoFile((device, inode) => `${device}:${inode + 1n}`, ["--json"]);
       expect(other.length).toBe(heard.length);
       for (const line of other) expect(JSON.parse(line)).toHaveProperty("event");
     });

@@ -3,11 +3,11 @@
  * `dockerfiles check` as users run it: what it says of a Dockerfile, held against the labels of the image that an
  * engine makes of it; and what it does with files that are none.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { BUNDLE, copyBundle, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { DOCKERFILES, type DockerfileCase } from "../support/dockerfiles.ts";
@@ -334,7 +334,11 @@ describe("dockerfiles check", () => {
       "--build-arg takes NAME=VALUE",
     ],
     ["two targets", [...GUARD, "--target", "a", "--target", "b", "Dockerfile"], "--target may be given once"],
-    ["an option that is none", [...GUARD, "--labels", "x", "Dockerfile"], "Unknown argument: labels"],
+    [
+      "an option that is none",
+      [...GUARD, "--labels", "x", "Dockerfile"],
+      "Unknown argument: labels. Did you mean --label?",
+    ],
   ])("%s is wrong usage: 64", (_, args, complaint) => {
     put("Dockerfile");
     expect(check(args)).toEqual({
@@ -360,11 +364,15 @@ describe("dockerfiles check", () => {
 
   it("a file of 5 MB, and one without an end, are not read to their end", () => {
     const big = put("big", GOOD.repeat(150_000));
-    const { code, stdout } = check([...GUARD, big, "/dev/zero"]);
+    execFileSync("mkfifo", [join(cwd, "endless")]);
+    const yes = spawn("sh", ["-c", "exec yes >endless"], { cwd, stdio: "ignore" });
+    onTestFinished(() => void yes.kill("SIGKILL"));
+    const { code, stdout } = check([...GUARD, big, "endless", "/dev/zero"]);
     expect({ code, stdout }).toEqual({
       code: 65,
       stdout:
-        "big: is larger than 1.0 MiB: not a Dockerfile\n/dev/zero: is larger than 1.0 MiB: not a Dockerfile\n",
+        "big: is larger than 1.0 MiB: not a Dockerfile\nendless: is larger than 1.0 MiB: not a Dockerfile\n" +
+        "/dev/zero: is a device, not a file\n",
     });
     // Half of what is allowed, and all of it read.
     expect(check([...GUARD, put("long", `${"# a comment\n".repeat(40_000)}${GOOD}`)])).toEqual({

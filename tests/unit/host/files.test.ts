@@ -21,7 +21,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exclusively } from "../../../agent/host/exclusive.ts";
-import { appendLine, FileChanged, readFile, replaceFile } from "../../../agent/host/files.ts";
+import { appendLine, FileChanged, readFile, readOpen, replaceFile } from "../../../agent/host/files.ts";
 import { UnsafeFile } from "../../../agent/host/paths.ts";
 import { program } from "../program.ts";
 
@@ -192,6 +192,15 @@ describe("a file is read", () => {
       stdio: "ignore",
     });
     expect(readFile(path("a"), { maxBytes: 100, pipes: 5 }).bytes.toString()).toBe("onetwo");
+  });
+
+  it("from what was opened by others and has ended with nothing in it, at once", () => {
+    execFileSync("mkfifo", [path("a")]);
+    const both = openSync(path("a"), "r+");
+    const reader = openSync(path("a"), "r");
+    closeSync(both);
+    expect(readOpen(reader, "-", { maxBytes: 100, pipes: 1 }).bytes.toString()).toBe("");
+    closeSync(reader);
   });
 
   it("from a pipe that gives nothing for so long only", () => {

@@ -204,6 +204,7 @@ describe.concurrent("a thread that hangs", () => {
       expect(look.hung).toEqual(["/"]);
     }
     expect(first.ms).toBeGreaterThan(2900);
-    expect(second.ms).toBeLessThan(1000);
+    // It waits for the deadline of 3 s no second time.
+    expect(second.ms).toBeLessThan(2900);
   });
 });
