@@ -54,8 +54,8 @@ export async function evict(ports: SnapshotPorts, identity: Identity): Promise<E
         const user = userOf(image, users);
         return user === null ? null : ({ because: "in-use", reason: `${user} uses it` } as const);
       },
-      send: async () =>
-        (await removeNames(writer, own, taken)).includes(id) ? undefined : ("only-names" as const),
+      // Whether the image went with them is asked below: the containerd store says `Deleted` also of one that it keeps.
+      send: async () => void (await removeNames(writer, own, taken)),
       find: async () => {
         const image = await reader.image(id);
         if (!own.some((name) => image.tags.includes(name)))
@@ -65,7 +65,7 @@ export async function evict(ports: SnapshotPorts, identity: Identity): Promise<E
     const outcome = await remove(target, new StopGuard(stop));
     const wentWhole = outcome.fate === "removed" || outcome.fate === "gone";
     removed.push(...(wentWhole ? own : taken));
-    if (outcome.fate === "removed" || outcome.fate === "untagged") await clearBelow(id, parentId);
+    if (outcome.fate === "removed") await clearBelow(id, parentId);
     else for (const name of own.filter((one) => !removed.includes(one))) leaveFor(name, outcome);
   }
 

@@ -59,6 +59,15 @@ describe("an eviction", () => {
     expect(fake.world.images).toEqual([other]);
   });
 
+  it("removes by its id what the engine said it deleted and kept nameless: the containerd store, under another image", async () => {
+    const { fake, ports } = engine({ images: [snapshot("i1", "42", 1)] }, (request, _nth, host) => {
+      if (request === `untag ${NAME}`) host.images.push(snapshot("i1", "42", 1, { tags: [] }));
+    });
+    const report = await evict(ports, item("42"));
+    expect(report).toMatchObject({ removed: [NAME, imageId("i1")], left: [], exitCode: 0 });
+    expect(fake.world.images).toEqual([]);
+  });
+
   it("takes an image for gone whose deletion was not answered, and is not there any more", async () => {
     const { ports } = engine({ images: [snapshot("i1", "42", 1)] }, (request, _nth, world) => {
       if (!request.startsWith("untag")) return;
