@@ -14,6 +14,7 @@ import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { Ledger } from "../state/ledger.ts";
 import type { PassRecord, State } from "../state/state.ts";
 import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
@@ -23,6 +24,7 @@ import { HOLDER_WORDS, inodesOver, type Outlook, outlook } from "./outlook.ts";
 import { PLAIN_WIDTH, type Screen } from "./screen.ts";
 import { type Cell, hanging, table } from "./table.ts";
 import { formatMoment } from "./ticks.ts";
+import { cacheLines } from "./warmth.ts";
 
 /** Everything that the screen says. */
 export interface StatusFacts {
@@ -45,6 +47,8 @@ export interface StatusFacts {
   readonly timer: Timer | null;
   readonly auth: LastCheck | null;
   readonly suspicions: readonly Suspicion[];
+  /** Of uses. */
+  readonly ledger: Ledger;
 }
 
 const SHOWN_PASSES = 5;
@@ -68,6 +72,11 @@ export function statusScreen(facts: StatusFacts, screen: Screen, colours: Colors
     ),
     ...(over ? [] : holding(facts, pen)),
     ...section("Rules", rules(facts, pen), pen),
+    ...section(
+      "Cache",
+      cacheLines(facts).flatMap((line) => hanging("  ", 2, line, width)),
+      pen,
+    ),
     ...section("Schedule", schedule(facts, pen), pen),
     ...section("Credentials", credentials(facts, pen), pen),
     ...section(

@@ -22,6 +22,7 @@ import { type Context, openContext } from "./context.ts";
 import { type Done, withCommonOptions } from "./options.ts";
 import { screenOf } from "./screen.ts";
 import { type StatusFacts, statusScreen } from "./status-screen.ts";
+import { cacheDocument } from "./warmth.ts";
 
 /** For what a pass would remove and what holds the disk: long enough on most hosts, short enough for whoever was paged. Seconds. */
 const DEADLINE = 5;
@@ -84,7 +85,7 @@ async function lookInTime(
 }
 
 function statusFacts(
-  { settings, stateDir }: Context,
+  { settings, stateDir, host }: Context,
   { engine, pressure, gates, state }: GatesPreview,
   asked: Pick<StatusFacts, "plan" | "holders" | "timer">,
 ): StatusFacts {
@@ -100,6 +101,7 @@ function statusFacts(
     gates,
     deferrals: state.deferrals,
     passes: past.passes,
+    ledger: host.loadLedger(engine.known ? (engine.value.info.id ?? null) : null, systemClock.now()),
     stateTrouble: past.unreadable,
     ...asked,
     auth: loadLastCheck(stateDir),
@@ -133,6 +135,7 @@ export function statusDocument(facts: StatusFacts) {
           ? facts.holders.value
           : { unknown: facts.holders.reason },
     deferrals: facts.deferrals,
+    cache: cacheDocument(facts),
     timer: facts.timer,
     passes: facts.passes,
     ...(facts.stateTrouble === null ? {} : { stateUnreadable: facts.stateTrouble }),

@@ -3,6 +3,7 @@ import type { PassFinished } from "../log/events.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import type { RuleTotals } from "../state/totals.ts";
+import type { Warmth } from "../state/warmth.ts";
 import { visible } from "../text.ts";
 
 /** What families of metrics are made of. */
@@ -13,7 +14,7 @@ export interface MeasuredPass {
   /** Milliseconds. */
   readonly endedAt: number;
   readonly finished: PassFinished;
-  readonly state: Pick<State, "engineVersion" | "totals" | "deferrals">;
+  readonly state: Pick<State, "engineVersion" | "totals" | "deferrals" | "cache">;
   readonly settings: Pick<Settings, "disk" | "metrics">;
   /** Where the filesystem of a watched path is mounted. */
   mountPoint(path: string): string;
@@ -69,6 +70,10 @@ export function rules(
     state.totals.rules.flatMap((rule) => one(value(rule), { list: rule.list, rule: rule.name }));
   return { name, type, help, samples };
 }
+
+/** Of the ledger of uses, as it was read last; none where the last tier is off. */
+export const cache = (name: string, help: string, value: (warmth: Warmth) => number): Family =>
+  gauge(`cache_${name}`, help, ({ state }) => one(state.cache === null ? null : value(state.cache)));
 
 export const one = (value: number | null, labels: Sample["labels"] = {}): Sample[] =>
   value === null ? [] : [{ labels, value }];

@@ -9,6 +9,7 @@ import type { Settings } from "../settings/settings.ts";
 import { visible } from "../text.ts";
 import type { Watermark } from "../units.ts";
 import {
+  cache,
   counter,
   each,
   type Family,
@@ -47,6 +48,7 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["image", "unused"],
   ["image", "over-count"],
   ["image", "over-size"],
+  ["image", "evicted"],
   ["build-cache", "expired"],
   ["network", "expired"],
 ];
@@ -209,6 +211,26 @@ const FAMILIES: readonly Family[] = [
     "rule_failed_objects_total",
     "Images or containers that a rule would have removed and that could not be.",
     ({ failed }) => failed,
+  ),
+  cache("read_timestamp_seconds", "When a pass last read the ledger of uses.", ({ at }) => at / 1000),
+  cache("uses", "Uses of images that a registry has, over seven days.", ({ uses }) => uses),
+  cache("warm_uses", "Of those, uses of an image that was here before.", ({ warmUses }) => warmUses),
+  cache(
+    "evictions",
+    "Named images that the last tier removed, over seven days.",
+    ({ evictions }) => evictions,
+  ),
+  cache(
+    "regrets",
+    "Images that came back after they were evicted, over seven days.",
+    ({ regrets }) => regrets,
+  ),
+  cache("ledger_start_timestamp_seconds", "When the ledger of uses begins.", ({ since }) => since / 1000),
+  cache("ledger_gap_seconds", "What nobody heard of the last seven days.", ({ gapSeconds }) => gapSeconds),
+  cache(
+    "working_set_bytes",
+    "What the images of the last 30 days take on disk, estimated.",
+    ({ workingSetBytes }) => workingSetBytes,
   ),
 ];
 

@@ -13,6 +13,7 @@ import { historyOf, newLines } from "../state/history.ts";
 import type { Ledger } from "../state/ledger.ts";
 import { type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
+import { figuresOf } from "../state/warmth.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Asked } from "./gates.ts";
 import type { HostPorts } from "./host.ts";
@@ -82,7 +83,9 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   for (const event of warnings(plan, observed.ruled, scope.prune)) ports.journal.emit(event);
   // After a list that failed nobody knows what is still there.
   const taught = observed.unreadLists.length === 0 ? learntOfObjects(memories, scope) : {};
-  const decided = { ...asked, decision: decision.value, learnt: { ...asked.learnt, ...taught } };
+  const { ledger } = decision.value;
+  const warmth = { cache: ledger === null ? null : figuresOf(ledger, ports.clock.now()) };
+  const decided = { ...asked, decision: decision.value, learnt: { ...asked.learnt, ...taught, ...warmth } };
   noteInLedger(context, asked, decision.value);
   if (!options.dryRun) return decided;
   for (const object of plan.remove) ports.journal.emit(objectPlanned(object));

@@ -41,6 +41,8 @@ export interface ImageFacts {
 export interface KnownImage extends ImageFacts {
   readonly id: string;
   readonly cameAt: number;
+  /** When it came for the first time. */
+  readonly firstAt: number;
   /** When a pass evicted it last; `null`: never. */
   readonly evictedAt: number | null;
 }
@@ -53,6 +55,8 @@ export interface Ledger {
   /** In order of time. */
   readonly uses: readonly LedgerUse[];
   readonly gaps: readonly { readonly from: number; readonly to: number }[];
+  /** What passes evicted, in order of time. */
+  readonly evictions: readonly { readonly id: string; readonly at: number }[];
   /** Images that came back after a pass had evicted them, in order of time. */
   readonly regrets: readonly { readonly id: string; readonly evictedAt: number; readonly at: number }[];
   /** When its first line was written; `null`: it is empty. */
@@ -80,6 +84,7 @@ const EMPTY: Ledger = {
     images: new Map(),
     uses: [],
     gaps: [],
+    evictions: [],
     regrets: [],
     since: null,
     until: null,
@@ -116,6 +121,7 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
   const uses: LedgerUse[] = [];
   const gaps: { from: number; to: number }[] = [];
   const regrets: { id: string; evictedAt: number; at: number }[] = [];
+  const evictions: { id: string; at: number }[] = [];
   const evicted = new Map<string, number>();
   const unused = new Map<string, number>();
   const use = (id: string, at: number, group: string | null) => {
@@ -132,12 +138,15 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
       if (back) regrets.push({ id, evictedAt, at });
       const cameAt = before === undefined || back ? at : before.cameAt;
       if (cameAt === at) unused.set(id, at);
-      images.set(id, { ...facts, id, cameAt, evictedAt });
+      images.set(id, { ...facts, id, cameAt, firstAt: before?.firstAt ?? at, evictedAt });
     } else if ("use" in line) {
       unused.delete(line.use);
       use(line.use, line.at, line.group);
     } else if ("gap" in line) gaps.push({ from: line.gap, to: line.at });
-    else if ("evicted" in line) evicted.set(line.evicted, line.at);
+    else if ("evicted" in line) {
+      evicted.set(line.evicted, line.at);
+      evictions.push({ id: line.evicted, at: line.at });
+    }
   }
   // An image that came and was not seen in use was wanted once: somebody pulled or built it.
   for (const [id, at] of unused) use(id, at, null);
@@ -146,7 +155,15 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
   const counted = uses.filter(({ at }) => at * 1000 >= now - YEAR).slice(-MOST_USES);
   return {
     engine: parsed.lines.findLast((line) => "engine" in line)?.engine ?? null,
-    ...{ images, uses: counted, gaps, regrets, since: told[0]?.at ?? null, until: told.at(-1)?.at ?? null },
+    ...{
+      images,
+      uses: counted,
+      gaps,
+      evictions,
+      regrets,
+      since: told[0]?.at ?? null,
+      until: told.at(-1)?.at ?? null,
+    },
     warnings: [
       ...parsed.warnings,
       ...(future === 0 ? [] : [`the ledger of uses has ${future} lines from the future, which do not count`]),

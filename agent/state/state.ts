@@ -6,6 +6,7 @@ import { appendPasses } from "./pass-log.ts";
 import { countQuietPass, withQuietPasses } from "./quiet-count.ts";
 import { isTotals, NO_TOTALS } from "./totals.ts";
 import type { ClockMark, Core, Memory, PassRecord, State } from "./types.ts";
+import type { Warmth } from "./warmth.ts";
 
 export type * from "./types.ts";
 
@@ -19,6 +20,7 @@ const EMPTY_CORE: Core = {
   clock: null,
   deferrals: NO_DEFERRALS,
   totals: NO_TOTALS,
+  cache: null,
 };
 const EMPTY_MEMORY: Memory = { dangling: {}, busy: {}, undated: {}, uses: {} };
 export const EMPTY_STATE: State = { ...EMPTY_CORE, ...EMPTY_MEMORY };
@@ -108,7 +110,7 @@ function load<T>(
 /** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
 function toCore(document: Record<string, unknown>): CoreFile {
   const { version, engineRoot, containerdRoot = null, engineVersion = null, clock = null } = document;
-  const { engineAskedAt = null, deferrals, totals = NO_TOTALS } = document;
+  const { engineAskedAt = null, deferrals, totals = NO_TOTALS, cache = null } = document;
   if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
   const { count, since } = Object(deferrals) as Record<string, unknown>;
   check("engineRoot", engineRoot === null || typeof engineRoot === "string");
@@ -118,11 +120,19 @@ function toCore(document: Record<string, unknown>): CoreFile {
   check("clock", clock === null || isClockMark(clock));
   check("deferrals", isTime(count) && (since === null || isTime(since)));
   check("totals", isTotals(totals));
-  const core = { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals } as Core;
+  check("cache", cache === null || isWarmth(cache));
+  const asked = { engineRoot, containerdRoot, engineAskedAt, engineVersion };
+  const core = { ...asked, clock, deferrals, totals, cache } as Core;
   if (version === 2) return { core, memory: null, earlier: [] };
   check("passes", Array.isArray(document.passes));
   return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
 }
+
+const FIGURES: readonly (keyof Warmth)[] = [
+  ...(["at", "uses", "warmUses", "evictions", "regrets", "since", "gapSeconds"] as const),
+  "workingSetBytes",
+];
+const isWarmth = (value: unknown): boolean => FIGURES.every((key) => isTime(Object(value)[key]));
 
 function toMemory(document: Record<string, unknown>): Memory {
   const { dangling, busy, undated = {}, uses = {} } = document;
@@ -212,17 +222,9 @@ function update<T>(dir: string, work: () => T): T {
 
 /** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
 function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
-  const { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals } = core;
-  const document = {
-    version: 2,
-    engineRoot,
-    containerdRoot,
-    engineAskedAt,
-    engineVersion,
-    clock,
-    deferrals,
-    totals,
-  };
+  const { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals, cache } = core;
+  const asked = { engineRoot, containerdRoot, engineAskedAt, engineVersion };
+  const document = { version: 2, ...asked, clock, deferrals, totals, cache };
   write(join(dir, FILE), { ...document, passes: [pass] }, durable);
 }
 

@@ -2,6 +2,7 @@ import type { ObjectCount, RuleReport } from "../log/events.ts";
 import type { Outcome } from "../log/outcome.ts";
 import type { Seconds } from "../units.ts";
 import type { Totals } from "./totals.ts";
+import type { Warmth } from "./warmth.ts";
 
 /**
  * What one pass leaves for the next. Times are milliseconds since the epoch. Three files, since a quiet pass reads and
@@ -24,6 +25,8 @@ export interface Core {
   readonly clock: ClockMark | null;
   readonly deferrals: { readonly count: number; readonly since: number | null };
   readonly totals: Totals;
+  /** As the pass that read the ledger of uses last found it; `null`: the last tier is off. */
+  readonly cache: Warmth | null;
 }
 
 /** What the clocks said at one moment: the one on the wall, and the one that counts since the host was booted. */

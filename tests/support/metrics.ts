@@ -32,6 +32,10 @@ export function everyMetric(): Promise<string> {
       engineVersion: "28.5.1",
       deferrals: { count: 1, since: NOW },
       totals: addToTotals(before, pass, allRules(settings), 0, NOW),
+      cache: {
+        ...{ at: NOW, uses: 100, warmUses: 97, evictions: 12, regrets: 1 },
+        ...{ since: 1, gapSeconds: 60, workingSetBytes: 30 * GiB },
+      },
     },
     mountPoint: (path) => path,
   };

@@ -11,6 +11,7 @@ import type { Filesystem } from "../../../agent/host/disk.ts";
 import type { PlanPreview } from "../../../agent/pass/preview.ts";
 import type { Holder } from "../../../agent/plan/holders.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
+import { type LedgerLine, readLedger } from "../../../agent/state/ledger.ts";
 import type { PassRecord } from "../../../agent/state/state.ts";
 import { pass, week } from "../past-passes.ts";
 import { ago, DAY, filesystem, GiB, HOUR, imageId, NOW, settingsOf } from "../support.ts";
@@ -86,6 +87,7 @@ function facts(raw: object, disk: Partial<Filesystem>, changes: Partial<StatusFa
     timer: null,
     auth: null,
     suspicions: [],
+    ledger: readLedger([], null, NOW),
     ...changes,
   };
 }
@@ -427,5 +429,58 @@ describe("the document", () => {
     });
     expect(statusDocument({ ...quiet, plan: null }).plan).toBeNull();
     expect(statusDocument(quiet)).not.toHaveProperty("stateUnreadable");
+  });
+});
+
+describe("the section on the cache", () => {
+  const CACHE = { cache: { evict: "under-pressure" } };
+  const came = (name: string, days: number, bytes = GiB): LedgerLine => ({
+    ...{ image: imageId(name), at: ago(days * DAY), names: [`${name}:1`], digests: [`${name}@sha256:1`] },
+    ...{ bytes, layers: [] },
+  });
+  const use = (name: string, days: number): LedgerLine => ({
+    ...{ use: imageId(name), at: ago(days * DAY), group: null },
+  });
+  const told = (lines: readonly LedgerLine[], changes: Partial<StatusFacts> = {}, raw: object = CACHE) => {
+    const all = [{ engine: "E", at: 0 }, ...lines].map((line) => JSON.stringify(line));
+    const ledger = readLedger(all, "E", NOW);
+    const given = facts(raw, { usedBytes: 40 * GiB }, { ledger, ...changes });
+    const screen = statusScreen(given, { width: 200, unicode: false }, PLAIN).split("\n");
+    const from = screen.indexOf("Cache");
+    return {
+      lines: from < 0 ? [] : screen.slice(from + 1, screen.indexOf("", from)),
+      document: statusDocument(given),
+    };
+  };
+  const LINES = [
+    ...[came("app", 20), use("app", 6.5), use("app", 0.2), came("new", 0.3), use("new", 0.3)],
+    ...[{ evicted: imageId("app"), at: ago(0.1 * DAY) }, came("app", 0.05), use("app", 0.05)],
+    { gap: ago(3 * DAY), at: ago(2.5 * DAY) },
+  ];
+
+  it("says how warm it is by day, what evictions cost, and since when the ledger goes", () => {
+    expect(told(LINES).lines).toEqual([
+      "  50% of 4 uses in 7 days met an image that was here; by day: 100% - - - - - 33%",
+      "  1 evicted, 1 came back (app:1)",
+      "  ledger of uses since 2026-07-12 12:00 (19d 22h, 12h of it not heard)",
+    ]);
+    expect(told(LINES).document.cache).toMatchObject({ uses: 4, warmUses: 2, regretted: ["app:1"] });
+  });
+
+  it("asks for a larger disk where the images of 30 days do not fit below the low mark with all the rest", () => {
+    const large = [came("app", 20, 18 * GiB), use("app", 1)];
+    expect(told(large).lines.join("\n")).not.toContain("ask for a disk");
+    const holders = known([
+      { ...({} as Holder), what: "images", bytes: 30 * GiB, largest: [], note: "", count: 1 } as Holder,
+    ]);
+    // 46.8 GiB unpacked and 10 GiB that are not images, at 78 %.
+    expect(told(large, { holders }).lines.at(-1)).toBe(
+      "  the images of the last 30 days ask for a disk of 72.8 GiB to stay below 78%; this one has 64.0 GiB (ci-docker-prune forecast)",
+    );
+  });
+
+  it("is not there without a ledger, unless the last tier is on", () => {
+    expect(told([], {}, {})).toMatchObject({ lines: [], document: { cache: null } });
+    expect(told([]).lines).toEqual(["  the ledger of uses is empty: the first pass learns"]);
   });
 });

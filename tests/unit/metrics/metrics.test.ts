@@ -74,6 +74,27 @@ function by(families: readonly MetricFamily[], name: string, label: string): Rec
   );
 }
 
+describe("the cache's part of the metrics", () => {
+  const cache = {
+    ...{ at: NOW, uses: 100, warmUses: 97, evictions: 12, regrets: 1 },
+    ...{ since: 5000, gapSeconds: 60, workingSetBytes: 30 * GiB },
+  };
+
+  it("is what the ledger of uses said when it was read last", async () => {
+    const { value } = await metrics({ state: { cache } });
+    const names = ["uses", "warm_uses", "evictions", "regrets", "ledger_gap_seconds", "working_set_bytes"];
+    expect(names.map((name) => value(`cache_${name}`))).toEqual([100, 97, 12, 1, 60, 30 * GiB]);
+    expect(value("cache_ledger_start_timestamp_seconds")).toBe(5);
+    expect(value("cache_read_timestamp_seconds")).toBe(NOW / 1000);
+  });
+
+  it("is left out where the last tier is off, all but the counter of what it removed", async () => {
+    const { names, value } = await metrics({});
+    expect(names.filter((name) => name.startsWith("cache_"))).toEqual([]);
+    expect(value("removed_objects_total", { kind: "image", reason: "evicted" })).toBe(0);
+  });
+});
+
 describe("the metrics of a pass", () => {
   it("say when it ended, how long it took and with what", async () => {
     const { value } = await metrics({ pass: { durationSeconds: 12.5, exitCode: 10 } });

@@ -238,6 +238,13 @@ describe("the last tier", () => {
     expect(dry.fake.writes).toEqual([]);
   });
 
+  it("a pass leaves in the state how warm the cache is, and nothing once the tier is off", async () => {
+    const { fake } = await play({ world: host(), settings: on() });
+    expect(fake.saved.at(-1)?.cache).toMatchObject({ uses: 8, warmUses: 8, evictions: 0, regrets: 0 });
+    const off = await play({ world: host(), settings: { prune: { networksAbove: null } } });
+    expect(off.fake.saved.at(-1)?.cache).toBe(null);
+  });
+
   it("an empty ledger takes nothing: the first pass learns, the next one may evict", async () => {
     const first = await play({ world: host({ ledger: [] }), settings: on(), hook: frees(20) });
     expect(first.fake.writes).toEqual([]);

@@ -51,6 +51,7 @@ describe("what the lines say", () => {
     expect(ledger.images.get(imageId("app"))).toMatchObject({
       cameAt: ago(DAY),
       evictedAt: null,
+      firstAt: ago(DAY),
       bytes: 100,
     });
   });

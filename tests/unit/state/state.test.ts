@@ -105,6 +105,10 @@ const FULL: State = {
     ],
     lastSuccessAt: NOW - 9000,
   },
+  cache: {
+    ...{ at: NOW, uses: 5, warmUses: 4, evictions: 3, regrets: 2 },
+    ...{ since: 1, gapSeconds: 0, workingSetBytes: 9 },
+  },
 };
 
 const path = (name: string) => join(dir, name);
@@ -273,7 +277,13 @@ describe("a state of a version before 0.2", () => {
     put(inOneFile({ totals: undefined, engineVersion: undefined, undated: undefined, uses: undefined }));
     const { state, damage } = loadState(dir);
     expect(damage).toBeNull();
-    expect(state).toEqual({ ...FULL, totals: NO_TOTALS, engineVersion: null, undated: {}, uses: {} });
+    expect(state).toEqual({
+      ...FULL,
+      totals: NO_TOTALS,
+      engineVersion: null,
+      undated: {},
+      uses: {},
+    });
   });
 
   it("is divided by the next pass, which is not a quiet one; nothing is lost", () => {
