@@ -29,8 +29,8 @@ export interface EngineRequest {
   readonly redact?: (text: string) => string;
   /** Seconds until the answer must be complete; the client's own default when absent. */
   readonly deadline?: number;
-  /** `false`: sent without a version prefix, to ask for the version. */
-  readonly versioned?: boolean;
+  /** Of the API, where it is not the one that all requests carry; `null`: none, to ask for the version. */
+  readonly apiVersion?: string | null;
 }
 
 export interface ClientOptions {
@@ -172,8 +172,8 @@ export class DockerodeClient implements EngineClient {
   }
 
   #dial(request: EngineRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    const prefix =
-      request.versioned === false || this.#apiVersion === undefined ? "" : `/v${this.#apiVersion}`;
+    const { apiVersion = this.#apiVersion } = request;
+    const prefix = apiVersion == null ? "" : `/v${apiVersion}`;
     const query = request.query ?? {};
     const bare = Object.keys(query).length === 0;
     const options =

@@ -24,6 +24,7 @@ import {
   toImages,
   toNetwork,
   toNetworks,
+  toPulledFrom,
 } from "./wire.ts";
 import { toInfo, toServices, toTasks, toVersion } from "./wire-swarm.ts";
 import { toDiskUsage } from "./wire-usage.ts";
@@ -47,6 +48,8 @@ export interface EngineReader {
   /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
   allImages(): Promise<ImageSummary[]>;
   image(id: string): Promise<ImageDetail>;
+  /** {@link ImageDetail.pulledFrom}; empty before API 1.53, which does not tell. */
+  pulledFrom(id: string): Promise<string[]>;
   /** Images that these filters name, not their parents; `tags` may hold only those that a reference named. */
   namedImages(filters: {
     readonly reference?: readonly string[];
@@ -83,6 +86,8 @@ export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STO
 
 /** The newest API version this program was tested with (engine 28.5). */
 const NEWEST_API = "1.51";
+/** From this one on, an image tells where it was pulled from. */
+const IDENTITY_API = "1.53";
 
 /** Compares "1.9" and "1.41" as numbers, part by part. */
 export function apiAtLeast(version: string, wanted: string): boolean {
@@ -94,6 +99,7 @@ export function apiAtLeast(version: string, wanted: string): boolean {
 export class Reader implements EngineReader {
   readonly #client: DockerodeClient;
   #apiVersion = NEWEST_API;
+  #tellsIdentity = false;
 
   constructor(client: DockerodeClient) {
     this.#client = client;
@@ -105,12 +111,13 @@ export class Reader implements EngineReader {
 
   async version(): Promise<EngineVersion> {
     const { version, newestApi, oldestApi } = toVersion(
-      await this.#client.call({ method: "GET", path: "/version", versioned: false }),
+      await this.#client.call({ method: "GET", path: "/version", apiVersion: null }),
     );
     const wanted = apiAtLeast(newestApi, NEWEST_API) ? NEWEST_API : newestApi;
     // An engine may refuse what is older than its own minimum, which its operator may have raised.
     this.#apiVersion = apiAtLeast(wanted, oldestApi) ? wanted : oldestApi;
     this.#client.useApiVersion(this.#apiVersion);
+    this.#tellsIdentity = apiAtLeast(newestApi, IDENTITY_API);
     return { version, apiVersion: this.#apiVersion };
   }
 
@@ -161,6 +168,13 @@ export class Reader implements EngineReader {
   async image(id: string): Promise<ImageDetail> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     return toImage(await this.#get(`/images/${id}/json`));
+  }
+
+  async pulledFrom(id: string): Promise<string[]> {
+    if (!IMAGE_ID.test(id)) throw oddId(id);
+    if (!this.#tellsIdentity) return [];
+    const path = `/images/${id}/json`;
+    return toPulledFrom(await this.#client.call({ method: "GET", path, apiVersion: IDENTITY_API }));
   }
 
   async namedImages(filters: Readonly<Record<string, readonly string[]>>): Promise<ImageSummary[]> {

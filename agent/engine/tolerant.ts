@@ -74,6 +74,10 @@ export class Inspector {
     return this.#inspect(() => this.reader.image(id));
   }
 
+  pulledFrom(id: string): Promise<Inspected<string[]>> {
+    return this.#inspect(() => this.reader.pulledFrom(id));
+  }
+
   history(id: string): Promise<Inspected<Step[]>> {
     return this.#inspect(() => this.reader.history(id));
   }

@@ -121,6 +121,11 @@ export interface ImageDetail extends ImageSummary {
   readonly lastTaggedAt: number | null;
   /** Digests of its layers, oldest first; a layer is the same in two images where all below it are as well. */
   readonly layers: readonly string[];
+  /**
+   * Repositories from which it was pulled or to which it was pushed, as the containerd store remembers them: with the
+   * registry's host and without its port. Absent: not asked for.
+   */
+  readonly pulledFrom?: readonly string[];
 }
 
 export interface NetworkSummary {

@@ -18,13 +18,15 @@ export type EngineEvent =
       readonly imageName: string;
       readonly labels: Labels;
     }
-  | { readonly kind: "image"; readonly at: number; readonly name: string };
+  | { readonly kind: "image"; readonly at: number; readonly name: string; readonly pulled: boolean };
 
 export interface WatchedImage {
   readonly id: string;
   readonly names: readonly string[];
   readonly digests: readonly string[];
   readonly sizeBytes: number;
+  /** When it got a name last, milliseconds; `NaN`: not told. */
+  readonly taggedAt: number;
   /** Of its layers, oldest first. */
   readonly layers: readonly string[];
 }
@@ -70,12 +72,13 @@ export class Watcher {
   /** `null`: it is gone. */
   async image(id: string): Promise<WatchedImage | null> {
     try {
-      const { RepoTags, RepoDigests, Size, RootFS } = Object(await this.#get(`/images/${id}/json`));
+      const { RepoTags, RepoDigests, Size, RootFS, Metadata } = Object(await this.#get(`/images/${id}/json`));
       return {
         id,
         names: textsOf(RepoTags),
         digests: textsOf(RepoDigests),
         sizeBytes: typeof Size === "number" && Size > 0 ? Size : 0,
+        taggedAt: Date.parse(Object(Metadata).LastTagTime),
         layers: textsOf(Object(RootFS).Layers),
       };
     } catch (error) {
@@ -192,6 +195,6 @@ export function toEvent(line: string): EngineEvent | null {
     };
   }
   // An id, or what was pulled: "redis:7-alpine".
-  if (Type === "image") return { kind: "image", at, name: ID };
+  if (Type === "image") return { kind: "image", at, name: ID, pulled: Action === "pull" };
   return null;
 }

@@ -159,6 +159,13 @@ export function toImage(body: unknown): ImageDetail {
   };
 }
 
+/** Source: `Identity` of GET /images/{name}/json, API 1.53. */
+export function toPulledFrom(body: unknown): string[] {
+  const pulls = v.nullish(v.array(v.object({ Repository: v.string() })), []);
+  const schema = v.object({ Identity: v.nullish(v.object({ Pull: pulls })) });
+  return (read("image", schema, body).Identity?.Pull ?? []).map(({ Repository }) => Repository);
+}
+
 const networkSchema = v.object({
   Id: v.string(),
   Name: v.string(),

@@ -1,4 +1,4 @@
-import type { EngineEvent, Watcher } from "../engine/watcher.ts";
+import type { EngineEvent, WatchedImage, Watcher } from "../engine/watcher.ts";
 import { PACKED } from "../plan/ledger.ts";
 import { appendLedger, type ImageFacts, type LedgerLine } from "../state/ledger.ts";
 
@@ -16,7 +16,7 @@ export class Recorder {
   readonly #dir: string;
   readonly #groupLabels: readonly string[];
   readonly #seen = new Set<string>();
-  /** Images that this process has described: their names then. */
+  /** Images that this process has described: what it told of their names. */
   readonly #described = new Map<string, string>();
   #waiting: EngineEvent[] = [];
 
@@ -80,7 +80,7 @@ export class Recorder {
           : await named(event.name);
       // Gone before anybody could ask: it cannot be evicted any more either.
       if (id === null || !isId(id)) continue;
-      const facts = await this.#describe(id, event.kind === "image");
+      const facts = await this.#describe(id, event);
       if (facts !== null) lines.push({ image: id, at: event.at, ...facts, by: "watch" });
       if (event.kind === "start")
         lines.push({ use: id, at: event.at, group: this.#groupOf(event), by: "watch" });
@@ -88,15 +88,17 @@ export class Recorder {
     return lines;
   }
 
-  /** `null` where its line was written already, or it is gone. @param again its names may have changed */
-  async #describe(id: string, again: boolean): Promise<ImageFacts | null> {
-    if (this.#described.has(id) && !again) return null;
+  /** `null` where its line was written already, or it is gone. */
+  async #describe(id: string, event: EngineEvent): Promise<(ImageFacts & { pulled?: string }) | null> {
+    if (this.#described.has(id) && event.kind === "start") return null;
     const image = await this.#engine.image(id);
     if (image === null) return null;
-    const names = [...image.names, ...image.digests].join(" ");
-    if (this.#described.get(id) === names) return null;
-    this.#described.set(id, names);
-    return describeImage(image, await this.#engine.stepSizes(id));
+    const pulled = event.kind === "image" && event.pulled && wasPulled(image, event.at) ? event.name : null;
+    const told = [...image.names, ...image.digests, pulled].join(" ");
+    if (this.#described.get(id) === told) return null;
+    this.#described.set(id, told);
+    const facts = describeImage(image, await this.#engine.stepSizes(id));
+    return pulled === null ? facts : { ...facts, pulled };
   }
 
   #groupOf({ labels }: Extract<EngineEvent, { kind: "start" }>): string | null {
@@ -104,6 +106,14 @@ export class Recorder {
     return key === undefined ? null : `${key}=${labels[key]}`;
   }
 }
+
+/**
+ * Whether this image is what the pull brought, and not one that was built or loaded by the same name since. The
+ * containerd store dates names, which is also where a digest does not tell: it has one for every image.
+ * @param at milliseconds, when the pull had ended
+ */
+const wasPulled = ({ taggedAt }: Pick<WatchedImage, "taggedAt">, at: number) =>
+  taggedAt > 0 && taggedAt <= at;
 
 const isId = (name: string) => /^sha256:[0-9a-f]{64}$/.test(name);
 

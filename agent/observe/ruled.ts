@@ -6,6 +6,7 @@ import { claim, type Family, fits, unlabelled } from "../plan/family.ts";
 import { type Measured, NOT_MEASURED } from "../plan/measured.ts";
 import { judgeOrphan, type OrphanFacts, orphanRule, worthAsking } from "../plan/orphans.ts";
 import { needsMeasuring } from "../plan/retention.ts";
+import { CACHE_RULE } from "../settings/rule-names.ts";
 import { inForce, type Rules } from "../settings/rules.ts";
 import type { OrphanRule, RetentionRule, Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
@@ -54,7 +55,11 @@ export async function observeRuled(
     : { images: [], unread: [] };
   // A name belongs to the first rule that names it, in force or not: else a later one would take it in quiet passes.
   const claimed = claim(rules.retention, images);
-  const families = claimed.filter(({ rule }) => inForce(rules, rule));
+  const families = await pMap(
+    claimed.filter(({ rule }) => inForce(rules, rule)),
+    (family) => withRegistries(inspector, family, engine),
+    { concurrency: 1 },
+  );
   return {
     orphans: orphans.filter(({ rule }) => inForce(rules, rule)),
     families,
@@ -85,6 +90,23 @@ export async function observeRuled(
 async function readDisplaced({ reader }: Inspector, { info }: Engine): Promise<ReadonlySet<string>> {
   if (info.imageStore === "classic") return new Set();
   return new Set((await reader.danglingImages()).map(({ id }) => id));
+}
+
+/**
+ * The images of the last tier, with where they were pulled from: on the containerd store their digests do not tell. One
+ * of which that cannot be read stays. Throws EngineError.
+ */
+async function withRegistries(inspector: Inspector, family: Family, { info }: Engine): Promise<Family> {
+  if (family.rule.name !== CACHE_RULE || info.imageStore === "classic") return family;
+  const members = await pMap(
+    family.members,
+    async ({ image, references }) => {
+      const pulledFrom = orNull(await inspector.pulledFrom(image.id)) ?? [];
+      return { image: { ...image, pulledFrom }, references };
+    },
+    { concurrency: CONCURRENCY },
+  );
+  return { ...family, members };
 }
 
 /** Containers that a rule names, inspected where they may be past its limit. Throws EngineError. */

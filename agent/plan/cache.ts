@@ -1,3 +1,4 @@
+import type { ImageDetail } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { explain } from "./because.ts";
 import { type Family, isNamedBy, losesAllTags, type Member } from "./family.ts";
@@ -5,6 +6,7 @@ import { NOT_MEASURED } from "./measured.ts";
 import type { OwnHistory } from "./own-history.ts";
 import type { Judged } from "./plan.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
+import { parseReference } from "./usage.ts";
 
 /** What the ledger of uses says, as far as the last tier needs it. */
 export interface CacheHistory {
@@ -13,6 +15,8 @@ export interface CacheHistory {
   /** When an image came, and when it was used last. Milliseconds by image id. */
   readonly came: Readonly<Record<string, number>>;
   readonly used: Readonly<Record<string, number>>;
+  /** Names by which an image was seen to be pulled. By image id. */
+  readonly pulled: Readonly<Record<string, readonly string[]>>;
   /** A name for an image, for reasons: `"app:1.4"`. */
   nameOf(id: string): string;
 }
@@ -44,7 +48,7 @@ export function judgeCache(
   const verdicts = judged.map((object): Judged => {
     const member = members.get(object.id);
     if (object.action === "keep" || member === undefined) return object;
-    const kept = stays(member, history.settings) ?? (order.has(object.id) ? null : UNKNOWN);
+    const kept = stays(member, history) ?? (order.has(object.id) ? null : UNKNOWN);
     if (kept !== null) return { ...object, action: "keep", ...kept };
     const because = history.own.because(object.id, now / 1000);
     const reason = because === undefined ? "" : explain(because, (id) => history.nameOf(id));
@@ -72,12 +76,33 @@ export function contextOf(context: RetentionContext, { came, used }: CacheHistor
 /** Why an image stays that could go by its age; `null`: nothing speaks for it. */
 function stays(
   member: Member,
-  { keep, local }: Settings["cache"],
+  { settings: { keep, local }, pulled }: CacheHistory,
 ): Pick<Judged, "because" | "reason"> | null {
   const { image } = member;
   if (isNamedBy(keep, image)) return { because: "keep-image", reason: "cache.keep names it" };
-  if (local === "keep" && image.digests.length === 0)
-    return { because: "local", reason: "no registry is known to have it, so it cannot be pulled again" };
+  const unknown = local === "keep" ? localName(image, pulled[image.id] ?? []) : undefined;
+  if (unknown !== undefined)
+    return {
+      because: "local",
+      reason: `no registry is known to have ${unknown}, so it could not be pulled again`,
+    };
   if (!losesAllTags(member)) return { because: "tagged", reason: "it has another name, which a rule owns" };
   return null;
 }
+
+/**
+ * A name of whose repository no registry is known to have the image; `undefined`: all could be pulled again. On classic
+ * stores a digest comes from a registry. The containerd store makes one of the image's own id for every name it has.
+ */
+function localName(
+  { id, tags, digests, pulledFrom = [] }: ImageDetail,
+  pulled: readonly string[],
+): string | undefined {
+  const ofRegistries = digests.filter((digest) => !digest.endsWith(`@${id}`));
+  const known = new Set([...ofRegistries, ...pulledFrom, ...pulled].map(withoutPort));
+  const names = tags.length > 0 ? tags : digests;
+  return names.length === 0 ? "it" : names.find((name) => !known.has(withoutPort(name)));
+}
+
+/** The repository, without its registry's port, which the containerd store does not remember. */
+const withoutPort = (name: string) => parseReference(name).name.replace(/^([^/]*):\d+\//, "$1/");

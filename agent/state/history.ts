@@ -16,6 +16,7 @@ export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHis
     came: Object.fromEntries([...ledger.images.values()].map(({ id, cameAt }) => [id, cameAt])),
     // In order of time: the last one counts.
     used: Object.fromEntries(ledger.uses.map(({ at, image }) => [image.id, at * 1000])),
+    pulled: Object.fromEntries([...ledger.images.values()].map(({ id, pulled }) => [id, pulled])),
     nameOf: (id) => ledger.images.get(id)?.names[0] ?? id.replace(/^sha256:/, "").slice(0, 12),
   };
 }

@@ -17,7 +17,10 @@ export type LedgerLine =
   (
     | { readonly engine: string; readonly at: number }
     /** An image is there: when it came, and again when its names changed. */
-    | ({ readonly image: string; readonly at: number } & ImageFacts)
+    | ({ readonly image: string; readonly at: number } & ImageFacts & {
+          /** By this name it was pulled just now. */
+          readonly pulled?: string;
+        })
     /** A container was started on an image. */
     | { readonly use: string; readonly at: number; readonly group: string | null }
     /** Nobody heard what happened between these two moments. */
@@ -45,6 +48,8 @@ export interface KnownImage extends ImageFacts {
   readonly firstAt: number;
   /** When a pass evicted it last; `null`: never. */
   readonly evictedAt: number | null;
+  /** Names by which it was seen to be pulled. */
+  readonly pulled: readonly string[];
 }
 
 /** What the ledger says of one engine. */
@@ -130,7 +135,7 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
   };
   for (const line of told) {
     if ("image" in line) {
-      const { image: id, at, ...facts } = line;
+      const { image: id, at, pulled: name, ...facts } = line;
       const before = images.get(id);
       const evictedAt = evicted.get(id) ?? null;
       // Names that changed say nothing of when it came; one that was evicted has come anew.
@@ -138,7 +143,8 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
       if (back) regrets.push({ id, evictedAt, at });
       const cameAt = before === undefined || back ? at : before.cameAt;
       if (cameAt === at) unused.set(id, at);
-      images.set(id, { ...facts, id, cameAt, firstAt: before?.firstAt ?? at, evictedAt });
+      const pulled = [...(before?.pulled ?? []), ...(name === undefined ? [] : [name])];
+      images.set(id, { ...facts, id, cameAt, firstAt: before?.firstAt ?? at, evictedAt, pulled });
     } else if ("use" in line) {
       unused.delete(line.use);
       use(line.use, line.at, line.group);
@@ -221,6 +227,7 @@ function parseLine(text: string): LedgerLine | null {
       isTexts(line.names) &&
       isTexts(line.digests) &&
       (line.bytes === null || Number.isFinite(line.bytes)) &&
+      (line.pulled === undefined || isText(line.pulled)) &&
       Array.isArray(line.layers) &&
       line.layers.every((layer) => Array.isArray(layer) && isText(layer[0]) && Number.isFinite(layer[1])));
   return good ? (line as unknown as LedgerLine) : null;

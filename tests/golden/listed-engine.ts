@@ -45,6 +45,7 @@ export function listedEngine(lists: EngineLists): EngineReader {
     networks: async () => forbidden("networks"),
     network: async () => forbidden("a network"),
     history: async () => forbidden("history"),
+    pulledFrom: async () => forbidden("where an image is from"),
     containers: async (states) =>
       toContainers(
         (lists.containers ?? [])

@@ -135,6 +135,7 @@ async function play(story: Story) {
     diskUsage: never("disk usage"),
     namedImages: never("named images"),
     history: never("history"),
+    pulledFrom: never("where an image is from"),
     networks: never("networks"),
     network: never("a network"),
     container: async (id) => look(id, containerDetail({ id })),

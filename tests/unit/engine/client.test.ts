@@ -98,7 +98,7 @@ describe("the one door to the engine", () => {
 
   it("opens for what is allowed, and sends exactly that", async () => {
     const client = connect();
-    await client.call({ method: "GET", path: "/version", versioned: false });
+    await client.call({ method: "GET", path: "/version", apiVersion: null });
     client.useApiVersion("1.41");
     await client.call(INFO);
     await client.call({ method: "GET", path: "/services", query: { status: "true" } });

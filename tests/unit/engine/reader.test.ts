@@ -12,8 +12,8 @@ it.each([
   async (_, ApiVersion, MinAPIVersion, spoken) => {
     const used: string[] = [];
     const client = {
-      call: async ({ versioned }: EngineRequest) => {
-        expect(versioned).toBe(false);
+      call: async ({ apiVersion }: EngineRequest) => {
+        expect(apiVersion).toBe(null);
         return { Version: "x", ApiVersion, MinAPIVersion };
       },
       useApiVersion: (version: string) => used.push(version),
@@ -22,3 +22,25 @@ it.each([
     expect(used).toEqual([spoken]);
   },
 );
+
+it.each([
+  ["1.53", { Identity: { Pull: [{ Repository: "docker.io/library/redis" }] } }, ["docker.io/library/redis"]],
+  ["1.55", { Identity: { Build: [{ Ref: "x" }] } }, []],
+  ["1.55", {}, []],
+  ["1.52", "not asked", []],
+])("where an image is from is asked in API 1.53, of an engine up to %s", async (ApiVersion, answer, from) => {
+  const id = `sha256:${"a".repeat(64)}`;
+  const asked: unknown[] = [];
+  const client = {
+    call: async ({ path, apiVersion }: EngineRequest) => {
+      if (path === "/version") return { Version: "x", ApiVersion, MinAPIVersion: "1.40" };
+      asked.push([path, apiVersion]);
+      return answer;
+    },
+    useApiVersion: () => {},
+  } as unknown as DockerodeClient;
+  const reader = new Reader(client);
+  await reader.version();
+  expect(await reader.pulledFrom(id)).toEqual(from);
+  expect(asked).toEqual(answer === "not asked" ? [] : [[`/images/${id}/json`, "1.53"]]);
+});

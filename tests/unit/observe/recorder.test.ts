@@ -14,6 +14,7 @@ const APP: WatchedImage = {
   names: ["app:1"],
   digests: ["app@sha256:1"],
   sizeBytes: 260,
+  taggedAt: ago(20),
   layers: ["sha256:a", "sha256:b"],
 };
 const start = (container: string, labels: Record<string, string> = {}, imageName = "app:1"): EngineEvent => ({
@@ -22,6 +23,10 @@ const start = (container: string, labels: Record<string, string> = {}, imageName
   container: hexId(container),
   imageName,
   labels,
+});
+
+const image = (secondsAgo: number, name: string, pulled = false): EngineEvent => ({
+  ...{ kind: "image", at: ago(secondsAgo), name, pulled },
 });
 
 describe("what is written of what was heard", () => {
@@ -111,14 +116,34 @@ describe("what is written of what was heard", () => {
 
   it("an image that came, and one whose names changed", async () => {
     const one = recorder();
-    one.hear({ kind: "image", at: ago(9), name: "app:1" });
+    one.hear(image(9, "app:1"));
     expect(await one.write(NOW)).toBe(true);
-    one.hear({ kind: "image", at: ago(8), name: "app:1" });
+    one.hear(image(8, "app:1"));
     expect(await one.write(NOW)).toBe(false);
     images.set(APP.id, { ...APP, names: ["app:1", "app:latest"] });
-    one.hear({ kind: "image", at: ago(7), name: APP.id });
+    one.hear(image(7, APP.id));
     expect(await one.write(NOW)).toBe(true);
     expect(lines().map(({ names }) => names)).toEqual([["app:1"], ["app:1", "app:latest"]]);
+  });
+
+  it("a pull, by the name that was pulled: also of what was there, and once", async () => {
+    const one = recorder();
+    one.hear(start("c1"));
+    for (const secondsAgo of [9, 8]) one.hear(image(secondsAgo, "app:1", true));
+    await one.write(NOW);
+    expect(lines().map(({ pulled }) => pulled)).toEqual([undefined, undefined, "app:1"]);
+  });
+
+  it.each([
+    ["built or loaded by the same name since", ago(8)],
+    ["undated, as where digests tell (classic store)", Date.parse("0001-01-01T00:00:00Z")],
+    ["of no date at all", Number.NaN],
+  ])("no pull of what was %s", async (_, taggedAt) => {
+    images.set(APP.id, { ...APP, taggedAt });
+    const one = recorder();
+    one.hear(image(9, "app:1", true));
+    await one.write(NOW);
+    expect(lines().map(({ pulled }) => pulled)).toEqual([undefined]);
   });
 
   it("what could not be written is kept, in order", async () => {
@@ -160,12 +185,12 @@ describe("an event of the engine", () => {
     [
       "a pull",
       event({ Type: "image", Action: "pull", Actor: { ID: "app:1", Attributes: { name: "app" } } }),
-      { kind: "image", at: 5250, name: "app:1" },
+      { kind: "image", at: 5250, name: "app:1", pulled: true },
     ],
     [
       "a load",
       event({ Type: "image", Action: "load", Actor: { ID: "sha256:1", Attributes: {} } }),
-      { kind: "image", name: "sha256:1" },
+      { kind: "image", name: "sha256:1", pulled: false },
     ],
     ["another action", event({ Action: "die" }), null],
     ["no actor", event({ Actor: null }), null],

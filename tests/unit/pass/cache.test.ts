@@ -197,6 +197,34 @@ describe("the last tier", () => {
     expect(kept?.rule).toBe(because);
   });
 
+  const own = { id: imageId("once"), tags: ["r:5000/once:1"], digests: [`r:5000/once@${imageId("once")}`] };
+  const asPulled: LedgerLine = { ...came("once", 10 * DAY), pulled: "r:5000/once:1" };
+  it.each<readonly [string, Partial<ImageDetail>, readonly LedgerLine[], "goes" | "local"]>([
+    ["only a digest of its own id", own, [], "local"],
+    ["it was pulled, as the engine tells", { ...own, pulledFrom: ["r/once"] }, [], "goes"],
+    ["another repository was pulled", { ...own, pulledFrom: ["r/other"] }, [], "local"],
+    ["it was pulled, as watch heard", own, [asPulled], "goes"],
+    ["one of two names is local", { ...own, tags: [...own.tags, "mine:1"] }, [asPulled], "local"],
+    ["a digest of another repository", { digests: [`other@sha256:${"0".repeat(64)}`] }, [], "local"],
+    ["Docker Hub's full name", { digests: [], pulledFrom: ["docker.io/library/once"] }, [], "goes"],
+  ])("what no registry has stays: %s", async (_, changes, lines, expected) => {
+    const images = names.map((name) => pulled(name, name === "once" ? changes : {}));
+    const once = images[1];
+    const info = {
+      rootDir: "/var/lib/docker",
+      imageStore: "containerd",
+      swarm: { role: "manager" },
+    } as const;
+    const { fake } = await play({
+      world: host({ images, info, ledger: [...LEDGER, ...lines] }),
+      settings: on(),
+      hook: frees(20),
+    });
+    expect(fake.writes[0]).toBe(expected === "goes" ? `untag ${once?.tags[0]}` : "untag twice:1");
+    if (expected === "local")
+      expect(fake.said("object.kept").map(({ id, rule }) => [id, rule])).toContainEqual([once?.id, "local"]);
+  });
+
   it("local images go as well where the settings say so", async () => {
     const images = names.map((name) => pulled(name, { digests: [] }));
     const { fake } = await play({

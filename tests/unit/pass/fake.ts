@@ -133,6 +133,7 @@ export class Fake {
         ask(`inspect ${nameOf(id)}`);
         return find(world.images, id);
       },
+      pulledFrom: async (id) => [...(find(world.images, id).pulledFrom ?? [])],
       namedImages: async () => {
         ask("named images");
         return world.images.filter(({ tags }) => tags.length > 0);
