@@ -13,8 +13,8 @@ import { containerd, engine, onEngine } from "../support/engine-under-test.ts";
 const OLD = "2026-01-01T00:00:00Z";
 const DAY = 86_400_000;
 const SLEEP = ["/bin/busybox", "sleep", "3600"];
-/** Percent of the disk that one of the images takes, a little more than. */
-const ONE = 3;
+/** Percent of the disk that one of the images takes at most: the containerd store keeps it packed as well. */
+const ONE = containerd ? 8 : 4;
 /** The containerd store dates a pull, and nothing goes that came a moment ago. */
 const LATER = ahead(2 * 3600);
 
@@ -86,7 +86,7 @@ onEngine("the last tier", dockerRegistryAvailable(), () => {
     disk: { paths: [host.dataRoot], highWatermark: "80%" },
     convergence: { settle: "0s" },
     prune: { networksAbove: null },
-    cache: { evict: "under-pressure", until: "75%", ...cache },
+    cache: { evict: "under-pressure", until: "70%", ...cache },
     ...rest,
   });
   const run = (cache: object = {}, args: readonly string[] = []) =>
@@ -114,7 +114,7 @@ onEngine("the last tier", dockerRegistryAvailable(), () => {
     await remember();
     await host.fillDisk(81);
     const order = await planned();
-    expect([order[0], order.at(-1)]).toEqual([ref(0), ref(4)]);
+    expect([order.length, order.at(-1)]).toEqual([5, ref(4)]);
     const dry = await run({}, ["--dry-run"]);
     expect(await left()).toBe("11111");
     expect(dry.code).toBe(0);
@@ -126,12 +126,13 @@ onEngine("the last tier", dockerRegistryAvailable(), () => {
     expect(namesOf(events, "object.kept")).toEqual(order.slice(gone.length));
     // No more than was needed: with one less the mark would not have been reached.
     const used = await host.diskPercent();
-    expect(used).toBeLessThan(75);
-    expect(used + ONE + 1).toBeGreaterThanOrEqual(75);
+    expect(used).toBeLessThan(70);
+    expect(used + ONE).toBeGreaterThanOrEqual(70);
     expect(gone.length).toBeGreaterThan(1);
     expect(gone.length).toBeLessThan(5);
-    expect(await host.hasImage(idOf(ref(0)))).toBe(false);
-    expect(ofTier(events, "object.removed")[0]?.reason).toMatch(/^used once, idle 19d/);
+    for (const name of gone) expect(await host.hasImage(idOf(name))).toBe(false);
+    const reasons = ofTier(events, "object.removed").map(({ reason }) => reason);
+    for (const reason of reasons) expect(reason).toMatch(/^used (once|twice|\d+ times).*, idle \d+d.*; /);
   });
 
   it("takes an image that only a digest names by its id", async () => {
