@@ -89,6 +89,8 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
           lost = null;
         },
         (event) => {
+          // It is asked by the millisecond, and repeats the last one that was heard.
+          if (event.at <= since) return;
           if (event.at <= systemClock.now() - 1000 * BATCH) repeated++;
           if (repeated === ENGINE_KEEPS) recorder.note({ gap: since, at: event.at });
           heard = Math.max(heard, event.at);

@@ -10,7 +10,7 @@ export class NoPlace extends Error {
 }
 
 /**
- * Where the state lives: the option, the setting, systemd's StateDirectory of our own unit, else the usual place of
+ * Where the state lives: the option, the setting, systemd's StateDirectory of our own units, else the usual place of
  * this user. Throws {@link NoPlace} for a user without a home.
  */
 export function stateDirectory(
@@ -22,13 +22,15 @@ export function stateDirectory(
   if (option !== undefined && option !== "") return option;
   if (setting !== null) return setting;
   // A shell or a CI runner that is a service itself hands its own down.
-  const ours = env.STATE_DIRECTORY?.split(":").find((dir) => basename(dir) === NAME);
+  const ours = env.STATE_DIRECTORY?.split(":").find((dir) => OURS.includes(basename(dir)));
   if (ours !== undefined) return ours;
   if (uid === 0) return `/var/lib/${NAME}`;
   return join(env.XDG_STATE_HOME || join(home(), ".local", "state"), NAME);
 }
 
 const NAME = "ci-docker-prune";
+/** StateDirectory= of our units: of passes, and of `auth apply`. */
+const OURS = [NAME, "ci-docker-auth"];
 
 function home(): string {
   try {

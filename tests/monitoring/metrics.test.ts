@@ -41,24 +41,36 @@ const pass = (settings: unknown, options: Partial<AgentOptions> = {}): Promise<A
 const written = (): MetricFamily[] => parseExposition(readFileSync(textfile, "utf8"));
 const value = (name: string, labels = {}) => seriesValue(written(), `${P}${name}`, labels);
 
+/** A pass by the whole program, after which those with the same settings need the front alone. */
+async function settle(settings: object): Promise<void> {
+  await pass(settings);
+  const file = join(dir, "state", "state.json");
+  const state = JSON.parse(readFileSync(file, "utf8"));
+  // What the engine, which is not there, would have told.
+  writeFileSync(file, JSON.stringify({ ...state, engineRoot: dir, engineAskedAt: Date.now() }));
+}
+
 describe("a pass below the watermark", () => {
   it("writes the file: from the front, without the rest of the program", async () => {
+    await settle(quiet());
+    rmSync(textfile);
     const { code, events } = await pass(quiet());
     expect(code).toBe(0);
     expect(events.map(({ event }) => event)).toEqual(["pass.finished"]);
     expect(value("last_pass_outcome", { outcome: "below-watermark" })).toBe(1);
-    expect(value("passes_total", { outcome: "below-watermark" })).toBe(1);
+    expect(value("passes_total", { outcome: "below-watermark" })).toBe(2);
     expect(statSync(textfile).mode & 0o777).toBe(0o644);
   });
 
   it("writes the same by way of the whole program", async () => {
     const names = () => written().map(({ name }) => name);
+    await settle(quiet());
     await pass(quiet());
     const front = names();
     const { events } = await pass(quiet(), { args: ["run", "--plain"] });
     expect(events).toEqual([]);
     expect(names()).toEqual(front);
-    expect(value("passes_total", { outcome: "below-watermark" })).toBe(2);
+    expect(value("passes_total", { outcome: "below-watermark" })).toBe(3);
   });
 
   it("loads nothing for metrics that nobody wants", async () => {
@@ -76,8 +88,10 @@ describe("a pass below the watermark", () => {
         .split("\n")
         .map((path) => path.replace(/.*\//, ""))
         .filter((name) => name.startsWith("ci-docker"));
+    await settle(quiet({ metrics: {} }));
     await pass(quiet({ metrics: {} }), { env });
     expect(files()).toEqual(["ci-docker-prune.cjs"]);
+    await settle(quiet());
     await pass(quiet(), { env });
     expect(files()).toEqual(["ci-docker-prune.cjs", "ci-docker-prune.metrics.cjs"]);
   });

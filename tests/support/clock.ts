@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { scratchDir } from "./agent.ts";
 
-function clock(now: string): Record<string, string> {
+function clock(now: string, set = 0): Record<string, string> {
   const dir = scratchDir();
   const file = join(dir, "clock.cjs");
   const uptime = JSON.stringify(join(dir, "uptime"));
@@ -18,7 +18,7 @@ const later = () => (${now}) - real();
 Date.now = () => real() + later();
 fs.openSync = (path, ...rest) => {
   if (path !== "/proc/uptime") return openSync(path, ...rest);
-  const seconds = Number.parseFloat(readFileSync(path, "utf8")) + later() / 1000;
+  const seconds = Number.parseFloat(readFileSync(path, "utf8")) + later() / 1000 - ${set};
   writeFileSync(${uptime}, Math.max(0, seconds).toFixed(2) + " 0.00\\n");
   return openSync(${uptime}, ...rest);
 };
@@ -33,8 +33,8 @@ JSON.parse = (...args) => {
   return { NODE_OPTIONS: `--require ${file}` };
 }
 
-/** So many seconds later. */
-export const ahead = (seconds: number) => clock(`real() + ${seconds * 1000}`);
+/** So many seconds later. @param set of them, so many by a clock that somebody set: no time has gone by */
+export const ahead = (seconds: number, set = 0) => clock(`real() + ${seconds * 1000}`, set);
 
 /** The agent starts at this moment (milliseconds since 1970); its clock goes on from there. */
 export const startingAt = (milliseconds: number) => clock(`${milliseconds} + real() - start`);

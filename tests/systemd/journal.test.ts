@@ -285,9 +285,6 @@ describe.skipIf(missing !== null)(title("the journal", missing), () => {
         json: () => [
           expect.stringMatching(/^\d+\toutside-docker\t/),
           expect.stringMatching(/^\d+\timages\t/),
-          expect.stringMatching(/^\d+\tcontainers\t/),
-          expect.stringMatching(/^\d+\tvolumes\t/),
-          expect.stringMatching(/^\d+\tbuild-cache\t/),
         ],
       },
     };

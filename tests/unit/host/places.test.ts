@@ -18,6 +18,14 @@ describe("where the state lives", () => {
       "/private/ci-docker-prune",
     ],
     [
+      "that of the unit of auth apply",
+      undefined,
+      null,
+      { STATE_DIRECTORY: "/var/lib/ci-docker-auth" },
+      0,
+      "/var/lib/ci-docker-auth",
+    ],
+    [
       "not another service's",
       undefined,
       null,
