@@ -137,7 +137,8 @@ function describeWhat({ kind, id, names, sizeBytes, ageSeconds, ageBasis }: Obje
   return [
     `${KINDS[kind].one} ${names.length > 0 ? `${listed(names)} (${short})` : short}`,
     ...(sizeBytes === null ? [] : [formatBytes(sizeBytes)]),
-    describeAge(ageSeconds, ageBasis),
+    // The engine reports which records its prune took, not how old they were.
+    ...(kind === "build-cache" && ageSeconds === null ? [] : [describeAge(ageSeconds, ageBasis)]),
   ].join(", ");
 }
 

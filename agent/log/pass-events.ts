@@ -142,6 +142,9 @@ export const PASS_EVENTS = {
   }),
   "prune.planned": row<{
     readonly untilSeconds: Seconds;
+    /** Absent: `untilSeconds` holds for them too. */
+    readonly containersUntilSeconds?: Seconds;
+    readonly imagesUntilSeconds?: Seconds;
     /** `forecast`: listed for a plan that is only shown; `engine-decides`: its prune will be asked. */
     readonly buildCache: "forecast" | "engine-decides" | "off";
     readonly remove: Readonly<Record<ObjectKind, number>>;
@@ -150,10 +153,15 @@ export const PASS_EVENTS = {
   }>({
     level: "info",
     msg: "this is what the pass will remove",
-    say: ({ untilSeconds, buildCache, remove, keep, removeBytes }) => {
+    say: ({ untilSeconds, buildCache, remove, keep, removeBytes, ...own }) => {
+      const limits = [
+        formatDuration(untilSeconds),
+        ...ofKind("containers", own.containersUntilSeconds),
+        ...ofKind("images", own.imagesUntilSeconds),
+      ].join(", ");
       const size = removeBytes > 0 ? ` (${formatBytes(removeBytes)})` : "";
       const cache = buildCache === "engine-decides" ? "; build cache by the engine, same age limit" : "";
-      return `Plan: remove ${counts(remove)}${size}, keep ${counts(keep)}; age limit ${formatDuration(untilSeconds)}${cache}`;
+      return `Plan: remove ${counts(remove)}${size}, keep ${counts(keep)}; age limit ${limits}${cache}`;
     },
   }),
   /** At the level of what ended it. `left`: objects of the plan, `stepsLeft`: kinds, that were not come to. */
@@ -253,3 +261,7 @@ function describeFinish(finished: PassFinished, look: Look, level: Level): strin
   }
   return [...lines, ...finished.filesystems.map(look.filesystem)].join("\n");
 }
+
+/** `["containers 48h"]`; none where they have no limit of their own. */
+const ofKind = (kind: string, until: Seconds | undefined): string[] =>
+  until === undefined ? [] : [`${kind} ${formatDuration(until)}`];

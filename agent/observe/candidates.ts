@@ -4,6 +4,7 @@ import { Inspector, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
 import type { ContainerSummary } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
+import { limitOf } from "../plan/age.ts";
 import { worthInspecting } from "../plan/containers.ts";
 import type { Candidates, Ruled } from "../plan/decide.ts";
 import { type ImageFacts, keptByListing } from "../plan/images.ts";
@@ -58,6 +59,7 @@ export async function observeCandidates(
   const ruled = anyInForce(rules);
   if (ruled && !services.known) return services;
   const inspector = new Inspector(reader, engine.bootedAt);
+  const limit = (kind: "containers" | "images") => (prune === null ? 0 : limitOf(prune, kind).seconds);
   const unreadLists: { what: string; reason: string }[] = [];
   return orUnknown("the objects to judge", async () => {
     const needed = prune?.containers || prune?.images || ruled || networks;
@@ -71,7 +73,7 @@ export async function observeCandidates(
     const images = prune?.images && named !== null ? await list("the dangling images", observeImages) : [];
     const lineage = await list("the parents of images", () =>
       observeLineage(inspector, images ?? [], engine.info.imageStore === "classic", {
-        until: prune?.until ?? 0,
+        until: limit("images"),
         now,
       }),
     );
@@ -119,7 +121,7 @@ export async function observeCandidates(
       stopped,
       async (summary) => ({
         summary,
-        detail: worthInspecting(summary, prune?.until ?? 0, now)
+        detail: worthInspecting(summary, limit("containers"), now)
           ? orNull(await inspector.container(summary.id, true))
           : null,
       }),
@@ -132,7 +134,7 @@ export async function observeCandidates(
       await reader.danglingImages(),
       async (summary) => ({
         summary,
-        detail: keptByListing(summary, prune?.until ?? 0, now)
+        detail: keptByListing(summary, limit("images"), now)
           ? null
           : orNull(await inspector.image(summary.id)),
       }),

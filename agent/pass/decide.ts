@@ -78,7 +78,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     ports.journal.emit(factUnknown("the networks", observed.unreadNetworks));
   warnOfFuture(ports.journal, observed, ports.clock.now());
   const cache = scope.prune?.buildCache !== true ? "off" : options.dryRun ? "forecast" : "engine-decides";
-  ports.journal.emit(prunePlanned(plan, prune.until, cache));
+  ports.journal.emit(prunePlanned(plan, prune, cache));
   for (const object of plan.keep) ports.journal.emit(objectKept(object));
   for (const event of warnings(plan, observed.ruled, scope.prune)) ports.journal.emit(event);
   // After a list that failed nobody knows what is still there.
@@ -108,7 +108,7 @@ function warnOfFuture(journal: Journal, { containers, images }: Observed, now: n
   ];
   const [first] = ofFuture;
   if (first === undefined) return;
-  const reason = `${ofFuture.length} dated in the future, such as ${first.summary.id}: they go prune.until after a pass first saw them`;
+  const reason = `${ofFuture.length} dated in the future, such as ${first.summary.id}: they go when a pass first saw them longer ago than the age limit`;
   journal.emit(event("fact.unknown", { what: "the age of objects", reason }, "warn"));
 }
 

@@ -1,5 +1,6 @@
 import type { Tally } from "../act/tally.ts";
 import { type AuditEvent, event, factUnknown, type RuleReport } from "../log/events.ts";
+import { limitOf } from "../plan/age.ts";
 import type { Ruled } from "../plan/decide.ts";
 import type { Plan } from "../plan/plan.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
@@ -61,7 +62,9 @@ function idleLabels(plan: Plan, prune: Settings["prune"]): AuditEvent<"pass.inef
   );
   const unselected = images.filter(({ because }) => because === "not-selected");
   const judgedByAge = images.filter(({ because }) => ["expired", "young", "undatable"].includes(because));
-  const old = unselected.filter(({ ageSeconds }) => ageSeconds !== null && ageSeconds > prune.until);
+  const old = unselected.filter(
+    ({ ageSeconds }) => ageSeconds !== null && ageSeconds > limitOf(prune, "images").seconds,
+  );
   if (judgedByAge.length > 0 || old.length === 0) return [];
   return [
     event("pass.ineffective", {

@@ -1,5 +1,6 @@
 import { crossings, markPercent } from "../gates/disk-pressure.ts";
 import type { Filesystem } from "../host/disk.ts";
+import { limitOf } from "../plan/age.ts";
 import { isTemporary } from "../settings/parse.ts";
 import { rulesWithoutPressure } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -51,6 +52,7 @@ export function suspicions(settings: Settings, seen: Seen): Suspicion[] {
   const stuck = convergence.ignoreStuckAfter;
   const off = (["containers", "images", "buildCache"] as const).filter((kind) => !prune[kind]);
   const noRule = [...retention, ...orphans, ...rulesWithoutPressure(settings)].length === 0;
+  const ofImages = limitOf(prune, "images");
   const nothing = off.length === 3 && noRule;
 
   const rows: readonly (readonly [boolean, string, string])[] = [
@@ -95,9 +97,9 @@ export function suspicions(settings: Settings, seen: Seen): Suspicion[] {
       "off, while the disk is under pressure",
     ],
     [
-      prune.until < HASTY_UNTIL,
-      "prune.until",
-      `what is ${formatDuration(prune.until)} old goes: an image between two stages of a pipeline may be older`,
+      ofImages.seconds < HASTY_UNTIL,
+      ofImages.key,
+      `what is ${formatDuration(ofImages.seconds)} old goes: an image between two stages of a pipeline may be older`,
     ],
     [prune.keepLabels.length === 0, "prune.keepLabels", "empty, so no label protects anything"],
     [

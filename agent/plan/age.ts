@@ -1,3 +1,4 @@
+import type { Settings } from "../settings/settings.ts";
 import type { Seconds } from "../units.ts";
 import type { AgeBasis } from "./plan.ts";
 
@@ -27,6 +28,23 @@ const FUTURE_SLACK = 3600;
 /** Dated by a clock that was ahead: such a date says nothing, and would keep its object for as long as it is ahead. */
 export function isFuture(at: number | null, now: number): boolean {
   return at !== null && at - now > FUTURE_SLACK * 1000;
+}
+
+/** The age limit of one kind, and the key of the settings that sets it, for reasons. */
+export interface Limit {
+  readonly seconds: Seconds;
+  readonly key: string;
+}
+
+/** The limit of containers or of images: their own where they have one, else `prune.until`. Pure. */
+export function limitOf(
+  prune: Pick<Settings["prune"], "until" | "containers" | "images">,
+  kind: "containers" | "images",
+): Limit {
+  const own = prune[kind];
+  return typeof own === "object"
+    ? { seconds: own.until, key: `prune.${kind}.until` }
+    : { seconds: prune.until, key: "prune.until" };
 }
 
 /** Whether the age is known and above the limit. */

@@ -1,6 +1,6 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
-import { isFuture, isPast, youngest } from "./age.ts";
+import { isFuture, isPast, limitOf, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -52,6 +52,7 @@ export function judgeContainer(
   // Finished is the youngest of the three, unless the clock was set in between.
   const seen = { at: facts.firstSeen ?? null, basis: "first-seen" as const };
   const ofFuture = isContainerOfFuture(facts, now);
+  const limit = limitOf(prune, "containers");
   const age = youngest(ofFuture ? [seen] : [finished, started, created], now);
   const { keep, remove } = verdictsOn({
     kind: "container",
@@ -66,13 +67,13 @@ export function judgeContainer(
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
   if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
     return keep("undatable", "the engine does not say when it finished");
-  if (ofFuture && !isPast(age, prune.until))
-    return keep("undatable", "dated in the future: it stays until it was seen stopped for prune.until");
-  if (!isPast(age, prune.until)) return keep("young", "younger than prune.until");
+  if (ofFuture && !isPast(age, limit.seconds))
+    return keep("undatable", `dated in the future: it stays until it was seen stopped for ${limit.key}`);
+  if (!isPast(age, limit.seconds)) return keep("young", `younger than ${limit.key}`);
   if (detail === null) return keep("unreadable", "it could not be inspected");
   const holding = volumeKeepers.get(summary.id);
   if (holding !== undefined) return keep("holds-volumes", holding);
   return neverStarted
-    ? remove("expired", "created longer ago than prune.until and never started")
-    : remove("expired", `${state} for longer than prune.until`);
+    ? remove("expired", `created longer ago than ${limit.key} and never started`)
+    : remove("expired", `${state} for longer than ${limit.key}`);
 }

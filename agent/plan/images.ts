@@ -1,6 +1,6 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Age, isFuture, isPast, youngest } from "./age.ts";
+import { type Age, isFuture, isPast, limitOf, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -59,6 +59,7 @@ export function judgeImage(
   now: number,
 ): Judged {
   const { id } = summary;
+  const limit = limitOf(prune, "images");
   const image = detail ?? summary;
   const age = imageAge(image, context.firstSeen[sightingOf(image, now)] ?? null, now);
   // On the containerd store an inspection counts packed bytes alone (28.5, 29), the list unpacked ones as well.
@@ -74,16 +75,16 @@ export function judgeImage(
   if (image.tags.length > 0) return keep("tagged", "it has a tag: tagged images are the cache");
   if (image.digests.length > 0)
     return keep("has-digest", "it was pulled by digest: such images are the cache of services");
-  if (detail === null && !isYoung(summary, prune.until, now))
+  if (detail === null && !isYoung(summary, limit.seconds, now))
     return keep("unreadable", "it could not be inspected");
   if (context.used.has(id)) return keep("in-use", "a container uses it");
   if (context.parents.has(id)) return keep("parent", "another image was built on it");
   const byLabel = keptByLabels({ ...summary.labels, ...detail?.labels }, prune);
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
-  if (isPast(age, prune.until)) return remove("expired", "dangling and older than prune.until");
+  if (isPast(age, limit.seconds)) return remove("expired", `dangling and older than ${limit.key}`);
   return isDated(image) && !isImageOfFuture(image, now)
-    ? keep("young", "younger than prune.until")
-    : keep("undatable", "its Created says nothing: it stays until it was seen dangling for prune.until");
+    ? keep("young", `younger than ${limit.key}`)
+    : keep("undatable", `its Created says nothing: it stays until it was seen dangling for ${limit.key}`);
 }
 
 const UNASKED: Age = { seconds: null, basis: "none" };

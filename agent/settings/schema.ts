@@ -10,6 +10,7 @@ import {
   durationOf,
   entriesOf,
   flag,
+  flagOrAge,
   inodes,
   label,
   labelKey,
@@ -155,8 +156,8 @@ export const settingsSchema = section({
   }),
   prune: section({
     until: v.optional(age("24h"), "24h"),
-    containers: v.optional(flag, true),
-    images: v.optional(flag, true),
+    containers: v.optional(flagOrAge, true),
+    images: v.optional(flagOrAge, true),
     buildCache: v.optional(flag, true),
     labels: v.optional(list(label), []),
     keepLabels: v.optional(list(label), ["ci-docker-prune.keep"]),

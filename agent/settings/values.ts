@@ -58,6 +58,14 @@ export const noLimitOr = (such: string) =>
 /** After so many seconds, from a minute on; `null`, the default: never. */
 export const neverOr = v.optional(v.nullable(durationOf(60, CENTURY, 'a time from "1m", or null')), null);
 
+const FLAG_OR_AGE = 'true, false, or an age limit of its own such as {"until": "48h"}';
+
+/** Whether a kind of object is pruned; an object: it is, with an age limit of its own, in seconds. */
+export const flagOrAge = v.union(
+  [v.boolean(FLAG_OR_AGE), v.strictObject({ until: age("48h") }, FLAG_OR_AGE)],
+  FLAG_OR_AGE,
+);
+
 /** A pattern as text: patterns.ts, which the front does not load, compiles it for RE2. */
 export const pattern = v.pipe(
   text('a regular expression such as "^ci-[0-9]+_"', (raw) => {

@@ -1,4 +1,5 @@
 import type { ContainerSummary, ImageDetail, ImageSummary } from "../engine/types.ts";
+import { limitOf } from "../plan/age.ts";
 import { isContainerOfFuture } from "../plan/containers.ts";
 import type { Candidates, Remembered, Ruled } from "../plan/decide.ts";
 import { isDangling, sightingOf } from "../plan/images.ts";
@@ -33,8 +34,11 @@ export function sinceOf(sightings: Sightings): Readonly<Record<string, number>> 
   return Object.fromEntries(Object.entries(sightings).map(([id, { since }]) => [id, since]));
 }
 
-/** How much further apart than `prune.until` two listings of images may lie: for the jitter of a timer. */
+/** How much further apart than the age limit two listings may lie: for the jitter of a timer. */
 const LISTING_SLACK: Seconds = 3600;
+
+/** Milliseconds. */
+const maxGap = (until: Seconds) => 1000 * (until + LISTING_SLACK);
 
 /** The sightings of the images that are dangling now. Pure. @param now milliseconds */
 export function danglingSeen(
@@ -44,7 +48,7 @@ export function danglingSeen(
   now: number,
 ): Sightings {
   const ids = images.filter(isDangling).map((image) => sightingOf(image, now));
-  return stillSeen(before, ids, 1000 * (until + LISTING_SLACK), now);
+  return stillSeen(before, ids, maxGap(until), now);
 }
 
 /** Deferred passes do not look at images; with a longer gap nobody knows whether one came anew meanwhile. */
@@ -64,7 +68,7 @@ export function remember(
     ruled,
     containers = [],
   }: Pick<Candidates, "images" | "ruled"> & Partial<Pick<Candidates, "containers">>,
-  { until }: Pick<Settings["prune"], "until">,
+  prune: Pick<Settings["prune"], "until" | "containers" | "images">,
   now: number,
 ): Memories {
   const summaries = images.map(({ summary, detail }) => detail ?? summary);
@@ -73,8 +77,8 @@ export function remember(
     .map(({ summary }) => summary.id);
   return {
     dangling: {
-      ...danglingSeen(before.dangling, summaries, until, now),
-      ...stillSeen(before.dangling, ofFuture, 1000 * (until + LISTING_SLACK), now),
+      ...danglingSeen(before.dangling, summaries, limitOf(prune, "images").seconds, now),
+      ...stillSeen(before.dangling, ofFuture, maxGap(limitOf(prune, "containers").seconds), now),
     },
     families: rememberFamilies(before, ruled, now),
   };

@@ -22,6 +22,9 @@ interface Row {
 const ROWS: Readonly<Record<string, Row>> = {
   "by default": {},
   "with a shorter limit, the same for every kind": { prune: { until: "90m" } },
+  "with limits of their own for containers and images": {
+    prune: { containers: { until: "100d" }, images: { until: "90m" } },
+  },
   "with labels, of which a keep label wins": {
     prune: { labels: ["cascade.managed=true", "team"], keepLabels: ["precious=yes"] },
   },

@@ -30,6 +30,7 @@ import { type Judged, NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { shortId } from "../../../agent/text.ts";
 import { DAY, filesystem, finished, GiB, HOUR, imageId } from "../support.ts";
 
+const PRUNE = { containers: true, images: true };
 const OBJECT: Judged = {
   kind: "image",
   id: imageId("a"),
@@ -119,12 +120,20 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "! service web has been stuck for 3d (0 of 1 tasks run) and no longer blocks",
   ],
   [
-    prunePlanned({ remove: [OBJECT], keep: [] }, DAY, "forecast"),
+    prunePlanned({ remove: [OBJECT], keep: [] }, { ...PRUNE, until: DAY }, "forecast"),
     "Plan: remove 1 image (1.5 KiB), keep nothing; age limit 1d",
   ],
   [
-    prunePlanned({ remove: [], keep: [OBJECT, OBJECT] }, HOUR, "engine-decides"),
+    prunePlanned({ remove: [], keep: [OBJECT, OBJECT] }, { ...PRUNE, until: HOUR }, "engine-decides"),
     "Plan: remove nothing, keep 2 images; age limit 1h; build cache by the engine, same age limit",
+  ],
+  [
+    prunePlanned(
+      { remove: [], keep: [OBJECT] },
+      { until: HOUR, containers: { until: 2 * DAY }, images: { until: DAY } },
+      "off",
+    ),
+    "Plan: remove nothing, keep 1 image; age limit 1h, containers 2d, images 1d",
   ],
   [
     objectPlanned(OBJECT),
@@ -137,6 +146,10 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
   [
     objectRemoved({ ...OBJECT, kind: "container", names: ["job-1", "b"], sizeBytes: null, ageSeconds: null }),
     `  − removed container job-1, b (${ID}), age not known: dangling and older than prune.until`,
+  ],
+  [
+    objectRemoved({ ...OBJECT, kind: "build-cache", ageSeconds: null, ageBasis: "none" }),
+    `  − removed cache record ${ID}, 1.5 KiB: dangling and older than prune.until`,
   ],
   [
     objectRemoved({

@@ -37,7 +37,12 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
     rules.some(({ text }) =>
       Object.entries(labels).some(([key, value]) => text === key || text === `${key}=${value}`),
     );
-  const old = (at: number | null) => at !== null && Math.floor((now - at) / 1000) > prune.until;
+  const older = (at: number | null, limit: number) => at !== null && Math.floor((now - at) / 1000) > limit;
+  const old = (at: number | null) => older(at, prune.until);
+  const oldContainer = (at: number | null) =>
+    older(at, typeof prune.containers === "object" ? prune.containers.until : prune.until);
+  const oldImage = (at: number | null) =>
+    older(at, typeof prune.images === "object" ? prune.images.until : prune.until);
   const goes = (kind: Judged["kind"]) =>
     new Set(plan.remove.filter((object) => object.kind === kind).map(({ id }) => id));
   const labelsLetGo = (what: string, labels: Readonly<Record<string, string>>) => {
@@ -46,13 +51,16 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
   };
 
   const leaving = goes("container");
-  check(prune.containers || leaving.size === 0, "containers are switched off");
+  check(prune.containers !== false || leaving.size === 0, "containers are switched off");
   for (const { summary, detail } of candidates.containers.filter(({ summary: { id } }) => leaving.has(id))) {
     const what = name("container", summary.id);
     const state = detail?.state ?? "unknown";
     check(["exited", "dead", "created"].includes(state), `${what} is ${state}`);
     const never = state === "created" || detail?.startedAt === null;
-    check(old(never ? (detail?.createdAt ?? null) : (detail?.finishedAt ?? null)), `${what} is too young`);
+    check(
+      oldContainer(never ? (detail?.createdAt ?? null) : (detail?.finishedAt ?? null)),
+      `${what} is too young`,
+    );
     labelsLetGo(what, summary.labels);
     const volumes = summary.mounts.filter(({ type }) => type === "volume").map(({ source }) => source);
     check(summary.state !== "created" || volumes.length === 0, `${what} was never started and has volumes`);
@@ -62,7 +70,7 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
   const staying = candidates.everyContainer.filter(({ id }) => !leaving.has(id));
   const used = new Set(staying.map(({ imageId }) => imageId));
   const going = goes("image");
-  check(prune.images || going.size === 0, "images are switched off");
+  check(prune.images !== false || going.size === 0, "images are switched off");
   for (const { summary, detail } of candidates.images.filter(({ summary: { id } }) => going.has(id))) {
     const what = name("image", summary.id);
     check(detail !== null, `${what} was never inspected`);
@@ -74,8 +82,8 @@ export function violations({ candidates, firstSeen, prune, now, plan }: Decided)
     // Before 2000, or more than an hour ahead: made by a clock, or a tool, that says nothing.
     const dated =
       detail.createdAt !== null && detail.createdAt >= YEAR_2000 && detail.createdAt - now <= 3_600_000;
-    check(old(dated ? detail.createdAt : (firstSeen[summary.id] ?? null)), `${what} is too young`);
-    check(detail.lastTaggedAt === null || old(detail.lastTaggedAt), `${what} was tagged lately`);
+    check(oldImage(dated ? detail.createdAt : (firstSeen[summary.id] ?? null)), `${what} is too young`);
+    check(detail.lastTaggedAt === null || oldImage(detail.lastTaggedAt), `${what} was tagged lately`);
     labelsLetGo(what, { ...summary.labels, ...detail.labels });
   }
 

@@ -57,13 +57,35 @@ function parsedOnce(prune: object): Settings["prune"] {
   return settings;
 }
 
-const pruneOf = (until: keyof typeof LIMITS): fc.Arbitrary<Settings["prune"]> =>
+type Limit = keyof typeof LIMITS;
+/** The age limit of every kind, and those of containers and images, where they have their own. */
+interface Limits {
+  readonly until: Limit;
+  readonly containers: Limit | null;
+  readonly images: Limit | null;
+}
+
+const limit = fc.constantFrom(...(Object.keys(LIMITS) as Limit[]));
+const limits: fc.Arbitrary<Limits> = fc.record({
+  until: limit,
+  containers: fc.option(limit, { freq: 1 }),
+  images: fc.option(limit, { freq: 1 }),
+});
+
+const pruneOf = ({ until, containers, images }: Limits): fc.Arbitrary<Settings["prune"]> =>
   fc
     .record({
       labels: fc.constantFrom<string[]>([], [], ["ours"], ["ours=yes", "theirs"]),
       keepLabels: fc.constantFrom<string[]>(["ci-docker-prune.keep"], [], ["precious=yes", "theirs=no"]),
     })
-    .map((rules) => parsedOnce({ until, ...rules }));
+    .map((rules) =>
+      parsedOnce({
+        until,
+        containers: containers === null || { until: containers },
+        images: images === null || { until: images },
+        ...rules,
+      }),
+    );
 
 const containerFacts = (limit: number) =>
   fc
@@ -160,16 +182,18 @@ const cacheRecord = (limit: number): fc.Arbitrary<CacheRecord> =>
     parents: fc.array(some("b"), { maxLength: 2 }),
   });
 
-const host = fc.constantFrom(...(Object.keys(LIMITS) as (keyof typeof LIMITS)[])).chain((until) => {
-  const limit = LIMITS[until];
+const host = limits.chain((chosen) => {
+  const limit = LIMITS[chosen.until];
+  const ofContainers = LIMITS[chosen.containers ?? chosen.until];
+  const ofImages = LIMITS[chosen.images ?? chosen.until];
   return fc
     .record({
-      prune: pruneOf(until),
-      containers: fc.uniqueArray(containerFacts(limit), {
+      prune: pruneOf(chosen),
+      containers: fc.uniqueArray(containerFacts(ofContainers), {
         maxLength: 6,
         selector: ({ summary }) => summary.id,
       }),
-      images: fc.uniqueArray(imageFacts(limit), { maxLength: 6, selector: ({ summary }) => summary.id }),
+      images: fc.uniqueArray(imageFacts(ofImages), { maxLength: 6, selector: ({ summary }) => summary.id }),
       buildCache: fc.uniqueArray(cacheRecord(limit), { maxLength: 5, selector: ({ id }) => id }),
       running: fc.array(some("i"), { maxLength: 2 }),
       parents: fc.array(some("i"), { maxLength: 2 }),

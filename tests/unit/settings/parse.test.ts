@@ -91,6 +91,9 @@ describe("what is set", () => {
     ["convergence.onWorker", "local-tasks", "local-tasks"],
     ["prune.until", "1s", 1],
     ["prune.until", "2w", 1_209_600],
+    ["prune.containers", false, false],
+    ["prune.containers", { until: "48h" }, { until: 172_800 }],
+    ["prune.images", { until: "1s" }, { until: 1 }],
     [
       "prune.labels",
       ["a", "b=c", "d="],
@@ -132,6 +135,7 @@ describe("what is set", () => {
 });
 
 describe("what is refused, and why", () => {
+  const FLAG_OR_AGE = 'true, false, or an age limit of its own such as {"until": "48h"}';
   const INODES = 'true, false, or free inodes such as "250000 free"';
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
@@ -163,6 +167,13 @@ describe("what is refused, and why", () => {
     ["prune.until", "36501d", 'a time from "1s" such as "24h"'],
     ["prune.until", `${"9".repeat(400)}w`, 'a time from "1s" such as "24h"'],
     ["prune.until", null, 'a time from "1s" such as "24h"'],
+    ["prune.containers", { until: "999ms" }, FLAG_OR_AGE],
+    ["prune.containers", {}, FLAG_OR_AGE],
+    ["prune.containers", "48h", FLAG_OR_AGE],
+    ["prune.images", { until: "48h", unused: "1d" }, FLAG_OR_AGE],
+    ["prune.images", [], FLAG_OR_AGE],
+    ["prune.images", null, FLAG_OR_AGE],
+    ["prune.buildCache", { until: "48h" }, "true or false"],
     ["prune.networksAbove", -1, "a whole number from 0"],
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],

@@ -69,6 +69,21 @@ describe("images seen dangling", () => {
     expect(seen(48)).toEqual({ [imageId("a")]: NOW });
   });
 
+  it.each([
+    ["1h", 1.9, 50],
+    ["1h", 2.1, 0],
+    ["48h", 48.9, 50],
+  ])("by a limit of their own of %s, listed %d h ago", (until, hoursAgo, since) => {
+    const one = image({ id: imageId("a") });
+    const { dangling } = remember(
+      { dangling: before(NOW - hoursAgo * HOUR * 1000), undated: {}, uses: {} },
+      { images: [{ summary: one, detail: null }], ruled: NOTHING_RULED },
+      settingsOf({ prune: { images: { until } } }).prune,
+      NOW,
+    );
+    expect(sinceOf(dangling)).toEqual({ [imageId("a")]: NOW - since * HOUR * 1000 });
+  });
+
   it("are not those that a tag or a digest names", () => {
     const named = [
       image({ id: imageId("tag"), tags: ["a:1"] }),
