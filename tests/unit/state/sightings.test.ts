@@ -55,10 +55,10 @@ describe("what is seen in one listing after the other", () => {
 });
 
 describe("images seen dangling", () => {
-  const before = (lastSeen: number) => ({ [imageId("a")]: { since: NOW - 50 * HOUR * 1000, lastSeen } });
+  const listed = (lastSeen: number) => ({ [imageId("a")]: { since: NOW - 50 * HOUR * 1000, lastSeen } });
   const seen = (hoursAgo: number) =>
     sinceOf(
-      danglingSeen(before(NOW - hoursAgo * HOUR * 1000), [image({ id: imageId("a") })], 24 * HOUR, NOW),
+      danglingSeen(listed(NOW - hoursAgo * HOUR * 1000), [image({ id: imageId("a") })], 24 * HOUR, NOW),
     );
 
   it("go on over the passes of a daily timer, with its jitter", () => {
@@ -76,7 +76,7 @@ describe("images seen dangling", () => {
   ])("by a limit of their own of %s, listed %d h ago", (until, hoursAgo, since) => {
     const one = image({ id: imageId("a") });
     const { dangling } = remember(
-      { dangling: before(NOW - hoursAgo * HOUR * 1000), undated: {}, uses: {} },
+      { dangling: listed(NOW - hoursAgo * HOUR * 1000), undated: {}, uses: {} },
       { images: [{ summary: one, detail: null }], ruled: NOTHING_RULED },
       settingsOf({ prune: { images: { until } } }).prune,
       NOW,
