@@ -40,6 +40,9 @@ interface Open {
 /** A key with its colon, any other text, a number, what opens, closes or parts. Of valid JSON these are all that count. */
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|[{}[\],]/g;
 
+/** Far more than anybody writes; what walks through a document by recursion has stack enough for it. */
+const MAX_DEPTH = 100;
+
 function faultsOf(json: string): JsonFault[] {
   const open: Open[] = [];
   const faults: JsonFault[] = [];
@@ -49,6 +52,14 @@ function faultsOf(json: string): JsonFault[] {
       .join("")
       .replace(/^\./, "");
   for (const [token, text, colon, number] of json.matchAll(TOKEN)) {
+    if (open.length > MAX_DEPTH)
+      return [
+        {
+          path: "",
+          found: "a deeper nested one",
+          expected: `at most ${MAX_DEPTH} lists and objects in each other`,
+        },
+      ];
     const inner = open.at(-1);
     if (text !== undefined && colon !== undefined && inner?.keys) {
       const key = JSON.parse(text) as string;

@@ -36,6 +36,19 @@ describe("a JSON document", () => {
     expect(readJson(`\uFEFF${text}`)).toEqual({ ok: true, value: JSON.parse(text) });
   });
 
+  it.each([
+    ["lists", "[", "0", "]"],
+    ["objects", '{"a":', "0", "}"],
+  ])("may nest a hundred %s, and no more: the program would run out of stack", (_, start, inner, end) => {
+    const nested = (depth: number) => readJson(start.repeat(depth) + inner + end.repeat(depth));
+    expect(nested(100)).toMatchObject({ ok: true });
+    for (const depth of [101, 100_000])
+      expect(nested(depth)).toMatchObject({
+        ok: false,
+        faults: [{ path: "", found: "a deeper nested one" }],
+      });
+  });
+
   it("is read as JSON.parse does, where it has neither fault", () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), fc.constantFrom(undefined, 2), (value, space) => {
