@@ -28,11 +28,17 @@ export class SettingsError extends Error {
   }
 }
 
+/** So many are told in full: settings that a program made wrong would fill the screen and the journal. */
+const MAX_PROBLEMS = 50;
+
 export function describeProblems(file: string, problems: readonly Problem[]): string {
-  const lines = problems.map(({ path, found, expected }) =>
-    visible(`  ${path === "" ? "the document" : path}: found ${found}, expected ${expected}`),
-  );
+  const lines = problems
+    .slice(0, MAX_PROBLEMS)
+    .map(({ path, found, expected }) =>
+      visible(`  ${path === "" ? "the document" : path}: found ${found}, expected ${expected}`),
+    );
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+  if (problems.length > MAX_PROBLEMS) lines.push(`  and ${problems.length - MAX_PROBLEMS} more`);
   return [visible(`${file}: ${count}`), ...lines].join("\n");
 }
 

@@ -11,3 +11,14 @@ it("no key, value or file name of the settings makes a line of its own, nor a pr
   for (const line of lines) expect(line).not.toMatch(/^<|\p{Cc}/u);
   expect(lines.join(" ")).toContain("x\\u000a<0>forged: found 1, expected no such key");
 });
+
+it("of many problems fifty are told, and how many there are", () => {
+  const problems = Array.from({ length: 20_000 }, (_, at) => ({ path: `p${at}`, found: "x", expected: "y" }));
+  const lines = describeProblems("s.json", problems).split("\n");
+  expect([lines.length, lines[0], lines[50], lines[51]]).toEqual([
+    52,
+    "s.json: 20000 problems",
+    "  p49: found x, expected y",
+    "  and 19950 more",
+  ]);
+});
