@@ -68,6 +68,9 @@ export function readTail(path: string, bytes: Bytes): string {
   }
 }
 
+/** So long the writer of a pipe may take to open it. */
+const NO_WRITER: Seconds = 5;
+
 /** The same of what is open already, such as standard input. @param path what to call it in errors */
 export const readOpen = (fd: number, path: string, options: ReadOptions): FileRead =>
   readWhole(fd, path, options, false);
@@ -86,7 +89,8 @@ function readWhole(fd: number, path: string, { maxBytes, pipes = 0 }: ReadOption
   for (;;) {
     const read = readSome(fd, chunk);
     if (read === null || (read === 0 && piped && fresh && size === 0)) {
-      if (waited >= pipes) throw new UnsafeFile(`${path} gave nothing to read within ${pipes} s`);
+      if (waited >= (read === null ? pipes : Math.min(pipes, NO_WRITER)))
+        throw new UnsafeFile(`${path} gave nothing to read within ${Math.round(waited * 100) / 100} s`);
       pause(PAUSE);
       waited += PAUSE;
       continue;

@@ -211,6 +211,11 @@ describe("a file is read", () => {
     );
     closeSync(held);
   });
+
+  it("from a pipe that nobody writes to for 5 s, whatever the patience with one who does", () => {
+    execFileSync("mkfifo", [path("a")]);
+    expect(() => readFile(path("a"), { maxBytes: 100, pipes: 60 })).toThrow(/nothing to read within 5 s/);
+  }, 20_000);
 });
 
 describe("lines are added", () => {
