@@ -88,6 +88,7 @@ export class Targets {
         return keptBy(judgeContainer(facts, volumeKeepers, this.#by.settings.prune, clock.now()));
       },
       send: async () => void (await this.#writer.removeContainer(id)),
+      isLeft: () => this.#isThere(() => reader.container(id, false)),
     };
   }
 
@@ -98,6 +99,7 @@ export class Targets {
         return keptNetwork(network, await this.#ports.reader.containers(ALL_STATES));
       },
       send: async () => void (await this.#writer.removeNetwork(id)),
+      isLeft: () => this.#isThere(() => this.#ports.reader.network(id)),
     };
   }
 
@@ -112,6 +114,7 @@ export class Targets {
         return keptBy(judgeImage(facts, context, this.#by.settings.prune, clock.now()));
       },
       send: async () => void (await this.#writer.removeImage(id)),
+      isLeft: () => this.#isThere(() => reader.image(id)),
     };
   }
 
@@ -140,6 +143,7 @@ export class Targets {
         await removeContainer(this.#ports, id, stopped);
         return undefined;
       },
+      isLeft: () => this.#isThere(() => reader.container(id, false)),
     };
   }
 
@@ -175,7 +179,7 @@ export class Targets {
           throw error;
         }
         if (this.#by.candidates.ruled.tellsDeleted && deleted.includes(id)) return undefined;
-        return (await this.#isThere(id, claimed(object) === 0 && references.length > 0))
+        return (await this.#isThere(() => reader.image(id), claimed(object) === 0 && references.length > 0))
           ? "only-names"
           : undefined;
       },
@@ -208,10 +212,10 @@ export class Targets {
     }
   }
 
-  /** A 200 says that a name went, not that the image did. @param believed where nobody can tell */
-  async #isThere(id: string, believed: boolean): Promise<boolean> {
+  /** An answer says what the engine did, not what became of it. @param believed where nobody can tell */
+  async #isThere(look: () => Promise<unknown>, believed = false): Promise<boolean> {
     try {
-      await this.#ports.reader.image(id);
+      await look();
       return true;
     } catch (error) {
       if (error instanceof EngineError) return error.kind !== "gone" && believed;

@@ -48,6 +48,8 @@ interface Story {
   readonly now?: Readonly<Record<string, Partial<ImageDetail & ContainerDetail> | EngineErrorKind>>;
   /** What the deletion of it comes to, by name; else it is removed. */
   readonly deletion?: Readonly<Record<string, EngineErrorKind>>;
+  /** By name: the engine says that it was removed, and it was not. */
+  readonly left?: readonly string[];
   readonly cache?: readonly CacheRecord[] | null | EngineErrorKind;
   readonly cachePrune?: { readonly ids: readonly string[]; readonly claimedBytes: number } | EngineErrorKind;
   /** Called before each request to the engine, with all calls so far. */
@@ -106,8 +108,11 @@ async function play(story: Story) {
     sentAt.push({ text, gatesAge: now - gatesAt });
     calls.push(text);
   };
+  const removed = new Set<string>();
   const look = <T extends object>(id: string, usual: T): T => {
     const name = names.get(id) ?? "?";
+    // Not among the calls: it follows every deletion.
+    if (removed.has(name)) throw failWith("gone");
     call(`look ${name}`);
     const said = story.now?.[name] ?? {};
     if (typeof said === "string") throw failWith(said);
@@ -119,6 +124,7 @@ async function play(story: Story) {
     now += story.pace ?? 0;
     const kind = story.deletion?.[name];
     if (kind !== undefined) throw failWith(kind);
+    if (!story.left?.includes(name)) removed.add(name);
   };
   const never = (what: string) => async () => {
     throw new Error(`not to be asked while acting: ${what}`);
@@ -249,6 +255,15 @@ describe("a plan that meets no obstacle", () => {
     const { calls, events, tally } = await play({});
     expect([calls, events, counts(tally)]).toEqual([[], [], { removed: 0, kept: 0, failed: 0 }]);
   });
+});
+
+it("what is still there after the engine said that it was removed has failed, and is not said to be removed", async () => {
+  const { told, events } = await play({ containers: 2, images: 2, left: ["c1", "i2"] });
+  expect(told).toEqual(["failed c1", "removed c2", "removed i1", "failed i2"]);
+  expect(eventNamed(events, "object.failed")).toMatchObject([
+    { error: "the engine said that it was removed, and it is still there" },
+    {},
+  ]);
 });
 
 describe("the gates are asked again", () => {
