@@ -135,9 +135,10 @@ onEngine("looking at a host", () => {
       const { code, stdout, stderr } = await agent(["status"]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(widest(stdout)).toBeLessThanOrEqual(80);
-      for (const title of ["Disk", "Gates", "A pass now", "Rules", "Last passes"]) {
-        expect(stdout).toMatch(new RegExp(`^${title}$`, "m"));
+      for (const title of ["Holds the disk", "Disk", "Gates", "Rules", "Last passes"]) {
+        expect(stdout).toMatch(new RegExp(`^${title}\\b`, "m"));
       }
+      expect(stdout).toMatch(/^● disk \d+% full, and a pass is not enough: one object would go, at most /);
       expect(stdout).toMatch(/█+[╎█]*┃/);
       expect(stdout).toContain("┃ high watermark 80%, ╎ low watermark 20%");
       expect(stdout).toMatch(/retention\/ci-apps +\d images?; /);
@@ -152,7 +153,7 @@ onEngine("looking at a host", () => {
         expect(stdout).toMatch(
           /closed +live-run +a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app, live( for [\dms ]+)?\n/,
         );
-        expect(stdout).toMatch(/A pass now\n {2}would be put off by .*live-run/);
+        expect(stdout).toMatch(/^● disk \d+% full, and no pass may run now: a CI run is live: service ab12-/);
       } finally {
         await host.removeService(`${RUN}_app`);
         await tasksGone();

@@ -195,8 +195,8 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
       const { code, said, entries, finished } = await pass();
       expect({ code, said }).toEqual({ code: 0, said: "" });
       expect(entries).toHaveLength(1);
-      // The first pass learns where the engine keeps its data.
-      expect(finished).toMatchObject({ outcome: "below-watermark", exitCode: 0, engineRequests: 2 });
+      // The first pass learns where the engine keeps its data, and looks at its networks.
+      expect(finished).toMatchObject({ outcome: "below-watermark", exitCode: 0, engineRequests: 3 });
       expect((await pass()).finished).toMatchObject({ outcome: "below-watermark", engineRequests: 0 });
       expect(await imageList()).toBe(before);
       expect(await show(UNIT, "Result", "ExecMainStatus", "ActiveState")).toEqual({
@@ -220,12 +220,13 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
 
     it("keeps its history in the StateDirectory, which root's own pass does not spoil", async () => {
       const passes = () => recordedPasses(host.path(`/var/lib/private/${UNIT}`));
-      expect(passes()).toHaveLength(1);
+      const before = passes().length;
+      expect(before).toBeGreaterThan(0);
       expect(await host.sh(`readlink /var/lib/${UNIT}`)).toBe(`private/${UNIT}`);
       await host.sh(`ci-docker-prune run --settings ${SETTINGS}`);
-      expect(passes()).toHaveLength(2);
+      expect(passes()).toHaveLength(before + 1);
       await pass();
-      expect(passes()).toHaveLength(3);
+      expect(passes()).toHaveLength(before + 2);
     });
 
     it("does what the page says to look at after", async () => {
@@ -389,10 +390,12 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
       expect(removed).toBeGreaterThan(0);
       expect(removed).toBeLessThan(old.length);
       expect(ofEvent(events, "pass.ended-early")).toHaveLength(1);
-      // Removed is what the log says, but for the one that was under way.
+      // Removed is what the log says, but for those under way, of which the log says that it does not know.
       const left = (await imageList()).split("\n").filter((id) => old.includes(id)).length;
       expect(old.length - left - removed).toBeGreaterThanOrEqual(0);
-      expect(old.length - left - removed).toBeLessThanOrEqual(1);
+      const unknown = ofEvent(events, "object.failed").filter((line) => line.removed === "unknown").length;
+      expect(old.length - left - removed).toBeLessThanOrEqual(unknown);
+      expect(unknown).toBeLessThanOrEqual(4);
       expect(await show(UNIT, "Result", "ExecMainStatus")).toEqual({
         Result: "exit-code",
         ExecMainStatus: "75",
@@ -488,75 +491,23 @@ describe.skipIf(reason !== null)(`the unit under systemd${reason === null ? "" :
 
   describe("looking back", () => {
     const AGENT = `ci-docker-prune`;
-    const ofUnit = (passes: readonly { pass: string }[], ids: ReadonlySet<string>) =>
-      passes.filter(({ pass: id }) => ids.has(id));
     const read = async (command: string) => JSON.parse(await host.sh(command));
 
-    it("history asks journald itself, or takes what it is piped, and finds every pass of the unit", async () => {
+    it("history has every pass of the unit as the journal has it, and those that root ran by hand", async () => {
       await pass();
       await host.sh("journalctl --sync");
       const entries = (await host.journal(`-t ${UNIT} --all`)).filter(({ MESSAGE }) =>
         MESSAGE.includes("\t{"),
       );
-      const finished = new Set(
-        entries
-          .map(eventOf)
-          .flatMap(({ event, pass: id }) => (event === "pass.finished" ? [String(id)] : [])),
-      );
-      expect(finished.size).toBeGreaterThan(5);
-      const asked = await read(`${AGENT} history --json --journal --settings ${SETTINGS}`);
-      const piped = await read(
-        `journalctl -u ${UNIT} -o json --all | ${AGENT} history --json --journal - --settings ${SETTINGS}`,
-      );
-      expect(new Set(asked.passes.map((one: { pass: string }) => one.pass))).toEqual(finished);
-      expect(piped.passes).toEqual(asked.passes);
-      expect(asked.skipped).toMatchObject({ invalid: 0, tooLong: 0, withoutMessage: 0, notUnderstood: 0 });
-      // The state has them as well, and those that root ran by hand.
-      const state = await read(`${AGENT} history --json --settings ${SETTINGS}`);
-      const recorded = new Set<string>(state.passes.map((one: { pass: string }) => one.pass));
-      const both = ofUnit(asked.passes, recorded) as (AgentEvent & { pass: string })[];
-      expect(both.length).toBeGreaterThan(5);
-      for (const { startedAt: _, ...told } of both) {
-        const { startedAt: __, ...kept } = state.passes.find(
-          (one: { pass: string }) => one.pass === told.pass,
-        );
-        expect(told).toEqual(kept);
-      }
-    });
-
-    it("takes nobody's word for a pass but the unit's own", async () => {
-      const [entry] = await host.journal(`-t ${UNIT} -n 1`);
-      const forged = eventOf(entry!);
-      host.write(
-        "/root/forged",
-        `${JSON.stringify({ ...forged, event: "pass.finished", pass: "f".repeat(32) })}\n`,
-      );
-      await host.sh(`systemd-run --quiet --wait sh -c 'logger --size 64KiB -t ${UNIT} </root/forged'`);
-      await host.sh("journalctl --sync");
-      expect(await host.sh(`journalctl -t ${UNIT} -o cat -n 1`)).toContain("f".repeat(32));
-      for (const source of [`--journal`, `--journal /root/all`]) {
-        await host.sh("journalctl -o json --all >/root/all");
-        const { passes } = await read(`${AGENT} history --json ${source} --settings ${SETTINGS}`);
-        expect(passes.map((one: { pass: string }) => one.pass)).not.toContain("f".repeat(32));
-        expect(passes.length).toBeGreaterThan(5);
-      }
-    });
-
-    it("since a moment, journald is asked for no more", async () => {
-      const { passes } = await read(`${AGENT} history --json --journal --settings ${SETTINGS}`);
-      const late = new Date(passes.at(-2).startedAt + 1).toISOString();
-      const some = await read(
-        `${AGENT} history --json --journal --since ${late.slice(0, 19)}Z --settings ${SETTINGS}`,
-      );
-      expect(some.passes.length).toBeLessThan(passes.length);
-      expect(some.passes.at(-1)).toEqual(passes.at(-1));
-    });
-
-    it("without --all, journalctl leaves long messages out, and that is said", async () => {
-      const { stdout } = await host.exec(
-        `jq -nc '{_SYSTEMD_UNIT: "${UNIT}.service", MESSAGE: null}' | ${AGENT} history --journal - --settings ${SETTINGS}`,
-      );
-      expect(stdout).toContain("1 without their message (journalctl wants --all)");
+      const logged = entries.map(eventOf).filter(({ event }) => event === "pass.finished");
+      expect(logged.length).toBeGreaterThan(5);
+      const { passes } = await read(`${AGENT} history --json --settings ${SETTINGS}`);
+      const recorded = new Map<string, AgentEvent>(passes.map((one: AgentEvent) => [one.pass, one]));
+      const missing = logged.filter(({ pass: id }) => !recorded.has(id));
+      expect(missing).toEqual([]);
+      expect(recorded.size).toBeGreaterThan(logged.length);
+      for (const { pass: id, outcome, exitCode, reason, removed, freedBytes } of logged)
+        expect(recorded.get(id)).toMatchObject({ outcome, exitCode, reason, removed, freedBytes });
     });
 
     it("status says when the next pass starts, and that none will", async () => {
