@@ -255,17 +255,17 @@ export function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage)
 }
 
 /**
- * When the lines that `watch` wrote last were heard, as far as the end of the file tells; `null`: not told. Each of its
- * lines carries `by`, so that a pass that wrote meanwhile is not taken for it.
+ * The time of the last event that `watch` wrote, as far as the end of the file tells; where it wrote none, since when it
+ * listens. `null`: not told. Each of its lines carries `by`, so that a pass that wrote meanwhile is not taken for it.
  */
 export function heardUntil(dir: string): number | null {
   try {
-    const text = readTail(join(dir, LEDGER_FILE), TAIL_BYTES);
-    const heard = text.split("\n").flatMap((line) => {
-      const parsed = parseLine(line);
-      return parsed !== null && "by" in parsed ? [parsed.at] : [];
-    });
-    return heard.length === 0 ? null : Math.max(...heard);
+    const tail = readTail(join(dir, LEDGER_FILE), TAIL_BYTES).split("\n");
+    const own = tail.flatMap((line) => parseLine(line) ?? []).filter(({ by }) => by === "watch");
+    // That it listens again is written at once, before what the engine repeats for it.
+    const events = own.filter((line) => "use" in line || "image" in line);
+    const told = (events.length === 0 ? own : events).map(({ at }) => at);
+    return told.length === 0 ? null : Math.max(...told);
   } catch {
     return null;
   }

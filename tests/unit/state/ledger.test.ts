@@ -180,6 +180,14 @@ describe("the file", () => {
     expect(heardUntil(dir)).toBe(ago(HOUR));
   });
 
+  it("does not take the moment when watch began to listen again for an event: killed then, it has yet to hear some", () => {
+    appendLedger(dir, [{ ...ENGINE, by: "watch" }], NOW);
+    expect(heardUntil(dir)).toBe(ENGINE.at);
+    appendLedger(dir, [{ ...use("app", HOUR), by: "watch" }], NOW);
+    appendLedger(dir, [{ ...ENGINE, at: ago(10), by: "watch" }], NOW);
+    expect(heardUntil(dir)).toBe(ago(HOUR));
+  });
+
   it("two writers at once lose nothing", async () => {
     const write = async (name: string) => {
       for (let at = 0; at < 200; at++) {
