@@ -1,26 +1,16 @@
 import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import type { Labels } from "../engine/types.ts";
-import { stopReason } from "../host/stop.ts";
-import {
-  claimed,
-  event,
-  objectFailed,
-  objectGone,
-  objectKept,
-  objectRemoved,
-  objectUntagged,
-  passEndedEarly,
-  type StepReport,
-} from "../log/events.ts";
+import { event, objectRemoved } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import { sameWorkItem } from "../settings/rules.ts";
 import { pruneBuildCache } from "./build-cache.ts";
 import { Ended, GatesGuard } from "./guard.ts";
 import { removeNameless } from "./nameless.ts";
-import { type Acted, type ActPorts, type Ending, endingOf } from "./ports.ts";
-import { type Outcome, remove } from "./remove.ts";
+import { type Acted, type ActPorts, endingOf } from "./ports.ts";
+import { remove } from "./remove.ts";
+import { Report, type Step } from "./report.ts";
 import { type Judgement, Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
@@ -31,8 +21,6 @@ const ALONE = 2;
 
 /** Seconds between the removal of images and that of the images they were made on. */
 const CHILD_GONE_PAUSE = 1;
-
-type Step = Pick<StepReport, "by" | "kind">;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold; the build
@@ -71,11 +59,11 @@ class Execution {
   readonly #work: Work;
   readonly #guard: GatesGuard;
   readonly #targets: Targets;
+  readonly #report: Report;
   readonly #images: ReadonlyMap<string, Made>;
   readonly #below: string[] = [];
   #bug: { readonly error: unknown } | null = null;
   #done = 0;
-  #left = 0;
 
   constructor(ports: ActPorts, work: Work) {
     const { images, ruled } = work.candidates;
@@ -83,6 +71,7 @@ class Execution {
     this.#work = work;
     this.#guard = new GatesGuard(ports);
     this.#targets = new Targets(ports, this.#guard, work);
+    this.#report = new Report(ports);
     // Of a nameless image only a child of its own matters: one that merely begins with the same layers loses nothing.
     const dangling = images.map(({ summary: { id, parentId }, detail }) => ({
       id,
@@ -108,15 +97,15 @@ class Execution {
       await this.#mayStart(step, steps++ === 0);
       const { ending } = this.#guard;
       if (ending === null) await this.#take(step, objects);
-      else if (step.by === "cache" && ending.by === "low-watermark") this.#spare(objects);
+      else if (step.by === "cache" && ending.by === "low-watermark") this.#report.spare(objects);
       else {
         stepsLeft.push(step);
-        this.#leave(objects);
+        this.#report.leave(objects);
       }
       if (this.#bug !== null) throw this.#bug.error;
     }
     const { ending } = this.#guard;
-    if (ending !== null) this.#reportEnding(ending, stepsLeft);
+    if (ending !== null) this.#report.ended(ending, stepsLeft, this.#ports.stop);
     return { ending, below: this.#below };
   }
 
@@ -184,7 +173,7 @@ class Execution {
         this.#guard.ending === null &&
         !(await this.#ports.needsRoom(tally.ofRule("cache/evict").removed))
       ) {
-        this.#spare(objects.slice(at));
+        this.#report.spare(objects.slice(at));
         return;
       }
       await this.#catchBug(() => this.#removeOne(step, object));
@@ -209,14 +198,14 @@ class Execution {
       return true;
     } catch (error) {
       if (error instanceof Ended) {
-        this.#leave(parents);
+        this.#report.leave(parents);
         return false;
       }
       if (!(error instanceof EngineError)) throw error;
       if (error.endsThePass) this.#guard.end(endingOf(error));
       const reason = `whether another image was built on it could not be read: ${error.message}`;
       for (const object of parents)
-        this.#tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
+        this.#report.tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
       return false;
     }
   }
@@ -234,37 +223,14 @@ class Execution {
   async #removeOne(step: Step, object: Judged): Promise<void> {
     await this.#endWithRoomEnough(step);
     if (this.#guard.ending !== null) {
-      this.#leave([object]);
+      this.#report.leave([object]);
       return;
     }
     const outcome = await remove(this.#targets.of(object), this.#guard);
     this.#ports.progress(++this.#done, this.#work.plan.remove.length);
-    this.#tell(object, outcome);
+    this.#report.tell(object, outcome);
     if (outcome.fate === "removed" && object.rule === `retention/${SNAPSHOT_RULE}`)
       await this.#removeBelow(object);
-  }
-
-  #tell(object: Judged, outcome: Outcome): void {
-    const { journal, tally } = this.#ports;
-    if (outcome.fate === "not-reached") this.#leave([object]);
-    else if (outcome.fate === "kept") {
-      const kept: Judged = { ...object, ...outcome.kept, action: "keep" };
-      journal.emit(objectKept(kept));
-      tally.add(object, "kept", kept.because);
-    } else if (outcome.fate === "failed") {
-      const { message, status = null, kind } = outcome.error;
-      journal.emit(objectFailed(object, message, status, outcome.unknown ? "unknown" : "no"));
-      tally.add(object, "failed", kind);
-    } else if (outcome.fate === "removed") {
-      journal.emit(objectRemoved(object));
-      tally.addRemoved(object, claimed(object));
-    } else if (outcome.fate === "gone") {
-      journal.emit(objectGone(object));
-      tally.add(object, "gone", object.because);
-    } else {
-      journal.emit(objectUntagged(object));
-      tally.add(object, "untagged", object.because);
-    }
   }
 
   /**
@@ -289,36 +255,5 @@ class Execution {
       tally.addRemoved(uncounted, 0);
       this.#below.push(id);
     }
-  }
-
-  /** Logs what the last tier has no need to take as kept. */
-  #spare(objects: readonly Judged[]): void {
-    const { journal, tally } = this.#ports;
-    const reason = "the disk has room enough without it";
-    for (const object of objects) {
-      journal.emit(objectKept({ ...object, action: "keep", because: "not-needed", reason }));
-      tally.add(object, "kept", "not-needed");
-    }
-  }
-
-  /** Logs what is not come to any more as kept. */
-  #leave(objects: readonly Judged[]): void {
-    const { journal, tally } = this.#ports;
-    const reason = "the pass ended before it came to this";
-    for (const object of objects) {
-      journal.emit(objectKept({ ...object, action: "keep", because: "not-reached", reason }));
-      tally.add(object, "kept", "not-reached");
-    }
-    this.#left += objects.length;
-  }
-
-  #reportEnding(ending: Ending, stepsLeft: readonly Step[]): void {
-    const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
-    const end = (reason: string, level: "info" | "warn" | "error") =>
-      this.#ports.journal.emit(passEndedEarly(reason, this.#left, kinds, level));
-    if (ending.by === "gate") end(ending.verdict.reason, "warn");
-    else if (ending.by === "stop") end(stopReason(this.#ports.stop), "warn");
-    else if (ending.by === "low-watermark") end("every filesystem is below the low watermark", "info");
-    else end(ending.error.message, "error");
   }
 }

@@ -1,15 +1,7 @@
 import type { Dockerfile, Instruction } from "./parse.ts";
 import { onLine, Refusal } from "./refusal.ts";
-import {
-  type Escape,
-  expand,
-  known,
-  splitAssignment,
-  splitPairs,
-  splitWords,
-  type Value,
-  type Variable,
-} from "./words.ts";
+import type { Escape, Value, Variable } from "./words.ts";
+import { expand, known, splitAssignment, splitPairs, splitWords } from "./words.ts";
 
 /** What `docker build` is told beside the file. */
 export interface BuildOptions {

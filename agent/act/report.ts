@@ -1,0 +1,74 @@
+import { stopReason } from "../host/stop.ts";
+import {
+  claimed,
+  objectFailed,
+  objectGone,
+  objectKept,
+  objectRemoved,
+  objectUntagged,
+  passEndedEarly,
+  type StepReport,
+} from "../log/events.ts";
+import type { Judged, ReasonCode } from "../plan/plan.ts";
+import type { ActPorts, Ending } from "./ports.ts";
+import type { Outcome } from "./remove.ts";
+
+export type Step = Pick<StepReport, "by" | "kind">;
+
+/** Logs and counts what became of each object of a plan. */
+export class Report {
+  readonly #ports: Pick<ActPorts, "journal" | "tally">;
+  #left = 0;
+
+  constructor(ports: Pick<ActPorts, "journal" | "tally">) {
+    this.#ports = ports;
+  }
+
+  tell(object: Judged, outcome: Outcome): void {
+    const { journal, tally } = this.#ports;
+    if (outcome.fate === "not-reached") this.leave([object]);
+    else if (outcome.fate === "kept") this.#keep(object, outcome.kept.because, outcome.kept.reason);
+    else if (outcome.fate === "failed") {
+      const { message, status = null, kind } = outcome.error;
+      journal.emit(objectFailed(object, message, status, outcome.unknown ? "unknown" : "no"));
+      tally.add(object, "failed", kind);
+    } else if (outcome.fate === "removed") {
+      journal.emit(objectRemoved(object));
+      tally.addRemoved(object, claimed(object));
+    } else if (outcome.fate === "gone") {
+      journal.emit(objectGone(object));
+      tally.add(object, "gone", object.because);
+    } else {
+      journal.emit(objectUntagged(object));
+      tally.add(object, "untagged", object.because);
+    }
+  }
+
+  /** What the last tier has no need to take. */
+  spare(objects: readonly Judged[]): void {
+    for (const object of objects) this.#keep(object, "not-needed", "the disk has room enough without it");
+  }
+
+  /** What is not come to any more. */
+  leave(objects: readonly Judged[]): void {
+    for (const object of objects) this.#keep(object, "not-reached", "the pass ended before it came to this");
+    this.#left += objects.length;
+  }
+
+  /** Why the pass ended before its plan was done. */
+  ended(ending: Ending, stepsLeft: readonly Step[], stop: AbortSignal): void {
+    const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
+    const end = (reason: string, level: "info" | "warn" | "error") =>
+      this.#ports.journal.emit(passEndedEarly(reason, this.#left, kinds, level));
+    if (ending.by === "gate") end(ending.verdict.reason, "warn");
+    else if (ending.by === "stop") end(stopReason(stop), "warn");
+    else if (ending.by === "low-watermark") end("every filesystem is below the low watermark", "info");
+    else end(ending.error.message, "error");
+  }
+
+  #keep(object: Judged, because: ReasonCode, reason: string): void {
+    const { journal, tally } = this.#ports;
+    journal.emit(objectKept({ ...object, action: "keep", because, reason }));
+    tally.add(object, "kept", because);
+  }
+}
