@@ -121,7 +121,8 @@ async function replayed(
   const marks = { high: settings.disk.highWatermark, low };
   const rows = forecast(uses, [...present, ...scenarios], marks, hub.windowSeconds);
   const workingSetBytes = workingSet(uses, clock.now() / 1000);
-  const coverage = coverageOf(ledger);
+  const first = (uses[0]?.at ?? 0) * 1000;
+  const coverage = coverageOf({ ...ledger, since: ledger.since && Math.max(ledger.since, first) });
   return {
     source: file ?? stateDir,
     ...{ ...coverage, uses: uses.length, images: images.size, warnings },

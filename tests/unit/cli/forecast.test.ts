@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -107,6 +107,16 @@ describe("the forecast of a host", () => {
     const { out } = await forecast("--disk", "20GB");
     expect(out).toMatch(/too short for a forecast: it covers 2d 18h and needs 14 days/);
     expect((await forecast("--disk", "20GB", "--json")).json).toMatchObject({ tooShort: true });
+  });
+
+  it("covers what is replayed: uses of more than a year ago do not count", async () => {
+    ledger(3);
+    const old = Date.now() - 400 * DAY;
+    const image = { image: "sha256:old", at: old, names: ["old:1"], digests: [], bytes: 1, layers: [] };
+    const text = readFileSync(join(dir, "uses.jsonl"), "utf8");
+    writeFileSync(join(dir, "uses.jsonl"), text.replace("\n", `\n${JSON.stringify(image)}\n`));
+    const { json } = await forecast("--disk", "20GB", "--json");
+    expect([json.tooShort, json.coveredSeconds]).toEqual([true, 237_600]);
   });
 
   it("says that there is none, and who writes it", async () => {
