@@ -38,7 +38,7 @@ async function onPrivateHost(): Promise<void> {
     "This takes about a minute. A private dockerd starts on a 640 MiB disk of its own; any Docker that is already",
   );
   say("on this machine is left alone.");
-  await using host = await CiHost.start({ diskMiB: 640, name: "demo" });
+  await using host = await CiHost.start({ diskMiB: 640, name: "" });
   const dir = scratchDir();
   const stateDir = join(dir, "state");
   const settings = join(dir, "settings.json");
@@ -46,7 +46,7 @@ async function onPrivateHost(): Promise<void> {
     settings,
     JSON.stringify({
       engine: { socketPath: host.socketPath },
-      disk: { paths: [host.dataRoot], highWatermark: "80%" },
+      disk: { paths: [join(host.dataRoot, "docker")], highWatermark: "80%" },
       prune: { until: "24s" },
     }),
   );
@@ -80,6 +80,9 @@ async function onPrivateHost(): Promise<void> {
   expect(agent(["run"], settings, stateDir), 0);
 
   chapter(3, "The disk fills up, but a CI run is live: not now");
+  say(
+    "The agent asks four gates. One that is open (✓) lets the pass go on; one that is closed (■) puts it off.",
+  );
   await host.createService({ name: `${RUN}_app`, image: "recipes/node:22", waitForRunning: true });
   await host.fillDisk(88);
   expect(agent(["run"], settings, stateDir), 0);
@@ -96,11 +99,12 @@ async function onPrivateHost(): Promise<void> {
   });
   const before = await host.diskPercent();
   agent(["plan"], settings, stateDir);
-  say("");
+  say(pc.dim(`(Those other tagged images are the cache: ${cache.join(", ")}.)\n`));
   expect(agent(["run"], settings, stateDir), 0);
   const after = await host.diskPercent();
 
   chapter(5, "Before, after, and is the cache still warm?");
+  say("┃ is the high watermark, 80 %.");
   say(`before  ${picture(before)}`);
   say(`after   ${picture(after)}`);
   for (const ref of cache) {
@@ -123,6 +127,7 @@ async function onPrivateHost(): Promise<void> {
   chapter(6, "What the operator sees afterwards");
   await host.unfill();
   await taskContainersGone(host);
+  say('Under "Settings to look at" stands the short age limit of this demo.');
   agent(["status"], settings, stateDir);
   say("\nThe private engine, its disk and its state are removed now.");
 }
@@ -146,7 +151,7 @@ function picture(percent: number): string {
   const full = Math.round(percent / 2.5);
   const mark = 32; // 80 % of 40 cells
   const cells = Array.from({ length: 40 }, (_, index) =>
-    index < full ? "█" : index === mark ? "┊" : "░",
+    index === mark ? "┃" : index < full ? "█" : "░",
   ).join("");
   return `${percent >= 80 ? pc.red(cells) : pc.green(cells)} ${percent} %`;
 }

@@ -27,7 +27,7 @@ export interface CiHostOptions {
   inodes?: number;
   /** Make the host a single-node Swarm manager; default true. */
   swarm?: boolean;
-  /** Word that shows up in the directory name; default "host". */
+  /** Word that shows up in the directory name; default "host", and "" leaves it out. */
   name?: string;
 }
 

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-const PREFIX = "cdp-host-";
+const PREFIX = "cdp-";
 export const SBIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
 /** Shell functions about the cgroups named $name below $cgroups. */
@@ -77,7 +77,7 @@ export abstract class SupervisedHost implements AsyncDisposable {
 
   protected constructor(name: string) {
     sweepStaleHosts();
-    this.dir = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name}-`));
+    this.dir = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name === "" ? "" : `${name}-`}`));
   }
 
   /** Starts the supervisor; resolves when the first process of the namespaces is there. */
@@ -144,7 +144,7 @@ export abstract class SupervisedHost implements AsyncDisposable {
  */
 function sweepStaleHosts(): void {
   for (const entry of readdirSync(tmpdir())) {
-    const owner = /^cdp-host-(\d+)-/.exec(entry)?.[1];
+    const owner = /^cdp-(\d+)-/.exec(entry)?.[1];
     if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
     const dir = join(tmpdir(), entry);
     if (readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && cmdline(pid).includes(dir))) continue;
