@@ -138,7 +138,10 @@ onEngine("looking at a host", () => {
       for (const title of ["Holds the disk", "Disk", "Gates", "Rules", "Last passes"]) {
         expect(stdout).toMatch(new RegExp(`^${title}\\b`, "m"));
       }
-      expect(stdout).toMatch(/^● disk \d+% full, and a pass is not enough: one object would go, at most /);
+      // Whether the passes above left anything that could go is another matter with each store.
+      expect(stdout).toMatch(
+        /^● disk \d+% full, and a pass (is not enough: one object would go|cannot help: )/,
+      );
       expect(stdout).toMatch(/█+[╎█]*┃/);
       expect(stdout).toContain("┃ high watermark 80%, ╎ low watermark 20%");
       expect(stdout).toMatch(/retention\/ci-apps +\d images?; /);
