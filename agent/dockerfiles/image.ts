@@ -1,7 +1,16 @@
 import type { Dockerfile, Instruction } from "./parse.ts";
 import { onLine, Refusal } from "./refusal.ts";
-import type { Escape, Value, Variable } from "./words.ts";
-import { expand, known, splitAssignment, splitPairs, splitWords } from "./words.ts";
+import type { Budget, Escape, Value, Variable } from "./words.ts";
+import {
+  expand,
+  known,
+  newBudget,
+  nobodySets,
+  splitAssignment,
+  splitPairs,
+  splitWords,
+  unknownText,
+} from "./words.ts";
 
 /** What `docker build` is told beside the file. */
 export interface BuildOptions {
@@ -53,6 +62,7 @@ interface Rules {
   readonly buildArgs: ReadonlyMap<string, string>;
   /** What was declared before the first FROM, and what the builder brings. */
   readonly globals: ReadonlyMap<string, Variable>;
+  readonly budget: Budget;
 }
 
 const INSTRUCTIONS = new Set([
@@ -77,7 +87,7 @@ export function imageOf({ instructions, escapeToken }: Dockerfile, options: Buil
   const globals = new Map<string, Variable>(
     SET_BY_BUILDER.map((name) => [name, given(name, buildArgs) ?? setByBuilder(name)]),
   );
-  const rules: Rules = { escapeToken, buildArgs, globals };
+  const rules: Rules = { escapeToken, buildArgs, globals, budget: newBudget() };
   for (const { rest, line } of head) onLine(line, () => declare(rest, globals, rules, nobodySets));
   const target = findTarget(stages, options.target);
   const { chain, base } = chainOf(stages, target, rules);
@@ -129,13 +139,13 @@ function findStage(stages: readonly Stage[], name: string, end: number): number 
 }
 
 /** The stages that this one begins with, lowest first, itself included; and what the lowest begins with. */
-function chainOf(stages: readonly Stage[], target: number, { escapeToken, globals }: Rules) {
+function chainOf(stages: readonly Stage[], target: number, { escapeToken, globals, budget }: Rules) {
   const chain: Stage[] = [];
   const lookup = (name: string) => globals.get(name) ?? nobodySets(name);
   for (let at = target; ; ) {
     const stage = stages[at]!;
     chain.push(stage);
-    const from = onLine(stage.line, () => expand(stage.base, escapeToken, lookup));
+    const from = onLine(stage.line, () => expand(stage.base, escapeToken, lookup, budget));
     if (from.unknown === null && from.text === "")
       throw new Refusal(`FROM ${stage.base} names nothing`, stage.line);
     at = from.unknown === null ? findStage(stages, from.text, at) : -1;
@@ -220,11 +230,11 @@ class Build {
   }
 
   #pairs(keyword: string, rest: string): [name: Value, value: Value][] {
-    const { escapeToken } = this.#rules;
+    const { escapeToken, budget } = this.#rules;
     const lookup = (name: string) => this.get(name) ?? this.#undeclared(name);
     return splitPairs(keyword, unflagged(keyword, rest), escapeToken).map(([name, value]) => [
-      expand(name, escapeToken, lookup),
-      expand(value, escapeToken, lookup),
+      expand(name, escapeToken, lookup, budget),
+      expand(value, escapeToken, lookup, budget),
     ]);
   }
 
@@ -244,7 +254,7 @@ class Build {
 function declare(
   rest: string,
   scope: Pick<Map<string, Variable>, "get"> & { set(name: string, variable: Variable): unknown },
-  { escapeToken, buildArgs, globals }: Rules,
+  { escapeToken, buildArgs, globals, budget }: Rules,
   undeclared: (name: string) => Variable,
 ): void {
   const words = splitWords(unflagged("ARG", rest), escapeToken);
@@ -253,9 +263,9 @@ function declare(
     const [name, text] = splitAssignment(word);
     if (name === "") throw new Refusal("ARG names can not be blank");
     const written = (): Variable | undefined => {
-      const value =
-        text === undefined ? undefined : expand(text, escapeToken, (of) => scope.get(of) ?? undeclared(of));
-      return value && { kind: "set", value };
+      if (text === undefined) return undefined;
+      const value = expand(text, escapeToken, (of) => scope.get(of) ?? undeclared(of), budget);
+      return { kind: "set", value };
     };
     const inherited = globals.get(name)?.kind === "set" ? globals.get(name) : scope.get(name);
     scope.set(name, given(name, buildArgs) ?? written() ?? inherited ?? notGiven(name));
@@ -282,12 +292,4 @@ const notGiven = (name: string): Variable => ({
 const setByBuilder = (name: string): Variable =>
   unknownVariable(`the builder sets ${name}; give --build-arg ${name}=…`);
 
-/** @param shown the name, and what else is worth saying of it */
-const nobodySets = (shown: string): Variable => ({
-  kind: "unset",
-  plain: { text: "", unknown: null, unset: [shown] },
-});
-
 const unknownVariable = (reason: string): Variable => ({ kind: "set", value: unknownText(reason) });
-
-const unknownText = (reason: string): Value => ({ text: "", unknown: reason, unset: [] });

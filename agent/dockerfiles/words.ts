@@ -72,30 +72,58 @@ export interface Value {
 
 export const known = (text: string): Value => ({ text, unknown: null, unset: [] });
 
+export const unknownText = (reason: string): Value => ({ text: "", unknown: reason, unset: [] });
+
 /** What a name stands for. `unset`: an operator such as `:-` takes its default, and a plain use is `plain`. */
 export type Variable =
   | { readonly kind: "set"; readonly value: Value }
   | { readonly kind: "unset"; readonly plain: Value };
 
+/** @param shown the name, and what else is worth saying of it */
+export const nobodySets = (shown: string): Variable => ({
+  kind: "unset",
+  plain: { text: "", unknown: null, unset: [shown] },
+});
+
 /** Far more than anybody writes, and far less than the stack holds. */
 const MAX_DEPTH = 100;
 
-/** Of a text that variables make, in UTF-16 units: twenty that each hold the one before twice would fill the memory. */
+/**
+ * Of a text that variables make, in UTF-16 units, and of all of one file: lines that each hold the one before twice, or
+ * that each hold a long one, would fill the memory.
+ */
 const MAX_LENGTH = 1024 * 1024;
+const MAX_TOTAL = 64 * MAX_LENGTH;
+/** So many variables that nobody sets are named. */
+const MAX_UNSET = 10;
+
+/** How much text the variables of one file may still make. */
+export interface Budget {
+  left: number;
+}
+
+export const newBudget = (): Budget => ({ left: MAX_TOTAL });
 
 /** Puts variables in, and takes quotes and escapes away. @throws Refusal */
-export function expand(word: string, escapeToken: Escape, lookup: (name: string) => Variable): Value {
-  return new Expansion(word, escapeToken, lookup).until(null);
+export function expand(
+  word: string,
+  escapeToken: Escape,
+  lookup: (name: string) => Variable,
+  budget = newBudget(),
+): Value {
+  return new Expansion(word, escapeToken, lookup, budget).until(null);
 }
 
 class Expansion {
   readonly #chars: readonly string[];
   readonly #escapeToken: Escape;
   readonly #lookup: (name: string) => Variable;
+  readonly #budget: Budget;
   #at = 0;
   #depth = 0;
 
-  constructor(word: string, escapeToken: Escape, lookup: (name: string) => Variable) {
+  constructor(word: string, escapeToken: Escape, lookup: (name: string) => Variable, budget: Budget) {
+    this.#budget = budget;
     this.#chars = Array.from(word);
     this.#escapeToken = escapeToken;
     this.#lookup = lookup;
@@ -114,14 +142,14 @@ class Expansion {
         continue;
       }
       this.#at++;
-      if (char === stop) return join(parts);
+      if (char === stop) return join(parts, this.#budget);
       if (char === "'") parts.push(known(this.#single()));
       else if (char === '"') parts.push(this.#double());
       else if (char === this.#escapeToken) parts.push(known(this.#chars[this.#at++] ?? ""));
       else parts.push(known(char));
     }
     if (stop !== null) throw new Refusal('a variable without its "}"');
-    return join(parts);
+    return join(parts, this.#budget);
   }
 
   #single(): string {
@@ -140,7 +168,7 @@ class Expansion {
         continue;
       }
       this.#at++;
-      if (char === '"') return join(parts);
+      if (char === '"') return join(parts, this.#budget);
       const escapes = char === this.#escapeToken && ['"', "$", this.#escapeToken].includes(this.#next ?? "");
       parts.push(known(escapes ? this.#chars[this.#at++]! : char));
     }
@@ -205,10 +233,12 @@ function choose(name: string, variable: Variable, operator: string, colon: boole
   throw new Refusal(`${name}: ${word.text || `is not allowed to be ${colon ? "empty" : "unset"}`}`);
 }
 
-function join(parts: readonly Value[]): Value {
-  const unset = [...new Set(parts.flatMap((part) => part.unset))];
+function join(parts: readonly Value[], budget: Budget): Value {
+  const unset = [...new Set(parts.flatMap((part) => part.unset))].slice(0, MAX_UNSET);
   const length = parts.reduce((sum, { text }) => sum + text.length, 0);
   if (length > MAX_LENGTH) return { text: "", unknown: "it would be longer than 1 MiB", unset };
+  budget.left -= length;
+  if (budget.left < 0) return { text: "", unknown: "the variables make more than 64 MiB of text", unset };
   return {
     text: parts.map(({ text }) => text).join(""),
     unknown: parts.find(({ unknown }) => unknown !== null)?.unknown ?? null,

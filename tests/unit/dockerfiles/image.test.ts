@@ -56,4 +56,24 @@ describe("values that double with each line", () => {
     const whole = labelOf("FROM scratch", "ENV V0=0123456789abcdef", ...lines, "ENV V40=$V16");
     expect([whole.text.length, whole.unknown]).toEqual([1024 * 1024, null]);
   });
+
+  const long = ["FROM scratch", `ENV V0=${"x".repeat(32 * 1024)}`, ...doubling("ENV").slice(0, 4)];
+  const numbers = Array.from({ length: 2000 }, (_, n) => n);
+  it("make 64 MiB of text at most, on many lines", () => {
+    const lines = [...long, ...numbers.map((n) => `ENV A${n}=x$V4`)];
+    expect(() => labelOf(...lines)).toThrow(/the variables make more than 64 MiB of text/);
+  });
+
+  it("make 64 MiB of text at most, many times on one line", () => {
+    const text = [...long, `LABEL a=${'"x$V4"'.repeat(2000)}`, "LABEL b=c", ""].join("\n");
+    const { unnamed, labels } = build({ name: "", text, labels: {} });
+    expect(unnamed?.value.unknown).toBe("the variables make more than 64 MiB of text");
+    expect([...labels].map(([name]) => name)).toEqual(["a"]);
+  });
+
+  it("name ten variables that nobody sets, of however many", () => {
+    const lines = numbers.map((n) => `ENV A${n + 1}=$U${n}$A${n}`);
+    const { unset } = labelOf("FROM scratch", "ENV A0=x", ...lines, "ENV V40=$A2000");
+    expect(unset).toHaveLength(10);
+  });
 });
