@@ -96,8 +96,9 @@ function ownLabelsOnly(text: string): boolean {
   );
 }
 
-/** What `watch` listens to: containers that start, images that come. */
-export const EVENT_FILTERS = '{"type":["container","image"],"event":["start","pull","load","tag","import"]}';
+/** What `watch` listens to: containers that start, images that come and go. */
+export const EVENT_FILTERS =
+  '{"type":["container","image"],"event":["start","pull","load","tag","import","delete"]}';
 
 const LOGIN_KEYS = ["username", "password", "serveraddress"];
 

@@ -8,7 +8,7 @@ import type { Labels } from "./types.ts";
  * dockerode would double it. Every request passes the envelope, which lets it read and nothing else.
  */
 
-/** A container was started, or an image came. Times are milliseconds since the epoch. */
+/** A container was started, or an image came or went. Times are milliseconds since the epoch. */
 export type EngineEvent =
   | {
       readonly kind: "start";
@@ -18,7 +18,8 @@ export type EngineEvent =
       readonly imageName: string;
       readonly labels: Labels;
     }
-  | { readonly kind: "image"; readonly at: number; readonly name: string; readonly pulled: boolean };
+  | { readonly kind: "image"; readonly at: number; readonly name: string; readonly pulled: boolean }
+  | { readonly kind: "gone"; readonly at: number; readonly image: string };
 
 export interface WatchedImage {
   readonly id: string;
@@ -194,6 +195,7 @@ export function toEvent(line: string): EngineEvent | null {
       labels: Object.assign(Object.create(null), Object.fromEntries(labels)),
     };
   }
+  if (Type === "image" && Action === "delete") return { kind: "gone", at, image: ID };
   // An id, or what was pulled: "redis:7-alpine".
   if (Type === "image") return { kind: "image", at, name: ID, pulled: Action === "pull" };
   return null;

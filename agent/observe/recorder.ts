@@ -74,6 +74,11 @@ export class Recorder {
     };
     const lines: LedgerLine[] = [];
     for (const event of events) {
+      if (event.kind === "gone") {
+        // Where it comes again, that is to be told again.
+        this.#described.delete(event.image);
+        continue;
+      }
       const id =
         event.kind === "start"
           ? (containers.get(event.container) ?? (await named(event.imageName)))

@@ -126,6 +126,17 @@ describe("what is written of what was heard", () => {
     expect(lines().map(({ names }) => names)).toEqual([["app:1"], ["app:1", "app:latest"]]);
   });
 
+  it("an image that was deleted and comes again is told again", async () => {
+    const one = recorder();
+    for (const event of [image(9, "app:1", true), image(8, "app:1", true)]) one.hear(event);
+    await one.write(NOW);
+    one.hear({ kind: "gone", at: ago(7), image: APP.id });
+    expect(await one.write(NOW)).toBe(false);
+    one.hear(image(6, "app:1", true));
+    expect(await one.write(NOW)).toBe(true);
+    expect(lines().map(({ at }) => at)).toEqual([ago(9), ago(6)]);
+  });
+
   it("a pull, by the name that was pulled: also of what was there, and once", async () => {
     const one = recorder();
     one.hear(start("c1"));
@@ -191,6 +202,11 @@ describe("an event of the engine", () => {
       "a load",
       event({ Type: "image", Action: "load", Actor: { ID: "sha256:1", Attributes: {} } }),
       { kind: "image", name: "sha256:1", pulled: false },
+    ],
+    [
+      "a deletion",
+      event({ Type: "image", Action: "delete", Actor: { ID: "sha256:1", Attributes: {} } }),
+      { kind: "gone", at: 5250, image: "sha256:1" },
     ],
     ["another action", event({ Action: "die" }), null],
     ["no actor", event({ Actor: null }), null],
