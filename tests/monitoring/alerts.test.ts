@@ -38,8 +38,8 @@ describe.skipIf(missing !== null)(titled("promtool", missing), () => {
 describe("the alerts", () => {
   const metricNames = async () => parseExposition(await everyMetric()).map(({ name }) => name);
 
-  it("are nine", () => {
-    expect(names).toHaveLength(9);
+  it("are ten", () => {
+    expect(names).toHaveLength(10);
   });
 
   it("ask for metrics that there are", async () => {
