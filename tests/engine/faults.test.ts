@@ -345,7 +345,12 @@ onEngine("faults", () => {
           const timer = setInterval(() => {
             if (!events.some(({ event }) => event === "object.removed")) return;
             clearInterval(timer);
-            restart = on.host.restartEngine();
+            // A fast pass would be through before the engine is down: it stands still meanwhile.
+            child.kill("SIGSTOP");
+            restart = on.host.stopEngine().then(() => {
+              child.kill("SIGCONT");
+              return on.host.startEngine();
+            });
           }, 2);
           child.once("close", () => clearInterval(timer));
         },
