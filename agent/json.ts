@@ -37,7 +37,9 @@ interface Open {
   at: string | number;
 }
 
-/** A key with its colon, any other text, a number, what opens, closes or parts. Of valid JSON these are all that count. */
+/**
+ * A key with its colon, any other text, a number, what opens, closes or parts. Of valid JSON these are all that count.
+ */
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|[{}[\],]/g;
 
 /** Far more than anybody writes; what walks through a document by recursion has stack enough for it. */

@@ -85,8 +85,8 @@ function leaveGoneFolder(): void {
 }
 
 /**
- * `run` with nothing but plain options, as lines for a program, below the watermark, with settings that the full program
- * has read once: the whole pass, and `null`. Else what is handed on.
+ * `run` with nothing but plain options, as lines for a program, below the watermark, with settings that the full
+ * program has read once: the whole pass, and `null`. Else what is handed on.
  */
 async function quietPass(args: readonly string[]): Promise<Front | null> {
   const options = plainRun(args);
@@ -158,7 +158,10 @@ function say(event: AuditEvent, pass: string): void {
   }
 }
 
-/** `null`: not a plain run. By hand: node's own parser takes a quiet pass 2 ms. Of an option given twice the last counts. */
+/**
+ * `null`: not a plain run. By hand: node's own parser takes a quiet pass 2 ms. Of an option given twice the last
+ * counts.
+ */
 function plainRun(
   args: readonly string[],
 ): { settings?: string; "state-dir"?: string; json?: boolean } | null {

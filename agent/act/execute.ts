@@ -23,8 +23,8 @@ const ALONE = 2;
 const CHILD_GONE_PAUSE = 1;
 
 /**
- * The rules and networks first, since the prune may end early with room enough; containers before the images they hold; the build
- * cache last: its prune fails on a full disk on 28.5.
+ * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;
+ * the build cache last: its prune fails on a full disk on 28.5.
  */
 const STEPS: readonly Step[] = [
   { by: "orphans", kind: "container" },
@@ -149,8 +149,8 @@ class Execution {
   }
 
   /**
-   * Several at once, but the first ones alone: what goes wrong from the start goes wrong once, not four times. One by one
-   * where a stop takes its time, and where the pass ends as soon as there is room enough.
+   * Several at once, but the first ones alone: what goes wrong from the start goes wrong once, not four times. One by
+   * one where a stop takes its time, and where the pass ends as soon as there is room enough.
    */
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
@@ -185,8 +185,8 @@ class Execution {
   }
 
   /**
-   * Before images go on which those just removed were made: a classic build that missed one of these in its cache starts
-   * a container from its parent now, which takes a moment, and then the engine refuses to remove that parent.
+   * Before images go on which those just removed were made: a classic build that missed one of these in its cache
+   * starts a container from its parent now, which takes a moment, and then the engine refuses to remove that parent.
    */
   async #mayTakeParents(parents: readonly Judged[]): Promise<boolean> {
     const { clock, stop } = this.#ports;

@@ -18,7 +18,9 @@ export interface Guard {
   readonly ending: Ending | null;
   /** Nothing more is sent from now on, by anybody; of several reasons the first one counts. */
   end(ending: Ending): void;
-  /** Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now. */
+  /**
+   * Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now.
+   */
   check(): Promise<boolean>;
 }
 
@@ -46,7 +48,9 @@ export class StopGuard implements Guard {
   }
 }
 
-/** The guard of a pass: the gates are asked again once they are older than {@link GATES_HOLD}, by the monotonic clock. */
+/**
+ * The guard of a pass: the gates are asked again once they are older than {@link GATES_HOLD}, by the monotonic clock.
+ */
 export class GatesGuard extends StopGuard {
   readonly #ports: ActPorts;
   #askedAt: number;

@@ -115,7 +115,8 @@ export async function removeContainer(remover: Remover, id: string, stoppedByUs:
 }
 
 /**
- * Takes names off an image, one by one; it goes with the last. Throws EngineError, `gone` where none was there any more.
+ * Takes names off an image, one by one; it goes with the last. Throws EngineError, `gone` where none was there any
+ * more.
  * @param taken gets each that went, also where a later one could not be taken
  * @returns ids of the images that the engine says went with them
  */

@@ -187,9 +187,9 @@ export class Targets {
   }
 
   /**
-   * Who uses an image, as read since the gates were asked last. Of one with two names the engine takes one away although
-   * a container uses it (all versions); of one whose last name goes it refuses that, and the list of containers, which
-   * takes seconds with 1000 of them on the containerd store, is spared. Throws EngineError.
+   * Who uses an image, as read since the gates were asked last. Of one with two names the engine takes one away
+   * although a container uses it (all versions); of one whose last name goes it refuses that, and the list of
+   * containers, which takes seconds with 1000 of them on the containerd store, is spared. Throws EngineError.
    */
   async #usersOf({ tags }: ImageDetail): Promise<Users> {
     return {

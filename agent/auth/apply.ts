@@ -118,7 +118,9 @@ function put(
 
 const LARGEST_SECRET = 64 * 1024;
 
-/** The one line of a secret file. Throws Unusable, which names the registry and the file and quotes neither's content. */
+/**
+ * The one line of a secret file. Throws Unusable, which names the registry and the file and quotes neither's content.
+ */
 function readSecret(
   registry: string,
   passwordFile: string,

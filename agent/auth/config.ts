@@ -179,9 +179,9 @@ function loginOf(entry: unknown): Login | null {
 
 /**
  * Docker's client asks a helper of its own for a registry in `credHelpers`, else the one in `credsStore`, and then
- * never the file; an empty name in `credHelpers` brings the file back for that registry. Helpers go by the very key; one
- * under Hub's host name is told as well, for there people look for it.
- * Source: docker/cli, cli/config/configfile/file.go (getConfiguredCredentialStore).
+ * never the file; an empty name in `credHelpers` brings the file back for that registry. Helpers go by the very key;
+ * one under Hub's host name is told as well, for there people look for it. Source: docker/cli,
+ * cli/config/configfile/file.go (getConfiguredCredentialStore).
  */
 function shadowsOf(document: Readonly<Record<string, unknown>>, keys: readonly string[]): Shadow[] {
   const { credsStore, credHelpers } = document;

@@ -233,7 +233,9 @@ const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string)
   quiet: ({ dim }) => dim,
 };
 
-/** Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark. */
+/**
+ * Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark.
+ */
 function diskText({ filesystems }: PastPass, unicode: boolean): string {
   const looks = filesystems.flatMap(({ usedPercent, inodesUsedPercent, highWatermarkPercent, before }) => {
     const inodes = before?.inodesUsedPercent ?? inodesUsedPercent;

@@ -43,8 +43,8 @@ export async function main(argv: readonly string[], front: Front): Promise<void>
 }
 
 /**
- * What snapshots' commands get is often chosen by others (`--work-item "$ITEM"`): there no word of theirs may ask for help
- * and end with 0, nor name another engine. Returns what is wrong, or `null`. Pure.
+ * What snapshots' commands get is often chosen by others (`--work-item "$ITEM"`): there no word of theirs may ask for
+ * help and end with 0, nor name another engine. Returns what is wrong, or `null`. Pure.
  */
 function foreignWord([group, , ...words]: readonly string[]): string | null {
   if (group !== "snapshots") return null;
@@ -138,7 +138,9 @@ const watchCommand = (cli: Argv): Argv =>
 const helpAsOption = ([first, ...rest]: readonly string[]): string[] =>
   first === "help" ? [...rest, "--help"] : first === undefined ? [] : [first, ...rest];
 
-/** `". Did you mean --version?"` for an option that is nearly one of the command's; yargs does so for commands alone. */
+/**
+ * `". Did you mean --version?"` for an option that is nearly one of the command's; yargs does so for commands alone.
+ */
 async function suggestion(cli: Argv, argv: readonly string[]): Promise<string> {
   const help = await cli.getHelp();
   const known = new Set([...help.matchAll(/ (--[a-z-]+)/g)].map(([, option = ""]) => option));

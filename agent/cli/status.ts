@@ -24,7 +24,10 @@ import { screenOf } from "./screen.ts";
 import { type StatusFacts, statusScreen } from "./status-screen.ts";
 import { cacheDocument } from "./warmth.ts";
 
-/** For what a pass would remove and what holds the disk: long enough on most hosts, short enough for whoever was paged. Seconds. */
+/**
+ * For what a pass would remove and what holds the disk: long enough on most hosts, short enough for whoever was paged.
+ * Seconds.
+ */
 const DEADLINE = 5;
 
 export function statusCommand(yargs: Argv, done: Done): Argv {

@@ -4,8 +4,9 @@ import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
  * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
  *
- * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Permissions` say so. Two
- * requests carry a body, each only of the one shape it has: the check of registry credentials, and a commit's labels.
+ * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Permissions` say so.
+ * Two requests carry a body, each only of the one shape it has: the check of registry credentials, and a commit's
+ * labels.
  *
  * Not here, and never to be: volumes, /system/prune, /images/prune, /containers/prune, force, v, image deletes
  * without noprune=true, /build/prune without exactly one age limit.
@@ -51,7 +52,10 @@ interface Allowed {
 
 const equals = (wanted: string) => (value: string) => value === wanted;
 
-/** A filter document whose keys are all known and whose lists are all non-empty. `dangling: []` deletes tagged images on 20.10. */
+/**
+ * A filter document whose keys are all known and whose lists are all non-empty. `dangling: []` deletes tagged images on
+ * 20.10.
+ */
 const filters =
   (...keys: readonly string[]) =>
   (value: string): boolean => {

@@ -69,7 +69,9 @@ export interface EngineReader {
   diskUsage(): Promise<DiskUsage>;
 }
 
-/** The only ids that a deletion may ever name (envelope.ts); an object with another one is listed, unread, and stays. */
+/**
+ * The only ids that a deletion may ever name (envelope.ts); an object with another one is listed, unread, and stays.
+ */
 const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 const oddId = (id: string) => new EngineError("malformed", `not an id that could be asked for: ${id}`);

@@ -82,7 +82,9 @@ export class Inspector {
     return this.#inspect(() => this.reader.history(id));
   }
 
-  /** What could not be inspected so far, and whether nothing could; `null`: all was, or there was nothing to inspect. */
+  /**
+   * What could not be inspected so far, and whether nothing could; `null`: all was, or there was nothing to inspect.
+   */
   get unread(): { readonly count: number; readonly all: boolean; readonly reason: string } | null {
     if (this.#unread === 0) return null;
     return { count: this.#unread, all: this.#answered === 0, reason: this.#why };

@@ -1,6 +1,9 @@
 import type { Bytes } from "../units.ts";
 
-/** The engine's objects as this program sees them. Times are milliseconds since the epoch; `null`: the engine does not say. */
+/**
+ * The engine's objects as this program sees them. Times are milliseconds since the epoch; `null`: the engine does not
+ * say.
+ */
 
 export interface EngineVersion {
   readonly version: string;
@@ -14,7 +17,9 @@ export interface EngineInfo {
   readonly rootDir: string;
   /** `"containerd"` when the containerd image store is in use. */
   readonly imageStore: "classic" | "containerd";
-  /** The socket of containerd, from engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it. */
+  /**
+   * The socket of containerd, from engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it.
+   */
   readonly containerdSocket?: string | null;
   /** What the engine takes for now; `null`: not told. */
   readonly systemTime?: number | null;

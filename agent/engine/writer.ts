@@ -7,7 +7,9 @@ import { toCachePruned, toCommitted } from "./wire.ts";
 export interface EngineWriter {
   /** Never with force, never with volumes: the engine refuses a running one (409). */
   removeContainer(id: string): Promise<void>;
-  /** By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409). */
+  /**
+   * By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409).
+   */
   removeImage(id: string): Promise<void>;
   /**
    * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A

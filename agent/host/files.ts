@@ -75,7 +75,9 @@ const NO_WRITER: Seconds = 5;
 export const readOpen = (fd: number, path: string, options: ReadOptions): FileRead =>
   readWhole(fd, path, options, false);
 
-/** @param fresh we opened it just now: of a pipe, the other end may not be open yet, which reads as one that has ended */
+/**
+ * @param fresh we opened it just now: of a pipe, the other end may not be open yet, which reads as one that has ended
+ */
 function readWhole(fd: number, path: string, { maxBytes, pipes = 0 }: ReadOptions, fresh: boolean): FileRead {
   const stats = fstatSync(fd);
   const piped = stats.isFIFO() || stats.isSocket();
@@ -140,8 +142,8 @@ export class FileChanged extends Error {
 
 /**
  * Replaces a file as a whole, so that no reader ever sees half of it: a new file under a name that nobody can foretell,
- * renamed over the old one. Only a regular file, or nothing, is replaced. Throws what the filesystem says, UnsafeFile or
- * FileChanged; the old file is then as it was.
+ * renamed over the old one. Only a regular file, or nothing, is replaced. Throws what the filesystem says, UnsafeFile
+ * or FileChanged; the old file is then as it was.
  */
 export function replaceFile(path: string, text: string, options: WriteOptions): void {
   const folder = openFolder(dirname(path), options.folderOf);

@@ -58,8 +58,8 @@ export async function takeLock(path: string, deadline = FLOCK_DEADLINE): Promise
 }
 
 /**
- * For writing and created when absent, so that launchers find it; else, on a full or foreign disk, as it stands. Nothing
- * is made through a link, and nothing waited for. Throws what the filesystem says.
+ * For writing and created when absent, so that launchers find it; else, on a full or foreign disk, as it stands.
+ * Nothing is made through a link, and nothing waited for. Throws what the filesystem says.
  */
 function openAny(path: string): number {
   const { O_RDWR, O_RDONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;

@@ -29,7 +29,10 @@ export function kindOf(stats: Stats): string {
   return stats.isSocket() ? "a socket" : "a device";
 }
 
-/** A descriptor of a folder. @param owners it is closed to all but its owner, which must be one of these; a link is refused */
+/**
+ * A descriptor of a folder.
+ * @param owners it is closed to all but its owner, which must be one of these; a link is refused
+ */
 export function openFolder(path: string, owners?: readonly number[]): number {
   const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
   if (owners === undefined) return openSync(path, O_RDONLY | O_DIRECTORY);

@@ -46,12 +46,13 @@ export function stopOnSignals(patience: Seconds = 60): Stop {
 }
 
 /**
- * A thread that kills the process for what no deadline reaches, since it keeps JavaScript itself from running (a pattern
- * that backtracks, a terminal that is stopped, a filesystem that hangs): {@link LAST} seconds after a signal, and where
- * the main thread has not turned for `patience` seconds. The kernel then lets the lock go. It takes some 5 ms.
+ * A thread that kills the process for what no deadline reaches, since it keeps JavaScript itself from running (a
+ * pattern that backtracks, a terminal that is stopped, a filesystem that hangs): {@link LAST} seconds after a signal,
+ * and where the main thread has not turned for `patience` seconds. The kernel then lets the lock go. It takes some 5
+ * ms.
  *
- * node hands signals to its main thread alone; its own binding, which `process.on` is made of, works in every thread, but
- * cannot be had from node 24 on. There the second rule is all, and systemd's TimeoutStopSec= for the service.
+ * node hands signals to its main thread alone; its own binding, which `process.on` is made of, works in every thread,
+ * but cannot be had from node 24 on. There the second rule is all, and systemd's TimeoutStopSec= for the service.
  */
 function startWatchdog(patience: Seconds): Promise<void> {
   const turns = new Int32Array(new SharedArrayBuffer(4));

@@ -41,7 +41,10 @@ export function auditLine(event: AuditEvent, pass: string, time: number, inJourn
   return inJournal ? journalLine(shown, object) : object;
 }
 
-/** A safe event as an entry of the journal: docs/development/decisions/0008-journal-lines.md. Pure. @param object with line end */
+/**
+ * A safe event as an entry of the journal: docs/development/decisions/0008-journal-lines.md. Pure.
+ * @param object with line end
+ */
 export function journalLine(event: AuditEvent, object: string): string {
   return `<${priority(event)}>${journalSentence(event)}${SEPARATOR}${object}`;
 }

@@ -24,8 +24,8 @@ import {
 
 /**
  * What a pass tells Prometheus, as a file for node_exporter's textfile collector. Loaded only where
- * `metrics.textfile` is set (docs/development/decisions/0010-metrics.md). Every label is of a set that is known beforehand: our own
- * words, the rules of the settings, the watched filesystems. No object's name ever is one.
+ * `metrics.textfile` is set (docs/development/decisions/0010-metrics.md). Every label is of a set that is known
+ * beforehand: our own words, the rules of the settings, the watched filesystems. No object's name ever is one.
  */
 
 const PREFIX = "ci_docker_prune_";

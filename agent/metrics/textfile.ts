@@ -4,8 +4,8 @@ import type { MeasuredPass } from "./family.ts";
 
 /**
  * Writes the metrics where `metrics.textfile` asks for them. What writes them is a file of its own beside the bundle,
- * for a quiet pass without metrics would pay for it (docs/development/decisions/0010-metrics.md). No trouble here changes what a
- * pass comes to.
+ * for a quiet pass without metrics would pay for it (docs/development/decisions/0010-metrics.md). No trouble here
+ * changes what a pass comes to.
  * @returns what the log is to say: `null` when they are written, or not wanted
  */
 export async function exportMetrics(pass: Omit<MeasuredPass, "mountPoint">): Promise<AuditEvent | null> {

@@ -140,7 +140,8 @@ export async function observeCandidates(
       }),
       { concurrency: CONCURRENCY },
     );
-    // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is tagged.
+    // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is
+    // tagged.
     return engine.info.imageStore === "classic"
       ? inspected
       : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);

@@ -89,8 +89,8 @@ export class Gatekeeper {
   }
 
   /**
-   * One look in mid-pass, for which the engine is asked anew what it is, at most every two seconds: it may have joined a
-   * swarm, or lost one.
+   * One look in mid-pass, for which the engine is asked anew what it is, at most every two seconds: it may have joined
+   * a swarm, or lost one.
    */
   async lookAgain(): Promise<readonly Verdict[]> {
     if (this.#clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();

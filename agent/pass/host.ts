@@ -31,7 +31,10 @@ export interface HostPorts {
   loadState(): LoadedState;
   /** Records a pass and changes the state as it stands now; the new one. Throws what the filesystem says. */
   updateState(pass: PassRecord, change: (before: State) => State): State;
-  /** The ledger of uses of this engine (`null`: of the last one in it), and adding to it, which throws what the filesystem says. */
+  /**
+   * The ledger of uses of this engine (`null`: of the last one in it), and adding to it, which throws what the
+   * filesystem says.
+   */
   loadLedger(engine: string | null, now: number): Ledger;
   appendLedger(lines: readonly LedgerLine[], now: number): void;
   /** The new path of a state file that was not understood; `null` where it could not be moved. */

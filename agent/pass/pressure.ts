@@ -34,7 +34,9 @@ export const rememberedRoots = ({
 }: Pick<State, "engineRoot" | "containerdRoot">): string[] =>
   [engineRoot, containerdRoot].filter((root) => root !== null);
 
-/** Milliseconds after which the engine is asked again: its data may have been moved, and the old folder be there still. */
+/**
+ * Milliseconds after which the engine is asked again: its data may have been moved, and the old folder be there still.
+ */
 const ASK_AGAIN = 24 * 3_600_000;
 
 /** Where the engine keeps its data is remembered, was asked for lately, and was looked at. Pure. */
@@ -57,7 +59,10 @@ export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[]
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
 }
 
-/** The filesystems that could be read, for the report. Pure. @param before the look at the start, where that was another */
+/**
+ * The filesystems that could be read, for the report. Pure.
+ * @param before the look at the start, where that was another
+ */
 export function reported(
   pressure: Pressure,
   settings: Settings["disk"],

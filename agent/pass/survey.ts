@@ -65,13 +65,16 @@ export function rootsOf(
   return { engineRoot: rootDir, containerdRoot, engineAskedAt: clock.now() };
 }
 
-/** A containerd that the engine starts has its socket in a folder of the engine's: `/run/docker/containerd/containerd.sock`. */
+/**
+ * A containerd that the engine starts has its socket in a folder of the engine's:
+ * `/run/docker/containerd/containerd.sock`.
+ */
 const isOwn = (socket: string): boolean =>
   socket.endsWith("/containerd/containerd.sock") && !/^(?:\/var)?\/run\/containerd\//.test(socket);
 
 /**
- * More networks than `prune.networksAbove`, used or not. The disk says nothing of addresses: below the watermark the engine
- * is asked in those passes that meet it, which is once a day. An engine that does not tell has few.
+ * More networks than `prune.networksAbove`, used or not. The disk says nothing of addresses: below the watermark the
+ * engine is asked in those passes that meet it, which is once a day. An engine that does not tell has few.
  */
 export async function hasManyNetworks(
   { reader }: Pick<SurveyPorts, "reader">,

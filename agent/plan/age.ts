@@ -13,7 +13,9 @@ export interface Moment {
   readonly basis: AgeBasis;
 }
 
-/** The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit. */
+/**
+ * The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit.
+ */
 export function youngest(moments: readonly Moment[], now: number): Age {
   const known = moments.flatMap(({ at, basis }) => (at === null ? [] : [{ at, basis }]));
   const [first] = known.sort((a, b) => b.at - a.at);

@@ -41,7 +41,8 @@ export interface ForecastRow extends Scenario, Totals {
 }
 
 /**
- * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark, as
+ * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark,
+ * as
  * `watch` has it.
  * @param at where a pass starts, and where it ends
  * @param window seconds in which Docker Hub counts pulls

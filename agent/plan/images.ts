@@ -46,10 +46,9 @@ function isYoung({ createdAt }: ImageSummary, until: number, now: number): boole
 }
 
 /**
- * The verdict on a dangling image. It goes when nothing uses it, it has no child, and the *youngest* thing that dates it is
- * older than the limit. (The
- * engine's own prune counts from the config's Created alone, and on classic stores takes digest-only images for
- * dangling: the warm cache of every Swarm stack that is scaled down.)
+ * The verdict on a dangling image. It goes when nothing uses it, it has no child, and the *youngest* thing that dates
+ * it is older than the limit. (The engine's own prune counts from the config's Created alone, and on classic stores
+ * takes digest-only images for dangling: the warm cache of every Swarm stack that is scaled down.)
  * @param now milliseconds
  */
 export function judgeImage(
@@ -121,7 +120,10 @@ function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, n
   return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
 }
 
-/** Sorts images that go: those that earlier passes saw dangling come first, since a builder is least likely to want them. */
+/**
+ * Sorts images that go: those that earlier passes saw dangling come first, since a builder is least likely to want
+ * them.
+ */
 export function inOrderOfSafety(
   images: readonly Judged[],
   firstSeen: Readonly<Record<string, number>>,

@@ -36,9 +36,9 @@ export function worthAsking(rule: OrphanRule, summary: ContainerSummary, now: nu
 }
 
 /**
- * The verdict on a container that a rule of `orphans` names. It goes when it has run for longer than the rule allows since it
- * was *started* last, or has been stopped for longer since it *finished* (never started: since it was created). A task of
- * a service stays: its manager would start another.
+ * The verdict on a container that a rule of `orphans` names. It goes when it has run for longer than the rule allows
+ * since it was *started* last, or has been stopped for longer since it *finished* (never started: since it was
+ * created). A task of a service stays: its manager would start another.
  * @param now milliseconds
  */
 export function judgeOrphan(

@@ -33,7 +33,9 @@ export interface RetentionContext {
   readonly users: Users;
   readonly keepLabels: readonly LabelRule[];
   readonly keepImages: readonly NameGlob[];
-  /** Ids of images that lost a name to a younger image, as the containerd store tells: its LastTagTime shows that too. */
+  /**
+   * Ids of images that lost a name to a younger image, as the containerd store tells: its LastTagTime shows that too.
+   */
   readonly displaced: ReadonlySet<string>;
   readonly memory: Memory;
   /** Not known on a swarm worker; then nothing of a family goes. */
@@ -42,8 +44,8 @@ export interface RetentionContext {
 
 /**
  * Every image of the family with its verdict. One goes when it is past its time to live, or unused for too long, or
- * beyond the count, or beyond the size; each limit is judged by itself over the whole group, so that a stricter limit never brings one
- * back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
+ * beyond the count, or beyond the size; each limit is judged by itself over the whole group, so that a stricter limit
+ * never brings one back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
  * @param measured needed where `needsMeasuring` says so
  * @param now milliseconds
  */

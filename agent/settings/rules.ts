@@ -3,7 +3,9 @@ import { type NameGlob, parseNameGlob } from "./globs.ts";
 import { CACHE_RULE, SNAPSHOT_RULE } from "./rule-names.ts";
 import type { OrphanRule, RetentionRule, Settings, When } from "./settings.ts";
 
-/** On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it. */
+/**
+ * On every snapshot; what makes one is this label *and* the repository: labels are handed down to images built on it.
+ */
 export const SNAPSHOT_LABEL = "ci-docker-prune.snapshot";
 export const SNAPSHOT_PROJECT_LABEL = `${SNAPSHOT_LABEL}.project`;
 export const SNAPSHOT_WORK_ITEM_LABEL = `${SNAPSHOT_LABEL}.work-item`;

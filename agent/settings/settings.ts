@@ -4,7 +4,9 @@ import type { settingsSchema } from "./schema.ts";
 export type { NameGlob } from "./globs.ts";
 export type { LabelRule } from "./labels.ts";
 
-/** The settings past the boundary: valid, durations in seconds, sizes in bytes. docs/configuration.md is their manual. */
+/**
+ * The settings past the boundary: valid, durations in seconds, sizes in bytes. docs/configuration.md is their manual.
+ */
 export type Settings = Frozen<v.InferOutput<typeof settingsSchema>>;
 
 /** Keeps one family of named images in bounds. At least one limit is set, and the family does not hold everything. */

@@ -69,7 +69,9 @@ export async function evict(ports: SnapshotPorts, identity: Identity): Promise<E
     else for (const name of own.filter((one) => !removed.includes(one))) leaveFor(name, outcome);
   }
 
-  /** What lies nameless below it; or it itself, where an image was built on it, which only the classic store respects. */
+  /**
+   * What lies nameless below it; or it itself, where an image was built on it, which only the classic store respects.
+   */
   async function clearBelow(id: string, parentId: string): Promise<void> {
     const still = await unlessGone(reader.image(id));
     if (still !== null && still.tags.length > 0) {

@@ -8,7 +8,7 @@ import type { Bytes } from "../units.ts";
 
 /**
  * The ledger of uses: which images came to this host, and when each was used. One file in the state folder, a JSON
- * object a line, only ever added to; `watch` and every pass write the same lines. Times are milliseconds since the epoch.
+ * object a line, only ever added to; `watch` and every pass write the same lines. Times: milliseconds since the epoch.
  */
 
 /** One line. The key that a kind of line alone has comes first, and tells the kind. */
@@ -255,8 +255,8 @@ export function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage)
 }
 
 /**
- * The time of the last event that `watch` wrote, as far as the end of the file tells; where it wrote none, since when it
- * listens. `null`: not told. Each of its lines carries `by`, so that a pass that wrote meanwhile is not taken for it.
+ * The time of the last event that `watch` wrote, as far as the end of the file tells; where it wrote none, since when
+ * it listens. `null`: not told. Each of its lines carries `by`, so that a pass that wrote meanwhile does not count.
  */
 export function heardUntil(dir: string): number | null {
   try {

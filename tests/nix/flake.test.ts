@@ -43,9 +43,9 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
     expect(stdout).toContain(`github:NixOS/nixpkgs/${rev}`);
   });
 
-  const stub = join(dir, "stub");
-  mkdirSync(stub);
-  cpSync(join(ROOT, "tests/nix/stub-flake.nix"), join(stub, "flake.nix"));
+  const nixpkgs = join(dir, "nixpkgs");
+  mkdirSync(nixpkgs);
+  cpSync(join(ROOT, "tests/nix/names-flake.nix"), join(nixpkgs, "flake.nix"));
   const flake = (...words: string[]) =>
     nixWithFlakes(
       [
@@ -54,7 +54,7 @@ describe.skipIf(nixMissing !== null)(title("the flake", nixMissing), () => {
         "--no-write-lock-file",
         "--override-input",
         "nixpkgs",
-        `path:${stub}`,
+        `path:${nixpkgs}`,
         `path:${source}`,
       ],
       dir,

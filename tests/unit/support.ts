@@ -1,5 +1,11 @@
 import fc from "fast-check";
-import type { ContainerDetail, ContainerSummary, ImageDetail, Service } from "../../agent/engine/types.ts";
+import type {
+  ContainerDetail,
+  ContainerSummary,
+  ImageDetail,
+  NetworkDetail,
+  Service,
+} from "../../agent/engine/types.ts";
 import { known } from "../../agent/facts.ts";
 import type { Observation } from "../../agent/gates/observation.ts";
 import type { FilesystemReport, PassFinished } from "../../agent/log/events.ts";
@@ -179,3 +185,17 @@ export const PRUNE_ONLY: Scope = {
   networks: false,
   forecastCache: false,
 };
+
+/** An unused network, three days old. */
+export const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
+  id: hexId(name),
+  name,
+  driver: "bridge",
+  scope: "local",
+  createdAt: ago(3 * DAY),
+  labels: {},
+  ingress: false,
+  configOnly: false,
+  endpoints: 0,
+  ...changes,
+});

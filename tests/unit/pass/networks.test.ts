@@ -1,22 +1,8 @@
 import { expect, it } from "vitest";
-import type { NetworkDetail } from "../../../agent/engine/types.ts";
 import { EMPTY_STATE } from "../../../agent/state/state.ts";
-import { ago, DAY, HOUR, hexId } from "../support.ts";
+import { ago, DAY, HOUR, network } from "../support.ts";
 import { all, play, relief } from "./play.ts";
 import { exited, fails, ROOT, running } from "./world.ts";
-
-const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
-  id: hexId(name),
-  name,
-  driver: "bridge",
-  scope: "local",
-  createdAt: ago(3 * DAY),
-  labels: {},
-  ingress: false,
-  configOnly: false,
-  endpoints: 0,
-  ...changes,
-});
 
 const nothing = { containers: [], images: [], cache: [] };
 const settings = { prune: { networksAbove: 1, buildCache: false } };

@@ -1,20 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { NetworkDetail } from "../../../agent/engine/types.ts";
 import { judgeNetworks, keptNetwork } from "../../../agent/plan/networks.ts";
-import { ago, container, DAY, HOUR, hexId, NOW, settingsOf } from "../support.ts";
-
-const network = (name: string, changes: Partial<NetworkDetail> = {}): NetworkDetail => ({
-  id: hexId(name),
-  name,
-  driver: "bridge",
-  scope: "local",
-  createdAt: ago(3 * DAY),
-  labels: {},
-  ingress: false,
-  configOnly: false,
-  endpoints: 0,
-  ...changes,
-});
+import { ago, container, DAY, HOUR, hexId, NOW, network, settingsOf } from "../support.ts";
 
 const on = (name: string, state = "exited") =>
   container({ id: hexId("job"), names: ["job"], state, networks: [name] });
