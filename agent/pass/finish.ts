@@ -22,7 +22,7 @@ const HOLDERS_DEADLINE = 5000;
 export async function finish(context: PassContext, passed: Passed): Promise<ExitCode> {
   const { ports, settings, options } = context;
   const { before, tally, learnt } = passed;
-  const after = await readPressure(ports.host, settings.disk, rememberedRoots(rootsAfter(passed)));
+  const after = await readPressure(ports.host, settings.disk, rememberedRoots(rootsAfter(passed)), before);
   const ended = await judgedByDisk(context, passed, after);
   const { outcome } = ended;
   const deferrals = deferralsAfter(context, passed, outcome);

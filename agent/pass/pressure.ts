@@ -15,15 +15,20 @@ export interface Pressure {
   readonly verdict: Verdict;
 }
 
-/** @param roots where the engine keeps its data; watched where they exist */
+/**
+ * @param roots where the engine keeps its data; watched where they exist
+ * @param before an earlier look of this pass: what it could read has to be there still
+ */
 export async function readPressure(
   { readFilesystems }: Pick<HostPorts, "readFilesystems">,
   settings: Settings["disk"],
   roots: readonly string[],
+  before?: Pressure,
 ): Promise<Pressure> {
   const paths = [...settings.paths, ...roots];
   const named = new Set(settings.pathsNamed ? settings.paths : []);
-  const filesystems = await readFilesystems(paths, (path) => named.has(path));
+  const required = (path: string) => named.has(path) || (before !== undefined && isWatched(before, path));
+  const filesystems = await readFilesystems(paths, required);
   return { filesystems, verdict: diskPressure(settings, filesystems) };
 }
 

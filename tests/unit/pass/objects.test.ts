@@ -4,6 +4,13 @@ import { all, at, play, relief, type Story } from "./play.ts";
 import { check, diskOf, failing, PLAN, type Row, toldToStop } from "./rows.ts";
 import { cacheRecord, dangling, exited, type Hook, ROOT, running, world } from "./world.ts";
 
+const rule = { name: "apps", match: { repositories: ["app"] }, olderThan: "24h" };
+const apps = [1, 2].map((nth) =>
+  image({ id: imageId(`i${nth}`), tags: [`app:${nth}`], lastTaggedAt: ago(2 * DAY) }),
+);
+const other = image({ id: imageId("i3"), tags: ["other:1"] });
+const below = { "/": 50, [ROOT]: 50 };
+
 describe("what no pass removes", () => {
   const nothing = { containers: [], images: [], cache: [] };
   const off = { prune: { buildCache: false } };
@@ -105,13 +112,6 @@ describe("what no pass removes", () => {
 });
 
 describe("a rule of the settings", () => {
-  const rule = { name: "apps", match: { repositories: ["app"] }, olderThan: "24h" };
-  const apps = [1, 2].map((nth) =>
-    image({ id: imageId(`i${nth}`), tags: [`app:${nth}`], lastTaggedAt: ago(2 * DAY) }),
-  );
-  const other = image({ id: imageId("i3"), tags: ["other:1"] });
-  const below = { "/": 50, [ROOT]: 50 };
-
   it("removes the tags it names and no others, also without pressure", async () => {
     const fake = await check({
       world: { disk: below, images: [...apps, other, dangling("i4")] },
@@ -213,6 +213,19 @@ describe("the disk of a pass", () => {
     expect(fake.said("fact.unknown")).toMatchObject([{ what: "whether the pass helped" }]);
   });
 
+  it("that is gone at its end is not a green one either", async () => {
+    const fake = await check({
+      world: { disk: { "/": 50, [ROOT]: 90 } },
+      hook: at("remove c1", (_request, _nth, host) => {
+        host.disk = { "/": 50, [ROOT]: null };
+      }),
+      writes: PLAN,
+      outcome: "pruned",
+      exit: 69,
+    });
+    expect(fake.said("fact.unknown")).toMatchObject([{ what: "whether the pass helped" }]);
+  });
+
   it("also counts where the engine keeps its data, learnt in this very pass", async () => {
     const fake = await check({
       world: { state: { ...world().state, engineRoot: null }, disk: { "/": 90, [ROOT]: 95 } },
@@ -279,6 +292,16 @@ describe("the state of a pass", () => {
     expect(done.fake.saved.at(-1)?.deferrals).toEqual({ count: 0, since: null });
     const stopped = await play({ world: { state }, hook: at("info", toldToStop) });
     expect(stopped.fake.saved.at(-1)?.deferrals).toEqual(deferrals);
+  });
+
+  it.each([
+    ["a rule that does not wait for pressure", { retention: [rule] }, false, 3],
+    ["a person who asked for a pass without pressure", {}, true, 2],
+  ])("below the watermark counts the deferral of %s", async (_of, settings, withoutPressure, count) => {
+    const state = { ...world().state, deferrals: { count: 2, since: ago(2 * DAY) } };
+    const calm = { disk: below, images: apps, lock: "held" as const, state };
+    const { fake } = await play({ world: calm, settings, options: { withoutPressure } });
+    expect(fake.finished).toMatchObject({ outcome: "deferred", gate: "lock", deferralsInARow: count });
   });
 
   it("remembers what is dangling, and an image that nothing dates goes after prune.until in it", async () => {
