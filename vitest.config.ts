@@ -11,7 +11,9 @@ export default defineConfig({
           isolate: false,
           // By default vitest leaves one core to others: half of a machine with two.
           maxWorkers: "100%",
-          testTimeout: 20_000,
+          // Of tests that wait side by side for processes of their own.
+          maxConcurrency: 20,
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { passId, stateDirectory } from "../../../agent/host/places.ts";
+import { program } from "../program.ts";
 
 const ID = "0123456789abcdef0123456789abcdef";
 
@@ -68,19 +68,11 @@ describe("the id of a pass", () => {
   });
 
   it("is that of an older systemd where the journal listens at our standard output", () => {
-    const program = `
+    const file = program(`
       import { fstatSync } from "node:fs";
       import { passId } from "./agent/host/places.ts";
       const { dev, ino } = fstatSync(1, { bigint: true });
-      console.log(passId({ INVOCATION_ID: "${ID}", JOURNAL_STREAM: dev + ":" + ino }));`;
-    const { stdout } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", "--input-type=module", "-e", program],
-      {
-        cwd: fileURLToPath(new URL("../../..", import.meta.url)),
-        encoding: "utf8",
-      },
-    );
-    expect(stdout.trim()).toBe(ID);
+      console.log(passId({ INVOCATION_ID: "${ID}", JOURNAL_STREAM: dev + ":" + ino }));`);
+    expect(execFileSync(process.execPath, [file], { encoding: "utf8" }).trim()).toBe(ID);
   });
 });

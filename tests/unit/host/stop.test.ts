@@ -2,19 +2,24 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { text } from "node:stream/consumers";
 import { afterAll, describe, expect, it } from "vitest";
+import { program } from "../program.ts";
 
-/** Programs of their own, since what is tested is how a process ends. */
-
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const IMPORTS = `
-  const { drain, outputTaken } = await import("./agent/host/output.ts");
-  const { killUnlessEnded, stopOnSignals, stopReason } = await import("./agent/host/stop.ts");
-  const { takeLock } = await import("./agent/host/lock.ts");
-  const { setTimeout: sleep } = await import("node:timers/promises");
-  const fs = await import("node:fs");
-  const ready = () => fs.writeSync(2, "ready");`;
+/** Processes of their own, since what is tested is how one ends. This one does what its second argument says. */
+const PROCESS = program(`
+  import fs from "node:fs";
+  import { setTimeout as sleep } from "node:timers/promises";
+  import { hungPaths, readFilesystems } from "./agent/host/disk.ts";
+  import { takeLock } from "./agent/host/lock.ts";
+  import { drain, outputTaken } from "./agent/host/output.ts";
+  import { killUnlessEnded, stopOnSignals, stopReason } from "./agent/host/stop.ts";
+  const [, , dir, body] = process.argv;
+  const ready = () => fs.writeSync(2, "ready");
+  const at = { dir, ready, fs, sleep, hungPaths, readFilesystems, takeLock, drain, outputTaken,
+    killUnlessEnded, stopOnSignals, stopReason };
+  const does = Object.getPrototypeOf(async () => {}).constructor(\`{ \${Object.keys(at)} }\`, body);
+  void does(at);`);
 
 const children: ChildProcess[] = [];
 const folders: string[] = [];
@@ -33,9 +38,8 @@ function scratch(): string {
 }
 
 /** @param stdout what standard output is */
-function start(program: string, stdout: "pipe" | "ignore" = "ignore", dir = "/nowhere"): ChildProcess {
-  const args = ["--import", "tsx", "--input-type=module", "-e", `${IMPORTS}${program}`, dir];
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", stdout, "pipe"] });
+function start(body: string, stdout: "pipe" | "ignore" = "ignore", dir = "/nowhere"): ChildProcess {
+  const child = spawn(process.execPath, [PROCESS, dir, body], { stdio: ["ignore", stdout, "pipe"] });
   children.push(child);
   return child;
 }
@@ -72,17 +76,13 @@ describe.concurrent("a process that acts and is told to stop", () => {
   });
 
   it("is ended by force where it hangs for long, told or not, and not where it only waits", async () => {
-    const dir = scratch();
+    const waits = ended(start("stopOnSignals(2); setTimeout(() => process.exit(3), 3000);"), null);
     const hung = await ready(
-      start(
-        "const { watched } = stopOnSignals(1); setInterval(() => {}, 99); await watched; ready(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);",
-        "ignore",
-        dir,
-      ),
+      start(`const { watched } = stopOnSignals(1); setInterval(() => {}, 99); await watched; ready();
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`),
     );
     expect((await ended(hung, null)).by).toBe("SIGALRM");
-    const waits = start("stopOnSignals(4); setTimeout(() => process.exit(3), 6000);");
-    expect((await ended(waits, null)).code).toBe(3);
+    expect((await waits).code).toBe(3);
   });
 
   // Nor can a thread hear signals from node 24 on.
@@ -91,14 +91,14 @@ describe.concurrent("a process that acts and is told to stop", () => {
     ["is busy with a pattern", `/^(a+)+$/.test("${"a".repeat(40)}b");`],
     [
       "writes to a pipe that nobody reads",
-      `const pipe = fs.openSync(process.argv[1] + "/fifo", "r+"); for (;;) fs.writeSync(pipe, "x".repeat(4096));`,
+      `const pipe = fs.openSync(dir + "/fifo", "r+"); for (;;) fs.writeSync(pipe, "x".repeat(4096));`,
     ],
   ])("is ended by force within two seconds where it %s, and the lock is free", async (_, hangs) => {
     const dir = scratch();
     const running = await ready(
       start(
         `const { watched } = stopOnSignals();
-        const lock = await takeLock(process.argv[1] + "/lock");
+        const lock = await takeLock(dir + "/lock");
         setInterval(() => {}, 1000);
         await watched;
         ready();
@@ -129,13 +129,9 @@ describe.concurrent("what was written to standard output", () => {
       "pipe",
     );
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    let text = "";
-    running.stdout?.on("data", (part: Buffer) => {
-      text += part.toString();
-    });
-    const closed = new Promise((resolve) => running.once("close", resolve));
-    expect(await closed).toBe(0);
-    expect(text.length).toBe(1_000_000);
+    const end = ended(running, null);
+    expect((await text(running.stdout!)).length).toBe(1_000_000);
+    expect((await end).code).toBe(0);
   });
 
   it("is not waited for any longer once the process is told to stop", async () => {
@@ -166,7 +162,7 @@ describe.concurrent("a thread that hangs", () => {
   it("does not keep the process for ever, and one that ends in time has its own exit code", async () => {
     const dir = scratch();
     const hung = start(
-      `fs.open(process.argv[1] + "/fifo", "r", () => {}); await sleep(100); killUnlessEnded(); process.exit(69);`,
+      `fs.open(dir + "/fifo", "r", () => {}); await sleep(100); killUnlessEnded(); process.exit(69);`,
       "ignore",
       dir,
     );
@@ -177,23 +173,18 @@ describe.concurrent("a thread that hangs", () => {
   });
 
   it("in a look at the disk costs its deadline once, and the other paths are known", async () => {
-    const program = `
-      const real = fs.default.statfs;
-      fs.default.statfs = (path, ...rest) => (path === "/" ? undefined : real(path, ...rest));
-      (await import("node:module")).syncBuiltinESMExports();
-      const { hungPaths, readFilesystems } = await import("./agent/host/disk.ts");
+    const looks = start(
+      `const real = fs.statfs;
+      fs.statfs = (path, ...rest) => (path === "/" ? undefined : real(path, ...rest));
       for (let look = 0; look < 2; look++) {
         const startedAt = performance.now();
         const facts = await readFilesystems(["/", "/proc"], () => true);
         console.log(JSON.stringify({ facts, hung: hungPaths(), ms: performance.now() - startedAt }));
       }
-      process.exit(0);`;
-    const { stdout } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", "--input-type=module", "-e", IMPORTS + program],
-      { cwd: ROOT, encoding: "utf8" },
+      process.exit(0);`,
+      "pipe",
     );
-    const [first, second] = stdout
+    const [first, second] = (await text(looks.stdout!))
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));

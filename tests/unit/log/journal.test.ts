@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type AuditEvent, event, gateVerdict, passEndedEarly } from "../../../agent/log/events.ts";
 import { auditLine } from "../../../agent/log/line.ts";
 import { fromLine } from "../../support/audit-record.ts";
@@ -20,38 +20,29 @@ const PROGRAM = program(`import { jsonJournal } from "./agent/log/journal.ts";
   // Out at once: nothing that is still pending would survive this.
   process.kill(process.pid, "SIGKILL");`);
 
-let dir: string;
-let out: number;
-
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "journal-"));
-  out = openSync(join(dir, "out"), "w");
-});
-
-afterEach(() => {
-  closeSync(out);
-  rmSync(dir, { recursive: true });
-});
-
-/** What a program that logs three events wrote to a file, when JOURNAL_STREAM says this. */
-function written(journalStream: string | undefined): string[] {
+/** What a program that logs three events wrote to a file, when JOURNAL_STREAM says this of it. */
+function written(journalStream: (out: BigIntStats) => string | undefined): string[] {
+  const dir = mkdtempSync(join(tmpdir(), "journal-"));
+  const out = openSync(join(dir, "out"), "w");
   const { JOURNAL_STREAM: _, ...env } = process.env;
+  const says = journalStream(fstatSync(out, { bigint: true }));
   spawnSync(process.execPath, [PROGRAM], {
     stdio: ["ignore", out, "inherit"],
-    env: journalStream === undefined ? env : { ...env, JOURNAL_STREAM: journalStream },
+    env: says === undefined ? env : { ...env, JOURNAL_STREAM: says },
   });
-  return readFileSync(join(dir, "out"), "utf8").trimEnd().split("\n");
+  closeSync(out);
+  const lines = readFileSync(join(dir, "out"), "utf8").trimEnd().split("\n");
+  rmSync(dir, { recursive: true });
+  return lines;
 }
 
-/** The same where the journal listens at standard output. */
-function writtenToJournal(): string[] {
-  const { dev, ino } = fstatSync(out, { bigint: true });
-  return written(`${dev}:${ino}`);
-}
+const plain = written(() => undefined);
+/** Where the journal listens at standard output. */
+const inJournal = written(({ dev, ino }) => `${dev}:${ino}`);
 
 describe("when the journal listens at standard output", () => {
   it("each line has the priority of its level, and a sentence, in front of the object", () => {
-    const lines = writtenToJournal().map((line) => line.split("\t"));
+    const lines = inJournal.map((line) => line.split("\t"));
     expect(lines.map(([front]) => front)).toEqual([
       "<6>Gate open, lock: nobody holds the lock",
       expect.stringMatching(/^<4>The pass ends before its plan is done, 3 left: a/),
@@ -62,9 +53,8 @@ describe("when the journal listens at standard output", () => {
   });
 
   it("no name forges a line, a priority or an object", () => {
-    const lines = writtenToJournal();
-    expect(lines).toHaveLength(3);
-    expect(fromLine(lines[1]!)).toMatchObject({
+    expect(inJournal).toHaveLength(3);
+    expect(fromLine(inJournal[1]!)).toMatchObject({
       event: "pass.ended-early",
       fields: { reason: 'a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}' },
     });
@@ -73,20 +63,17 @@ describe("when the journal listens at standard output", () => {
 
 describe("when it does not", () => {
   it.each([
-    ["no journal", undefined],
     ["the journal listens somewhere else, as in a pipe of a unit", "1:1"],
     ["nonsense", "journal"],
     ["nothing in it", ""],
   ])("lines are plain JSON: %s", (_, stream) => {
-    const lines = written(stream);
-    expect(lines.map((line) => JSON.parse(line).level)).toEqual(["info", "warn", "error"]);
+    expect(written(() => stream).map((line) => JSON.parse(line).level)).toEqual(["info", "warn", "error"]);
   });
 });
 
 describe("a line", () => {
   it("has event, pass, msg, time and level beside its facts", () => {
-    const [first] = written(undefined).map((line) => JSON.parse(line));
-    expect(first).toEqual({
+    expect(JSON.parse(plain[0]!)).toEqual({
       event: "gate.verdict",
       pass: "0123",
       msg: "a gate was asked",
@@ -100,23 +87,20 @@ describe("a line", () => {
   });
 
   it("cannot be forged by a name with a line end in it", () => {
-    const lines = written(undefined);
-    expect(lines).toHaveLength(3);
-    expect(JSON.parse(lines[1]!).reason).toBe('a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}');
+    expect(plain).toHaveLength(3);
+    expect(JSON.parse(plain[1]!).reason).toBe('a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}');
   });
 });
 
 describe("the line of a quiet pass, which is written without pino", () => {
-  const own = (lines: readonly string[], inJournal: boolean) =>
-    EVENTS.map((event, index) => auditLine(event, "0123", fromLine(lines[index]!)!.time, inJournal));
+  const own = (lines: readonly string[], forJournal: boolean) =>
+    EVENTS.map((event, index) => auditLine(event, "0123", fromLine(lines[index]!)!.time, forJournal));
 
   it("is the very line that pino writes", () => {
-    const lines = written(undefined);
-    expect(own(lines, false)).toEqual(lines.map((line) => `${line}\n`));
+    expect(own(plain, false)).toEqual(plain.map((line) => `${line}\n`));
   });
 
   it("also in the journal", () => {
-    const lines = writtenToJournal();
-    expect(own(lines, true)).toEqual(lines.map((line) => `${line}\n`));
+    expect(own(inJournal, true)).toEqual(inJournal.map((line) => `${line}\n`));
   });
 });

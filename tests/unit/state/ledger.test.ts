@@ -153,21 +153,17 @@ describe("the file", () => {
   });
 
   it("is cut to a year and 100,000 uses once it has grown, with the images they are about", () => {
-    const lines: LedgerLine[] = [
-      ENGINE,
-      came("old", 500 * DAY),
-      use("old", 400 * DAY),
-      came("base", 390 * DAY),
-      ...Array.from({ length: 101_000 }, (_, at) => use("base", (101_000 - at) * 60)),
-    ];
-    const filler = JSON.stringify(
-      came("big", 2 * DAY, { layers: Array.from({ length: 500 }, () => [imageId("x"), 1]) }),
+    const lines = [ENGINE, came("old", 500 * DAY), use("old", 400 * DAY), came("base", 390 * DAY)];
+    const base = JSON.stringify(use("base", 7));
+    const uses = Array.from({ length: 100_010 }, (_, nth) =>
+      base.replace(`${ago(7)}`, `${ago((100_010 - nth) * 60)}`),
     );
-    writeFileSync(file(), `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
-    for (let at = 0; at < 600; at++) appendFileSync(file(), `${filler}\n`);
-    const before = statSync(file()).size;
-    expect(before).toBeGreaterThan(32 * 1024 * 1024);
+    const text = [...lines, came("big", 2 * DAY)].map((line) => JSON.stringify(line));
+    writeFileSync(file(), `${[...text, ...uses].join("\n")}\n`);
+    // Damaged, so that it goes as well.
+    appendFileSync(file(), `${"x".repeat(32 * 1024 * 1024 - statSync(file()).size)}\n`);
     appendLedger(dir, [use("base", 1)], NOW);
+    expect(statSync(file()).size).toBeLessThan(16 * 1024 * 1024);
     const ledger = loadLedger(dir, "E1", NOW);
     expect(ledger.uses.length).toBe(100_000);
     expect(usesOf(ledger).at(-1)).toEqual([1, "base", null]);
