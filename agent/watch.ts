@@ -25,8 +25,6 @@ const BATCH = 1;
 const RETRY = [1, 60] as const;
 /** A pass is asked for at most so often, in seconds. */
 const CALL_EVERY = 60;
-/** The engine repeats no more events than this. Source: moby daemon/events, eventsLimit. */
-const ENGINE_KEEPS = 256;
 /** What `ci-docker-prune-pressure.path` waits for. */
 export const PRESSURE_FILE = "pressure";
 
@@ -58,8 +56,8 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
   const watcher = new Watcher(settings.engine.socketPath, stop);
   const recorder = new Recorder(watcher, dir, settings.cache.groupLabels);
   const call = caller(settings, dir);
-  let heard = heardUntil(dir) ?? systemClock.now();
-  /** Since when nobody listens to an engine that we did listen to. */
+  let heard = heardUntil(dir) ?? { at: systemClock.now(), event: false };
+  /** Since when nobody listens to an engine that this process did listen to. */
   let lost: number | null = null;
   let retry: number = RETRY[0];
   while (!stop.aborted) {
@@ -76,24 +74,30 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
     };
     try {
       const engine = await watcher.engineId();
-      let repeated = 0;
       const since = heard;
+      let opened = 0;
+      // The engine repeats the last event that was heard, unless it has forgotten it: it was restarted, or has had
+      // more than 256 since (moby daemon/events, eventsLimit; those of all kinds count).
+      let missing = since.event || lost !== null;
+      const noteGap = (until: number) => {
+        const gap = Math.max(since.at, lost ?? 0);
+        if (missing) recorder.note({ gap, at: Math.max(gap, until) });
+        missing = false;
+        lost = null;
+      };
       await watcher.listen(
-        since,
+        since.at,
         () => {
           retry = RETRY[0];
-          const now = systemClock.now();
-          recorder.note({ engine, at: now });
-          // An engine that was restarted has forgotten its events; one that was only not heard repeats them.
-          if (lost !== null) recorder.note({ gap: lost, at: now });
-          lost = null;
+          opened = systemClock.now();
+          recorder.note({ engine, at: opened });
+          if (!since.event) noteGap(opened);
         },
         (event) => {
-          // It is asked by the millisecond, and repeats the last one that was heard.
-          if (event.at <= since) return;
-          if (event.at <= systemClock.now() - 1000 * BATCH) repeated++;
-          if (repeated === ENGINE_KEEPS) recorder.note({ gap: since, at: event.at });
-          heard = Math.max(heard, event.at);
+          if (event.at <= since.at) missing = false;
+          noteGap(Math.min(event.at, opened));
+          if (event.at <= since.at) return;
+          heard = { at: Math.max(heard.at, event.at), event: true };
           recorder.hear(event);
           timer ??= setTimeout(write, BATCH * 1000);
         },

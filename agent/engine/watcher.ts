@@ -99,11 +99,11 @@ export class Watcher {
 
   /**
    * Listens until the engine ends the stream. Throws EngineError when there is no stream, or it breaks.
-   * @param since milliseconds; the engine repeats up to 256 events (of all kinds) from then on
+   * @param since milliseconds; the engine repeats up to 256 events (of all kinds) from that millisecond on
    * @param open called once the engine listens to us
    */
   async listen(since: number, open: () => void, onEvent: (event: EngineEvent) => void): Promise<void> {
-    const query = `filters=${encodeURIComponent(EVENT_FILTERS)}&since=${(since / 1000).toFixed(3)}`;
+    const query = `filters=${encodeURIComponent(EVENT_FILTERS)}&since=${(Math.floor(since) / 1000).toFixed(3)}`;
     const response = await this.#send(`/events?${query}`, null);
     open();
     let rest = "";

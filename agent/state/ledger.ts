@@ -255,17 +255,17 @@ export function toLedgerImage({ id, names, digests, bytes, layers }: KnownImage)
 }
 
 /**
- * The time of the last event that `watch` wrote, as far as the end of the file tells; where it wrote none, since when
- * it listens. `null`: not told. Each of its lines carries `by`, so that a pass that wrote meanwhile does not count.
+ * The last event that `watch` wrote, as far as the end of the file tells; where it wrote none, since when it listens.
+ * `null`: not told. Each of its lines carries `by`, so that a pass that wrote meanwhile does not count.
  */
-export function heardUntil(dir: string): number | null {
+export function heardUntil(dir: string): { readonly at: number; readonly event: boolean } | null {
   try {
     const tail = readTail(join(dir, LEDGER_FILE), TAIL_BYTES).split("\n");
     const own = tail.flatMap((line) => parseLine(line) ?? []).filter(({ by }) => by === "watch");
     // That it listens again is written at once, before what the engine repeats for it.
     const events = own.filter((line) => "use" in line || "image" in line);
     const told = (events.length === 0 ? own : events).map(({ at }) => at);
-    return told.length === 0 ? null : Math.max(...told);
+    return told.length === 0 ? null : { at: Math.max(...told), event: events.length > 0 };
   } catch {
     return null;
   }

@@ -102,7 +102,7 @@ onEngine("watch", () => {
     await run("after");
     await heard(3);
     await sleep(1500);
-    // The engine is asked by the millisecond, and half of the time tells the last event once more.
+    // The engine is asked by the millisecond, and tells the last event once more.
     for (let again = 0; again < 4; again++) {
       await end("SIGTERM");
       await watch(false);
@@ -123,6 +123,22 @@ onEngine("watch", () => {
     await heard(2);
     expect(lines().filter((line) => "gap" in line)).toHaveLength(1);
     expect(child?.exitCode).toBeNull();
+  });
+
+  it("notes a gap where the engine was restarted while nobody listened", async () => {
+    await watch();
+    await run("before");
+    await heard(1);
+    await end("SIGTERM");
+    await run("unheard");
+    await host.restartEngine();
+    await watch(false);
+    await run("after");
+    await heard(2);
+    const last = uses()[0]?.at;
+    expect(lines().filter((line) => "gap" in line)).toEqual([
+      { gap: last, at: expect.any(Number), by: "watch" },
+    ]);
   });
 
   it("ends at once when told to, with what it heard", async () => {

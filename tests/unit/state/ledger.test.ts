@@ -173,15 +173,15 @@ describe("the file", () => {
   it("tells when watch heard something last, whatever a pass wrote since", () => {
     expect(heardUntil(dir)).toBeNull();
     appendLedger(dir, [{ ...use("app", HOUR), by: "watch" }, use("app", 60)], NOW);
-    expect(heardUntil(dir)).toBe(ago(HOUR));
+    expect(heardUntil(dir)).toEqual({ at: ago(HOUR), event: true });
   });
 
   it("does not take the moment when watch began to listen again for an event: killed then, it has yet to hear some", () => {
     appendLedger(dir, [{ ...ENGINE, by: "watch" }], NOW);
-    expect(heardUntil(dir)).toBe(ENGINE.at);
+    expect(heardUntil(dir)).toEqual({ at: ENGINE.at, event: false });
     appendLedger(dir, [{ ...use("app", HOUR), by: "watch" }], NOW);
     appendLedger(dir, [{ ...ENGINE, at: ago(10), by: "watch" }], NOW);
-    expect(heardUntil(dir)).toBe(ago(HOUR));
+    expect(heardUntil(dir)).toEqual({ at: ago(HOUR), event: true });
   });
 
   it("two writers at once lose nothing", async () => {
