@@ -24,7 +24,7 @@ const CHILD_GONE_PAUSE = 1;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;
- * the build cache last: its prune fails on a full disk on 28.5.
+ * the build cache last: its prune fails on a full disk on 28.5. What only an emergency lets go waits for what goes anyway.
  */
 const STEPS: readonly Step[] = [
   { by: "orphans", kind: "container" },
@@ -33,11 +33,18 @@ const STEPS: readonly Step[] = [
   { by: "prune", kind: "container" },
   { by: "prune", kind: "image" },
   { by: "prune", kind: "build-cache" },
+  { by: "emergency", kind: "container" },
+  { by: "emergency", kind: "image" },
+  { by: "emergency", kind: "build-cache" },
   { by: "cache", kind: "image" },
 ];
 
 /** Which step removes it. */
-const stepOf = ({ rule }: Judged): string => rule?.split("/")[0] ?? "prune";
+const stepOf = ({ rule, inEmergency }: Judged): string =>
+  inEmergency ? "emergency" : (rule?.split("/")[0] ?? "prune");
+
+/** Steps of the prune, which is about room on the disk. */
+const isOfPrune = (by: Step["by"]): boolean => by === "prune" || by === "emergency";
 
 /** What a pass is to do. */
 export interface Work extends Judgement {
@@ -62,6 +69,8 @@ class Execution {
   readonly #report: Report;
   readonly #images: ReadonlyMap<string, Made>;
   readonly #below: string[] = [];
+  /** There was an emergency when the work began: the build cache has two turns. */
+  readonly #twice: boolean;
   #bug: { readonly error: unknown } | null = null;
   #done = 0;
 
@@ -72,6 +81,7 @@ class Execution {
     this.#guard = new GatesGuard(ports);
     this.#targets = new Targets(ports, this.#guard, work);
     this.#report = new Report(ports);
+    this.#twice = ports.emergency() !== null;
     // Of a nameless image only a child of its own matters: one that merely begins with the same layers loses nothing.
     const dangling = images.map(({ summary: { id, parentId }, detail }) => ({
       id,
@@ -91,7 +101,10 @@ class Execution {
     for (const step of STEPS) {
       const planned = step.by === "cache" ? (plan.evict ?? []) : plan.remove;
       const objects = planned.filter((object) => object.kind === step.kind && stepOf(object) === step.by);
-      const wanted = step.kind === "build-cache" ? pressed && settings.prune.buildCache : objects.length > 0;
+      const wanted =
+        step.kind === "build-cache"
+          ? pressed && settings.prune.buildCache && (step.by === "prune" || this.#twice)
+          : objects.length > 0;
       if (!wanted) continue;
       // The gates have just been asked when the first step starts.
       await this.#mayStart(step, steps++ === 0);
@@ -122,7 +135,7 @@ class Execution {
   async #endWithRoomEnough({ by, kind }: Step): Promise<void> {
     const { pressed } = this.#work;
     // What networks use up is addresses, whatever room there is on the disk.
-    if (by !== "prune" || kind === "network" || !pressed || this.#guard.ending !== null) return;
+    if (!isOfPrune(by) || kind === "network" || !pressed || this.#guard.ending !== null) return;
     if (await this.#ports.roomEnough()) this.#guard.end({ by: "low-watermark" });
   }
 
@@ -130,9 +143,10 @@ class Execution {
     const { journal, clock, tally } = this.#ports;
     const before = tally.sums;
     const startedAt = clock.elapsed();
-    if (step.kind === "build-cache")
-      await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune);
-    else if (step.by === "cache") await this.#evict(step, objects);
+    if (step.kind === "build-cache") {
+      const turn = step.by === "emergency" ? "second" : this.#twice ? "first" : "only";
+      await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune, turn);
+    } else if (step.by === "cache") await this.#evict(step, objects);
     else await this.#removeAll(step, objects);
     const after = tally.sums;
     journal.emit(
@@ -155,12 +169,12 @@ class Execution {
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
     const untilRoom =
-      step.by === "prune" && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
+      isOfPrune(step.by) && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
     const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
     await this.#removeWave(step, first.slice(0, ALONE), 1);
     await this.#removeWave(step, first.slice(ALONE), concurrency);
     for (const wave of later) {
-      if (step.by !== "prune" || (await this.#mayTakeParents(wave)))
+      if (!isOfPrune(step.by) || (await this.#mayTakeParents(wave)))
         await this.#removeWave(step, wave, concurrency);
     }
   }

@@ -4,6 +4,7 @@ import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Journal } from "../log/journal.ts";
+import type { PruneInForce } from "../plan/age.ts";
 import type { Tally } from "./tally.ts";
 
 /** What executing a plan needs from outside. */
@@ -20,6 +21,8 @@ export interface ActPorts {
   readonly gatesAskedAt: number;
   /** Asks the gates again; the first one that is not open. */
   askGates(): Promise<Verdict | null>;
+  /** What holds in place of `prune` of the settings, for as long as there is an emergency. */
+  emergency(): PruneInForce | null;
   /** The low watermark is set, and every watched filesystem is below it. */
   roomEnough(): Promise<boolean>;
   /**

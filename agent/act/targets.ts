@@ -3,6 +3,7 @@ import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
+import type { PruneInForce } from "../plan/age.ts";
 import { contextOf } from "../plan/cache.ts";
 import { judgeContainer } from "../plan/containers.ts";
 import type { Candidates, PlanContext } from "../plan/decide.ts";
@@ -59,6 +60,12 @@ export class Targets {
   }
 
   of(object: Judged): Target {
+    const target = this.#of(object);
+    if (object.inEmergency === undefined) return target;
+    return { ...target, look: async () => (this.#ports.emergency() === null ? OVER : target.look()) };
+  }
+
+  #of(object: Judged): Target {
     const { kind, rule } = object;
     if (kind === "network") return this.#network(object);
     if (kind === "container") return rule === undefined ? this.#leftover(object) : this.#orphan(object);
@@ -76,7 +83,14 @@ export class Targets {
     return this.#members.get(id);
   }
 
-  #leftover({ id }: Judged): Target {
+  /** By what the object was judged: of an emergency that is over nothing is looked at. */
+  #prune({ inEmergency }: Judged): PruneInForce {
+    const { prune } = this.#by.settings;
+    return inEmergency ? (this.#ports.emergency() ?? prune) : prune;
+  }
+
+  #leftover(object: Judged): Target {
+    const { id } = object;
     const { reader, clock } = this.#ports;
     const summary = this.#containers.get(id);
     return {
@@ -85,7 +99,7 @@ export class Targets {
         const { volumeKeepers, images } = this.#by.context;
         const detail = await reader.container(id, false);
         const facts = { summary, detail, firstSeen: images.firstSeen[id] };
-        return keptBy(judgeContainer(facts, volumeKeepers, this.#by.settings.prune, clock.now()));
+        return keptBy(judgeContainer(facts, volumeKeepers, this.#prune(object), clock.now()));
       },
       send: async () => void (await this.#writer.removeContainer(id)),
       isLeft: () => this.#isThere(() => reader.container(id, false)),
@@ -103,7 +117,8 @@ export class Targets {
     };
   }
 
-  #dangling({ id }: Judged): Target {
+  #dangling(object: Judged): Target {
+    const { id } = object;
     const { reader, clock } = this.#ports;
     const summary = this.#images.get(id);
     return {
@@ -111,7 +126,7 @@ export class Targets {
         if (summary === undefined) return UNREADABLE;
         const facts = { summary, detail: await reader.image(id) };
         const context = { ...this.#by.context.images, parents: this.#parents };
-        return keptBy(judgeImage(facts, context, this.#by.settings.prune, clock.now()));
+        return keptBy(judgeImage(facts, context, this.#prune(object), clock.now()));
       },
       send: async () => void (await this.#writer.removeImage(id)),
       isLeft: () => this.#isThere(() => reader.image(id)),
@@ -238,6 +253,11 @@ class OnceARound<T> {
     return this.#last.value;
   }
 }
+
+const OVER: Kept = {
+  because: "not-needed",
+  reason: "the disk fell below prune.emergency.at before its turn came",
+};
 
 const UNREADABLE: Kept = { because: "unreadable", reason: "it could not be read" };
 

@@ -58,6 +58,8 @@ export interface Context {
   readonly host: HostPorts;
   readonly reader: Reader;
   readonly writer: Writer;
+  /** Whether the envelope goes by the shorter age limit of `prune.emergency`; never, unless told so. */
+  inEmergency(holds: boolean): void;
 }
 
 /**
@@ -78,11 +80,14 @@ export function openContext(
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
   if (writes) prepareStateDir(stateDir);
   const rules = retentionRules(settings);
+  let ageLimit = settings.prune.until;
   const client = new DockerodeClient({
     socketPath: settings.engine.socketPath,
     timeout: settings.engine.timeout,
     permissions: {
-      ageLimit: settings.prune.until,
+      get ageLimit() {
+        return ageLimit;
+      },
       mayUntag: (repository, tag) =>
         rules.some((rule) => namesTag(rule, repository, tag)) &&
         !namesOne(settings.prune.keepImages, repository, tag),
@@ -102,6 +107,9 @@ export function openContext(
     client,
     reader: new Reader(client),
     writer: new Writer(client, settings.engine.deleteTimeout),
+    inEmergency: (holds) => {
+      ageLimit = (holds ? settings.prune.emergency : null)?.until ?? settings.prune.until;
+    },
   };
 }
 

@@ -58,6 +58,7 @@ export function runCommand(yargs: Argv, done: Done): Argv {
           journal: plain ?? jsonJournal(pass, onBroken),
           reader: context.reader,
           writer: context.writer,
+          inEmergency: context.inEmergency,
           requests: () => context.client.requests,
           host: context.host,
           stop: stop.signal,

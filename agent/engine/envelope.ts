@@ -14,7 +14,7 @@ import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
 
 /** What the settings and the command in hand allow beyond the requests that every pass may send. */
 export interface Permissions {
-  /** Seconds: `prune.until`, which no prune request may undercut. */
+  /** Seconds, which no prune request may undercut: `prune.until`, in an emergency `prune.emergency.until`. */
   readonly ageLimit: number;
   /** Whether a rule names images of this name and tag: `"ghcr.io/acme/worker:sha-1"`. */
   readonly mayUntag: (repository: string, tag: string) => boolean;

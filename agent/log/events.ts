@@ -1,6 +1,6 @@
 import type { Verdict } from "../gates/verdict.ts";
+import type { PruneAges } from "../plan/age.ts";
 import { type Judged, NONE_OF_EACH, type ObjectKind, type Plan } from "../plan/plan.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import { AUTH_EVENTS } from "./auth-events.ts";
 import { OBJECT_EVENTS, type ObjectFields } from "./object-events.ts";
@@ -52,13 +52,14 @@ export const factUnknown = (what: string, reason: string) => event("fact.unknown
 
 export const prunePlanned = (
   plan: Plan,
-  { until, containers, images }: Pick<Settings["prune"], "until" | "containers" | "images">,
+  { until, containers, images, shorter }: PruneAges,
   buildCache: FieldsOf<"prune.planned">["buildCache"],
 ) =>
   event("prune.planned", {
     untilSeconds: until,
     ...(typeof containers === "object" ? { containersUntilSeconds: containers.until } : {}),
     ...(typeof images === "object" ? { imagesUntilSeconds: images.until } : {}),
+    ...(shorter === undefined ? {} : { emergencyUntilSeconds: shorter.seconds }),
     buildCache,
     remove: countByKind(plan.remove),
     keep: countByKind(plan.keep),

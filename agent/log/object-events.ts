@@ -15,7 +15,7 @@ export interface ObjectFields
 
 export interface StepReport {
   /** What named the objects. */
-  readonly by: "orphans" | "retention" | "prune" | "cache";
+  readonly by: "orphans" | "retention" | "prune" | "emergency" | "cache";
   readonly kind: ObjectKind;
   readonly removed: number;
   readonly kept: number;

@@ -107,15 +107,18 @@ export const PASS_EVENTS = {
     readonly withoutPressure: boolean;
     /** `rules`: without pressure, only rules that do not wait for it are gone by. */
     readonly scope: "prune-and-rules" | "rules";
+    /** Why a shorter age limit holds, and which; absent: none does. */
+    readonly emergency?: string;
     readonly filesystems: readonly NamedFilesystem[];
   }>({
     level: "info",
     msg: "a pass starts",
-    say: ({ dryRun, withoutPressure, scope, filesystems }, { pc, filesystem }) => {
+    say: ({ dryRun, withoutPressure, scope, emergency, filesystems }, { pc, filesystem, mark }) => {
       const what = pc.bold(dryRun ? "A dry run starts" : "A pass starts");
       const forRules = scope === "rules" ? " for the rules that wait for no disk pressure" : "";
       const how = withoutPressure ? ", whatever the disk says" : forRules;
-      return [`${what}${how}`, ...filesystems.map(filesystem)].join("\n");
+      const why = emergency === undefined ? [] : [`${mark("!", "yellow")}${emergency}`];
+      return [`${what}${how}`, ...why, ...filesystems.map(filesystem)].join("\n");
     },
   }),
   /** With the facts of the verdict beside these. */
@@ -145,6 +148,8 @@ export const PASS_EVENTS = {
     /** Absent: `untilSeconds` holds for them too. */
     readonly containersUntilSeconds?: Seconds;
     readonly imagesUntilSeconds?: Seconds;
+    /** In an emergency: as long as it lasts, this holds in place of all of these. */
+    readonly emergencyUntilSeconds?: Seconds;
     /** `forecast`: listed for a plan that is only shown; `engine-decides`: its prune will be asked. */
     readonly buildCache: "forecast" | "engine-decides" | "off";
     readonly remove: Readonly<Record<ObjectKind, number>>;
@@ -158,6 +163,7 @@ export const PASS_EVENTS = {
         formatDuration(untilSeconds),
         ...ofKind("containers", own.containersUntilSeconds),
         ...ofKind("images", own.imagesUntilSeconds),
+        ...ofKind("in the emergency", own.emergencyUntilSeconds),
       ].join(", ");
       const size = removeBytes > 0 ? ` (${formatBytes(removeBytes)})` : "";
       const cache = buildCache === "engine-decides" ? "; build cache by the engine, same age limit" : "";

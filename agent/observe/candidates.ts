@@ -4,12 +4,11 @@ import { Inspector, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
 import type { ContainerSummary } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
-import { limitOf } from "../plan/age.ts";
+import { limitOf, type PruneInForce } from "../plan/age.ts";
 import { worthInspecting } from "../plan/containers.ts";
 import type { Candidates, Ruled } from "../plan/decide.ts";
 import { type ImageFacts, keptByListing } from "../plan/images.ts";
 import { anyInForce, type Rules } from "../settings/rules.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
 import { observeLineage } from "./lineage.ts";
 import { CONCURRENCY, NOTHING_RULED, observeRuled } from "./ruled.ts";
@@ -17,7 +16,7 @@ import { CONCURRENCY, NOTHING_RULED, observeRuled } from "./ruled.ts";
 /** What a pass, or a preview of one, goes by. */
 export interface Scope {
   /** `null`: not about `prune`, but about rules that do not wait for pressure alone. */
-  readonly prune: Settings["prune"] | null;
+  readonly prune: PruneInForce | null;
   readonly rules: Rules;
   /** Networks are looked at, whatever the disk says. */
   readonly networks: boolean;

@@ -6,6 +6,7 @@ import { firstNotOpen } from "../observe/gatekeeper.ts";
 import { cacheMark } from "../settings/rules.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Decided } from "./decide.ts";
+import { emergencyOf } from "./emergency.ts";
 import { lostLock, say } from "./gates.ts";
 import { acted, withUnread } from "./outcome.ts";
 import { readPressure, rememberedRoots } from "./pressure.ts";
@@ -16,6 +17,8 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
   const { ports, settings } = context;
   const { rules, tally, gatekeeper, decision } = decided;
   const { plan, observed, planContext } = decision;
+  let { emergency } = decided;
+  ports.inEmergency(emergency !== null);
   const { ending } = await execute(
     {
       ...ports,
@@ -24,8 +27,12 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       askGates: async () => {
         const notOpen = lostLock(context, decided) ?? firstNotOpen(await gatekeeper.lookAgain());
         if (notOpen !== null) say(ports.journal, notOpen);
+        // It ends, and does not begin, in mid-pass.
+        if (emergency !== null) emergency = emergencyOf(settings, await measure(context, decided));
+        ports.inEmergency(emergency !== null);
         return notOpen;
       },
+      emergency: () => emergency?.prune ?? null,
       roomEnough: () => isRoomEnough(context, decided),
       needsRoom: (evicted) => needsRoom(context, decided, evicted),
     },
@@ -39,10 +46,14 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
   return { ...decided, learnt: { ...decided.learnt, busy: gatekeeper.busy }, ended };
 }
 
+/** The disk as it is now. */
+const measure = ({ ports, settings }: PassContext, { learnt, state }: Decided) =>
+  readPressure(ports.host, settings.disk, rememberedRoots({ ...state, ...learnt }));
+
 /** The last tier starts under pressure, and goes on until every filesystem is below its own mark. */
-async function needsRoom({ ports, settings }: PassContext, { learnt, state }: Decided, evicted: number) {
-  const roots = rememberedRoots({ ...state, ...learnt });
-  const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
+async function needsRoom(context: PassContext, decided: Decided, evicted: number) {
+  const { settings } = context;
+  const { filesystems, verdict } = await measure(context, decided);
   if (verdict.verdict === "unknown") return false;
   return (
     verdict.verdict === "open" ||
@@ -51,11 +62,10 @@ async function needsRoom({ ports, settings }: PassContext, { learnt, state }: De
 }
 
 /** The low watermark is set, and every watched filesystem is known to be below it. */
-async function isRoomEnough({ ports, settings, options }: PassContext, { learnt, state }: Decided) {
-  const { lowWatermark, inodes } = settings.disk;
-  if (lowWatermark === null || options.withoutPressure) return false;
-  const roots = rememberedRoots({ ...state, ...learnt });
-  const { filesystems, verdict } = await readPressure(ports.host, settings.disk, roots);
+async function isRoomEnough(context: PassContext, decided: Decided) {
+  const { lowWatermark, inodes } = context.settings.disk;
+  if (lowWatermark === null || context.options.withoutPressure) return false;
+  const { filesystems, verdict } = await measure(context, decided);
   // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
   return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
 }

@@ -22,6 +22,8 @@ export interface PassPorts {
   readonly journal: Journal;
   readonly reader: EngineReader;
   readonly writer: EngineWriter;
+  /** Tells the envelope whether the age limit of an emergency holds. */
+  inEmergency(holds: boolean): void;
   /** Requests sent to the engine so far. */
   requests(): number;
   readonly host: HostPorts;

@@ -15,6 +15,7 @@ import { type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
 import { figuresOf } from "../state/warmth.ts";
 import type { PassContext, Passed } from "./context.ts";
+import { type Emergency, emergencyOf } from "./emergency.ts";
 import type { Asked } from "./gates.ts";
 import type { HostPorts } from "./host.ts";
 import { learntOfObjects } from "./memory.ts";
@@ -34,6 +35,7 @@ export interface Decision {
 /** A pass that knows what it will remove. */
 export interface Decided extends Asked {
   readonly decision: Decision;
+  readonly emergency: Emergency | null;
 }
 
 /** Looks at the objects and decides on each; the same for a pass and for a preview of one. */
@@ -50,15 +52,18 @@ export async function makeDecision(
   const { cache } = settings;
   const ledger = cache.evict === "never" ? null : host.loadLedger(look.engine.info.id ?? "", now);
   const history = ledger === null ? {} : { history: historyOf(ledger, cache) };
-  const { plan, context } = decide(observed.value, { ...sincesOf(memories), ...history }, settings, now);
+  const remembered = { ...sincesOf(memories), ...history };
+  const prune = scope.prune ?? settings.prune;
+  const { plan, context } = decide(observed.value, remembered, { prune }, now);
   return known({ observed: observed.value, memories, plan, planContext: context, ledger });
 }
 
 /** The stage of a pass: makes the decision and logs it; a dry run ends with that. */
 export async function decideOn(context: PassContext, asked: Asked): Promise<Decided | Passed> {
   const { ports, settings, options } = context;
-  const { prune } = settings;
-  const { rules, engine, gatekeeper, state } = asked;
+  const { rules, engine, gatekeeper, state, before } = asked;
+  const emergency = emergencyOf(settings, before);
+  const prune = emergency?.prune ?? settings.prune;
   const scope = {
     prune: rules.pressed ? prune : null,
     rules,
@@ -85,7 +90,8 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const taught = observed.unreadLists.length === 0 ? learntOfObjects(memories, scope) : {};
   const { ledger } = decision.value;
   const warmth = { cache: ledger === null ? null : figuresOf(ledger, ports.clock.now()) };
-  const decided = { ...asked, decision: decision.value, learnt: { ...asked.learnt, ...taught, ...warmth } };
+  const learnt = { ...asked.learnt, ...taught, ...warmth };
+  const decided = { ...asked, emergency, decision: decision.value, learnt };
   noteInLedger(context, asked, decision.value);
   if (!options.dryRun) return decided;
   for (const object of plan.remove) ports.journal.emit(objectPlanned(object));

@@ -14,6 +14,7 @@ import {
   type PassPorts,
 } from "./context.ts";
 import { decideOn } from "./decide.ts";
+import { emergencyOf } from "./emergency.ts";
 import { finish, finishQuietly } from "./finish.ts";
 import { diskBlocks, meetEngine, passGates, takeLock } from "./gates.ts";
 import { recall } from "./memory.ts";
@@ -78,7 +79,8 @@ async function underLock(context: PassContext, found: Found): Promise<Passed> {
   return isOver(decided) ? decided : actOn(context, decided);
 }
 
-async function announce({ ports, options }: PassContext, { before, rules }: Found): Promise<void> {
+async function announce({ ports, settings, options }: PassContext, { before, rules }: Found): Promise<void> {
+  const emergency = emergencyOf(settings, before)?.why;
   const filesystems = readable(before.filesystems);
   const mounts = await ports.host.nameMounts(filesystems.flatMap(({ paths }) => paths));
   ports.journal.emit(
@@ -87,6 +89,7 @@ async function announce({ ports, options }: PassContext, { before, rules }: Foun
       dryRun: options.dryRun,
       withoutPressure: options.withoutPressure,
       scope: rules.pressed ? "prune-and-rules" : "rules",
+      ...(emergency === undefined ? {} : { emergency }),
       filesystems: filesystems.map((filesystem) => {
         const mount = mounts.get(filesystem.paths[0] ?? "");
         return mount === undefined ? filesystem : { ...filesystem, mount };

@@ -14,6 +14,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import { byClockOfNow, engineTrouble } from "./clock.ts";
 import { makeDecision } from "./decide.ts";
+import { emergencyOf } from "./emergency.ts";
 import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
 import { reportRules, warnings } from "./rules.ts";
@@ -48,7 +49,7 @@ export async function previewGates(
   const pressure = await readPressure(host, settings.disk, rootsNow({ host, clock }, engine, state));
   const held = await host.lockIsHeld();
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
-  const gates = [pressure.verdict, lock];
+  const gates = [withEmergency(settings, pressure), lock];
   if (!engine.known) {
     return {
       state,
@@ -65,6 +66,15 @@ export async function previewGates(
   return { state, pressure, engine, clockTrouble, gatekeeper, gates: [...gates, ...verdicts] };
 }
 
+/** The verdict on the disk, and what a pass would make of one that is very full. */
+function withEmergency(settings: Settings, pressure: Pressure): Verdict {
+  const { verdict } = pressure;
+  const emergency = emergencyOf(settings, pressure)?.why;
+  return emergency === undefined
+    ? verdict
+    : { ...verdict, reason: `${verdict.reason}; ${emergency}`, facts: { ...verdict.facts, emergency } };
+}
+
 /** What a pass under pressure would remove now, whatever the gates say. */
 export interface PlanPreview {
   readonly plan: Plan;
@@ -77,12 +87,12 @@ export interface PlanPreview {
 
 export async function previewPlan(
   ports: PreviewPorts,
-  { state, engine, clockTrouble, gatekeeper }: GatesPreview,
+  { state, pressure, engine, clockTrouble, gatekeeper }: GatesPreview,
 ): Promise<Fact<PlanPreview>> {
   if (clockTrouble !== null) return unknown("the time", clockTrouble);
   if (!engine.known || gatekeeper === null) return engine.known ? unknown("the plan", "not asked") : engine;
   const rules = rulesOf(ports.settings, true);
-  const { prune } = ports.settings;
+  const prune = emergencyOf(ports.settings, pressure)?.prune ?? ports.settings.prune;
   const scope = { prune, rules, networks: prune.networksAbove !== null, forecastCache: true };
   const look = { engine: engine.value, ...gatekeeper.seen };
   const decision = await makeDecision(ports, look, scope, state);

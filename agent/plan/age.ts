@@ -38,12 +38,17 @@ export interface Limit {
   readonly key: string;
 }
 
-/** The limit of containers or of images: their own where they have one, else `prune.until`. Pure. */
-export function limitOf(
-  prune: Pick<Settings["prune"], "until" | "containers" | "images">,
-  kind: "containers" | "images",
-): Limit {
-  const own = prune[kind];
+/** `prune` as it holds in one pass. */
+export interface PruneAges extends Pick<Settings["prune"], "until" | "containers" | "images"> {
+  /** In an emergency: the limit that stands in for all others. */
+  readonly shorter?: Limit;
+}
+export type PruneInForce = Settings["prune"] & PruneAges;
+
+/** The limit of one kind: that of an emergency, else its own where it has one, else `prune.until`. Pure. */
+export function limitOf(prune: PruneAges, kind: "containers" | "images" | "buildCache"): Limit {
+  if (prune.shorter !== undefined) return prune.shorter;
+  const own = kind === "buildCache" ? true : prune[kind];
   return typeof own === "object"
     ? { seconds: own.until, key: `prune.${kind}.until` }
     : { seconds: prune.until, key: "prune.until" };

@@ -1,6 +1,5 @@
 import type { CacheRecord } from "../engine/types.ts";
-import type { Settings } from "../settings/settings.ts";
-import { isPast, youngest } from "./age.ts";
+import { isPast, limitOf, type PruneInForce, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 
 /** Kept by a prune without `all` (BuildKit's own records). */
@@ -11,11 +10,7 @@ const INTERNAL = ["internal", "frontend"];
  * is what the log records. A record stays as long as one that was built on it.
  * @param now milliseconds
  */
-export function judgeBuildCache(
-  records: readonly CacheRecord[],
-  prune: Settings["prune"],
-  now: number,
-): Judged[] {
+export function judgeBuildCache(records: readonly CacheRecord[], prune: PruneInForce, now: number): Judged[] {
   const judged = records.map((record) => judgeRecord(record, prune, now));
   const parentsOf = new Map(records.map(({ id, parents }) => [id, parents]));
   const pinned = new Set<string>();
@@ -34,7 +29,8 @@ export function judgeBuildCache(
   );
 }
 
-function judgeRecord(record: CacheRecord, prune: Settings["prune"], now: number): Judged {
+function judgeRecord(record: CacheRecord, prune: PruneInForce, now: number): Judged {
+  const limit = limitOf(prune, "buildCache");
   const age = youngest([{ at: record.lastUsedAt, basis: "last-used" }], now);
   const { keep, remove } = verdictsOn({
     kind: "build-cache",
@@ -48,7 +44,7 @@ function judgeRecord(record: CacheRecord, prune: Settings["prune"], now: number)
   if (record.shared) return keep("shared", "an image shares it");
   if (INTERNAL.includes(record.type)) return keep("shared", "BuildKit keeps it for itself");
   if (age.seconds === null) return keep("undatable", "the engine does not say when it was last used");
-  return isPast(age, prune.until)
-    ? remove("expired", "not used for longer than prune.until")
-    : keep("young", "used more recently than prune.until");
+  return isPast(age, limit.seconds)
+    ? remove("expired", `not used for longer than ${limit.key}`)
+    : keep("young", `used more recently than ${limit.key}`);
 }

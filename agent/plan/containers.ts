@@ -1,6 +1,5 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
-import type { Settings } from "../settings/settings.ts";
-import { isFuture, isPast, limitOf, youngest } from "./age.ts";
+import { isFuture, isPast, limitOf, type PruneInForce, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -41,7 +40,7 @@ export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: nu
 export function judgeContainer(
   facts: ContainerFacts,
   volumeKeepers: ReadonlyMap<string, string>,
-  prune: Settings["prune"],
+  prune: PruneInForce,
   now: number,
 ): Judged {
   const { summary, detail } = facts;

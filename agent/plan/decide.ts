@@ -1,6 +1,6 @@
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
-import type { Settings } from "../settings/settings.ts";
+import type { PruneInForce } from "./age.ts";
 import { judgeBuildCache } from "./build-cache.ts";
 import { type CacheHistory, judgeCache } from "./cache.ts";
 import { newChains } from "./chains.ts";
@@ -76,16 +76,42 @@ export interface Remembered extends Memory {
 
 /**
  * Candidates -> what goes and what stays, each with its reason. Pure. What a rule of the settings names is judged by
- * that rule alone.
+ * that rule alone. In an emergency what would go anyway is first, and judged as ever: it may be enough.
  * @param now milliseconds
  * @returns the plan, and what its verdicts came from
  */
 export function decide(
   candidates: Candidates,
   remembered: Remembered,
-  { prune }: Pick<Settings, "prune">,
+  { prune }: { readonly prune: PruneInForce },
   now: number,
-): { readonly plan: Plan; readonly context: PlanContext } {
+): Verdicts {
+  const all = judgeAll(candidates, remembered, prune, now);
+  if (prune.shorter === undefined) return all;
+  const { shorter: _, ...usual } = prune;
+  const { remove } = judgeAll(candidates, remembered, usual, now).plan;
+  const goAnyway = new Set(remove.map(({ id }) => id));
+  const only = all.plan.remove.filter(({ id }) => !goAnyway.has(id));
+  return {
+    ...all,
+    plan: {
+      ...all.plan,
+      remove: [...remove, ...only.map((one) => ({ ...one, inEmergency: true as const }))],
+    },
+  };
+}
+
+interface Verdicts {
+  readonly plan: Plan;
+  readonly context: PlanContext;
+}
+
+function judgeAll(
+  candidates: Candidates,
+  remembered: Remembered,
+  prune: PruneInForce,
+  now: number,
+): Verdicts {
   const { ruled } = candidates;
   const orphans = ruled.orphans.map((facts) => judgeOrphan(facts, prune.keepLabels, now));
   const ofRules = new Set(orphans.map(({ id }) => id));

@@ -1,6 +1,5 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
-import type { Settings } from "../settings/settings.ts";
-import { type Age, isFuture, isPast, limitOf, youngest } from "./age.ts";
+import { type Age, isFuture, isPast, limitOf, type PruneInForce, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -54,7 +53,7 @@ function isYoung({ createdAt }: ImageSummary, until: number, now: number): boole
 export function judgeImage(
   { summary, detail }: ImageFacts,
   context: ImageContext,
-  prune: Settings["prune"],
+  prune: PruneInForce,
   now: number,
 ): Judged {
   const { id } = summary;

@@ -88,6 +88,8 @@ export interface Judged {
   readonly reason: string;
   /** The rule of the settings that names it: `"retention/ci-snapshots"`, `"orphans/workers"`; absent: the prune. */
   readonly rule?: string;
+  /** Only the shorter age limit of an emergency lets it go. */
+  readonly inEmergency?: true;
   /** Retention only: the exact names that go; none: a digest alone names it, and it goes by its id. */
   readonly references?: readonly string[];
 }

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { JsonFault } from "../json.ts";
 import { truncated } from "../text.ts";
-import { parseWatermark } from "../units.ts";
-import { DEFAULT_HIGH_WATERMARK, settingsSchema } from "./schema.ts";
+import { parseDuration, parseWatermark } from "../units.ts";
+import { DEFAULT_HIGH_WATERMARK, DEFAULT_UNTIL, settingsSchema } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 
 /** One thing wrong with the settings: where, what stood there as JSON (shortened), what may stand there. */
@@ -22,24 +22,48 @@ export function parseSettings(raw: unknown): Parsed {
 
 /** What no single key shows; asked of the raw document, so that it is told together with everything else. */
 function reversedMarks(raw: unknown): Problem[] {
-  const { disk, cache } = Object(raw) as Record<string, unknown>;
+  const { disk, cache, prune } = Object(raw) as Record<string, unknown>;
   const { lowWatermark, highWatermark = DEFAULT_HIGH_WATERMARK } = Object(disk) as Record<string, unknown>;
   const { until } = Object(cache) as Record<string, unknown>;
+  const { emergency, ...ages } = Object(prune) as Record<string, unknown>;
+  const { at, until: shorter } = Object(emergency) as Record<string, unknown>;
+  const than = (path: string, found: unknown, room: "more" | "less") => ({
+    ...{ path, found: show(found), expected: `a mark that leaves ${room} room than disk.highWatermark` },
+  });
   return [
-    ...reversed("disk.lowWatermark", lowWatermark, highWatermark),
-    ...reversed("cache.until", until, highWatermark),
+    ...(leavesMore(lowWatermark, highWatermark) ? [] : [than("disk.lowWatermark", lowWatermark, "more")]),
+    ...(leavesMore(until, highWatermark) ? [] : [than("cache.until", until, "more")]),
+    ...(leavesMore(highWatermark, at) ? [] : [than("prune.emergency.at", at, "less")]),
+    ...(isShorter(shorter, ages) ? [] : [notShorter(shorter)]),
   ];
 }
 
-function reversed(path: string, written: unknown, highWatermark: unknown): Problem[] {
-  if (typeof written !== "string" || typeof highWatermark !== "string") return [];
-  const [low, high] = [parseWatermark(written), parseWatermark(highWatermark)];
-  const wrong =
+/** Whether the first mark leaves more room; marks of two kinds, or of none, are not compared. */
+function leavesMore(one: unknown, other: unknown): boolean {
+  if (typeof one !== "string" || typeof other !== "string") return true;
+  const [low, high] = [parseWatermark(one), parseWatermark(other)];
+  return !(
     (low?.kind === "used-percent" && high?.kind === "used-percent" && low.percent >= high.percent) ||
-    (low?.kind === "free-bytes" && high?.kind === "free-bytes" && low.bytes <= high.bytes);
-  const expected = "a mark that leaves more room than disk.highWatermark";
-  return wrong ? [{ path, found: show(written), expected }] : [];
+    (low?.kind === "free-bytes" && high?.kind === "free-bytes" && low.bytes <= high.bytes)
+  );
 }
+
+/** Whether the age limit of an emergency is shorter than each that it stands in for. */
+function isShorter(written: unknown, { until = DEFAULT_UNTIL, ...prune }: Record<string, unknown>): boolean {
+  const seconds = (text: unknown) => (typeof text === "string" ? parseDuration(text) : undefined);
+  const shorter = seconds(written);
+  const replaced = ["containers", "images", "buildCache"]
+    .map((kind) => prune[kind])
+    .filter((own) => own !== false)
+    .map((own) => seconds((Object(own) as Record<string, unknown>).until ?? until));
+  return shorter === undefined || replaced.every((limit) => limit === undefined || shorter < limit);
+}
+
+const notShorter = (found: unknown): Problem => ({
+  path: "prune.emergency.until",
+  found: show(found),
+  expected: "an age limit shorter than prune.until, and than those of prune.containers and prune.images",
+});
 
 /** Below a folder of which a service with `PrivateTmp=` has its own. */
 export const isTemporary = (path: string): boolean => /^\/(?:var\/)?tmp\//.test(path);

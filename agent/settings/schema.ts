@@ -8,6 +8,7 @@ import {
   CENTURY,
   countFrom,
   durationOf,
+  emergency,
   entriesOf,
   flag,
   flagOrAge,
@@ -119,6 +120,7 @@ function ownNames<T>({ dataset: { value }, addIssue }: v.RawCheckContext<T[]>): 
 
 export const DEFAULT_PATHS: readonly string[] = ["/", "/var/lib/docker", "/var/lib/containerd"];
 export const DEFAULT_HIGH_WATERMARK = "80%";
+export const DEFAULT_UNTIL = "24h";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
 export const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
 
@@ -155,10 +157,11 @@ export const settingsSchema = section({
     onWorker: v.optional(v.picklist(["defer", "local-tasks"], '"defer" or "local-tasks"'), "defer"),
   }),
   prune: section({
-    until: v.optional(age("24h"), "24h"),
+    until: v.optional(age(DEFAULT_UNTIL), DEFAULT_UNTIL),
     containers: v.optional(flagOrAge, true),
     images: v.optional(flagOrAge, true),
     buildCache: v.optional(flag, true),
+    emergency: v.optional(emergency, null),
     labels: v.optional(list(label), []),
     keepLabels: v.optional(list(label), ["ci-docker-prune.keep"]),
     keepImages: v.optional(list(nameGlob), []),

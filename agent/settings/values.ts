@@ -66,6 +66,11 @@ export const flagOrAge = v.union(
   FLAG_OR_AGE,
 );
 
+const EMERGENCY = 'null, or a mark and a shorter age limit such as {"at": "95%", "until": "1h"}';
+
+/** Above which mark a shorter age limit holds, in seconds; `null`: none does. */
+export const emergency = v.nullable(v.strictObject({ at: watermark, until: age("1h") }, EMERGENCY));
+
 /** A pattern as text: patterns.ts, which the front does not load, compiles it for RE2. */
 export const pattern = v.pipe(
   text('a regular expression such as "^ci-[0-9]+_"', (raw) => {

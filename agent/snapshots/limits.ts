@@ -85,6 +85,7 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
       gatesAskedAt: clock.elapsed(),
       // The router that commits is itself the run, and the disk is not what this is about.
       askGates: async () => null,
+      emergency: () => null,
       roomEnough: async () => false,
       needsRoom: async () => false,
       progress: () => {},

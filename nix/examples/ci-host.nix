@@ -8,7 +8,16 @@
     dates = "hourly";
     onFailure = [ "notify-operator@%n.service" ];
     buildCacheLimits.enable = true;
-    settings.liveRuns.presets = [ "gitlab-runner" ];
+    settings = {
+      liveRuns.presets = [ "gitlab-runner" ];
+      # Bounded and warm: when nothing else is left, the images go that are least likely to be wanted again.
+      cache.evict = "under-pressure";
+      # A disk that garbage of the last hours fills does not wait a day.
+      prune.emergency = {
+        at = "95%";
+        until = "1h";
+      };
+    };
   };
 
   # Root's Docker client gets the account's token at each start. sops-nix puts a secret at this path; agenix puts it at

@@ -183,6 +183,7 @@ async function play(story: Story) {
       return verdict;
     },
     needsRoom: async () => false,
+    emergency: () => null,
     roomEnough: async () =>
       calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
     progress: (done, total) => progress.push(`${done}/${total}`),

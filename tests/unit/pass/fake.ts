@@ -1,4 +1,5 @@
 import type { EngineReader } from "../../../agent/engine/reader.ts";
+import type { CacheRecord } from "../../../agent/engine/types.ts";
 import type { EngineWriter } from "../../../agent/engine/writer.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
@@ -23,6 +24,8 @@ export class Fake {
   now = NOW;
   elapsed = 0;
   requests = 0;
+  /** What the envelope was told last. */
+  ageLimit: "usual" | "emergency" = "usual";
   locksTaken = 0;
   locksReleased = 0;
   readonly #hook: Hook;
@@ -208,9 +211,10 @@ export class Fake {
       },
       pruneBuildCache: async (unusedForSeconds) => {
         this.#send(`prune cache ${unusedForSeconds}`);
-        const ids = world.cache.map(({ id }) => id);
-        world.cache = [];
-        return { ids, claimedBytes: GiB };
+        const old = ({ lastUsedAt }: CacheRecord) => this.now - (lastUsedAt ?? 0) > unusedForSeconds * 1000;
+        const ids = world.cache.filter(old).map(({ id }) => id);
+        world.cache = world.cache.filter((one) => !old(one));
+        return { ids, claimedBytes: ids.length * GiB };
       },
     };
   }

@@ -39,6 +39,9 @@ export const portsOf = (fake: Fake) => ({
   journal: fake.journal,
   reader: fake.reader,
   writer: fake.writer,
+  inEmergency: (holds: boolean) => {
+    fake.ageLimit = holds ? "emergency" : "usual";
+  },
   requests: () => fake.requests,
   host: fake.host,
   stop: fake.stop.signal,

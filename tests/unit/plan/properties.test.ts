@@ -271,6 +271,32 @@ describe("on every host that can be thought of", () => {
     );
   });
 
+  it("an emergency takes what goes anyway first, and then only what its own limit lets go", () => {
+    let only = 0;
+    fc.assert(
+      fc.property(host, fc.integer({ min: 1, max: 90 }), ({ candidates, firstSeen, prune, now }, seconds) => {
+        const shorter = { seconds, key: "prune.emergency.until" };
+        const plan = (ages: object) =>
+          decide(candidates, rememberedDangling(firstSeen), { prune: { ...prune, ...ages } }, now).plan;
+        const usual = plan({}).remove;
+        const { remove, keep } = plan({ shorter });
+        expect(remove.slice(0, usual.length)).toEqual(usual);
+        const early = remove.slice(usual.length);
+        expect(early.every(({ inEmergency }) => inEmergency)).toBe(true);
+        only += early.length;
+        // All in all it is right by the rules of a host whose every limit is that one.
+        const own = { until: seconds };
+        const ages = { ...prune, ...own, containers: prune.containers && own, images: prune.images && own };
+        const byKind = ["container", "image", "build-cache"].flatMap((kind) =>
+          remove.filter((object) => object.kind === kind),
+        );
+        const whole = { remove: byKind, keep };
+        expect(violations({ candidates, firstSeen, prune: ages, now, plan: whole })).toEqual([]);
+      }),
+    );
+    expect(only).toBeGreaterThan(20);
+  });
+
   it("one more running container never makes more images go", () => {
     fc.assert(
       fc.property(host, some("i"), ({ candidates, firstSeen, prune, now }, name) => {

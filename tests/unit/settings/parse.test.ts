@@ -49,6 +49,7 @@ describe("the defaults", () => {
         containers: true,
         images: true,
         buildCache: true,
+        emergency: null,
         labels: [],
         keepLabels: [{ key: "ci-docker-prune.keep", value: undefined, text: "ci-docker-prune.keep" }],
         keepImages: [],
@@ -103,6 +104,11 @@ describe("what is set", () => {
         { key: "d", value: "", text: "d=" },
       ],
     ],
+    [
+      "prune.emergency",
+      { at: "5GiB free", until: "90m" },
+      { at: { kind: "free-bytes", bytes: 5 * 2 ** 30 }, until: 5400 },
+    ],
     ["prune.keepLabels", [], []],
     ["prune.keepImages", ["acme/**:v?"], [GLOB_OF("acme/**", "v?")]],
     ["prune.keepImages", ["**"], [GLOB_OF("**")]],
@@ -136,6 +142,7 @@ describe("what is set", () => {
 
 describe("what is refused, and why", () => {
   const FLAG_OR_AGE = 'true, false, or an age limit of its own such as {"until": "48h"}';
+  const EMERGENCY = 'null, or a mark and a shorter age limit such as {"at": "95%", "until": "1h"}';
   const INODES = 'true, false, or free inodes such as "250000 free"';
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
@@ -174,6 +181,8 @@ describe("what is refused, and why", () => {
     ["prune.images", [], FLAG_OR_AGE],
     ["prune.images", null, FLAG_OR_AGE],
     ["prune.buildCache", { until: "48h" }, "true or false"],
+    ["prune.emergency", true, EMERGENCY],
+    ["prune.emergency", "95%", EMERGENCY],
     ["prune.networksAbove", -1, "a whole number from 0"],
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
