@@ -391,48 +391,6 @@ onEngine("prune", () => {
       expect(await there()).toEqual([taggedForAWhile]);
     });
 
-    it("stay when they were not seen without a break: a gap beyond the limit and an hour, or a clock that went back", async () => {
-      const stateDir = scratchDir();
-      const prune = { until: "1s", buildCache: false };
-      const load = (second: number) => host.loadImage({ created: `1970-01-01T00:00:0${second}Z` });
-      const now = Date.now();
-      const HOUR = 3_600_000;
-      const since = now - 3 * HOUR;
-      const unbroken = await load(1);
-      const gap = await load(2);
-      const future = await load(3);
-      const backwards = await load(4);
-      await loadedLongerAgoThan(1, Date.now());
-      const state = {
-        version: 1,
-        engineRoot: null,
-        dangling: {
-          [unbroken]: { since, lastSeen: now - HOUR + 30_000 },
-          [gap]: { since, lastSeen: now - HOUR - 30_000 },
-          [future]: { since, lastSeen: now + HOUR },
-          [backwards]: { since: now - 10_000, lastSeen: now - 20_000 },
-        },
-        busy: {},
-        deferrals: { count: 0, since: null },
-        passes: [],
-      };
-      writeFileSync(join(stateDir, "state.json"), JSON.stringify(state));
-      const first = await prunes(prune, stateDir);
-      const firstAt = Date.now();
-      expect(first.events.filter(({ event }) => event === "state.damaged")).toEqual([]);
-      expect(idsOf(first.events, "object.removed", "image")).toEqual([unbroken]);
-      const kept = first.events.filter(({ event }) => event === "object.kept");
-      expect(kept.map(({ id, rule }) => [id, rule]).sort()).toEqual(
-        [gap, future, backwards].map((image) => [image, "undatable"]).sort(),
-      );
-      for (const { ageSeconds } of kept) expect(ageSeconds).toBeLessThan(2);
-      expect(await host.images()).toEqual(expect.arrayContaining([gap, future, backwards]));
-      // From there on they are seen anew.
-      await grownOlderThan(1, firstAt);
-      const second = await prunes(prune, stateDir);
-      expect(idsOf(second.events, "object.removed", "image").sort()).toEqual([gap, future, backwards].sort());
-    });
-
     /** Takes the tag by moving it, since removing an image's last tag removes the image. */
     async function untag(ref: string, image: string): Promise<void> {
       await host.loadImage({ ref });
@@ -478,86 +436,6 @@ onEngine("prune", () => {
 
   describe("what settings allow", () => {
     afterEach(() => host.clear([base]));
-
-    it("only takes what carries a label of prune.labels, and keepLabels win", async () => {
-      const ours = { managed: "yes" };
-      const both = { managed: "yes", precious: "1" };
-      const load = (labels: Record<string, string>) => host.loadImage({ created: OLD, labels, sizeMiB: 0.1 });
-      const run = (labels: Record<string, string>) =>
-        host.runContainer({ image: "base:1", labels, wait: true });
-      const images = { ours: await load(ours), other: await load({ managed: "no" }), kept: await load(both) };
-      const containers = { ours: await run(ours), other: await run({}), kept: await run(both) };
-      await grownOlderThan(1, Date.now());
-      const pass = await prunes({
-        until: "1s",
-        labels: ["managed=yes"],
-        keepLabels: ["precious"],
-        buildCache: false,
-      });
-      expect(idsOf(pass.events, "object.removed", "image")).toEqual([images.ours]);
-      expect(idsOf(pass.events, "object.removed", "container")).toEqual([containers.ours]);
-      const rules = pass.events.filter(({ event }) => event === "object.kept");
-      expect(Object.fromEntries(rules.map(({ id, rule }) => [id, rule]))).toEqual({
-        [images.other]: "not-selected",
-        [images.kept]: "keep-label",
-        [containers.other]: "not-selected",
-        [containers.kept]: "keep-label",
-      });
-      expect((await host.images()).sort()).toEqual([base, images.other, images.kept].sort());
-      const left = (await host.docker.listContainers({ all: true })).map(({ Id }) => Id);
-      expect(left.sort()).toEqual([containers.other, containers.kept].sort());
-      expect(pass.events.filter(({ event }) => event === "pass.ineffective")).toEqual([]);
-    });
-
-    it("reports labels that match nothing while old images pile up, and is quiet once one matches", async () => {
-      const piled = [
-        await host.loadImage({ created: OLD, sizeMiB: 0.1 }),
-        await host.loadImage({ created: OLD, sizeMiB: 0.1, labels: { managed: "no" } }),
-      ];
-      const prune = { until: "1s", labels: ["managed=yes"] };
-      await loadedLongerAgoThan(1, Date.now());
-      const blind = await prunes(prune);
-      expect(only(blind.events, "pass.ineffective")).toMatchObject({
-        cause: "labels-match-nothing",
-        level: "error",
-        labels: ["managed=yes"],
-        unselectedImages: 2,
-      });
-      expect(idsOf(blind.events, "object.removed", "image")).toEqual([]);
-      const young = await host.loadImage({ labels: { managed: "yes" }, sizeMiB: 0.1 });
-      const seeing = await prunes({ ...prune, until: "1h" });
-      expect(seeing.events.filter(({ event }) => event === "pass.ineffective")).toEqual([]);
-      expect(await host.images()).toEqual(expect.arrayContaining([...piled, young]));
-    });
-
-    it("takes only the kinds that are switched on", async () => {
-      const container = await host.runContainer({ image: "base:1", wait: true });
-      const image = await host.loadImage({ created: OLD, sizeMiB: 0.1 });
-      const cache = await cacheMadeBy(() => host.buildCache(1));
-      await grownOlderThan(1, Date.now());
-      const off = { until: "1s", containers: false, images: false, buildCache: false };
-      const left = async () => [
-        await host.hasContainer(container),
-        await host.hasImage(image),
-        (await cacheIds()).filter((record) => cache.includes(record)).length > 0,
-      ];
-      const nothing = await prunes(off);
-      expect(only(nothing.events, "pass.finished").outcome).toBe("nothing-eligible");
-      expect(nothing.events.filter(({ event }) => event === "step.finished")).toEqual([]);
-      expect(await left()).toEqual([true, true, true]);
-      const containers = await prunes({ ...off, containers: true });
-      expect(only(containers.events, "step.finished")).toMatchObject({ kind: "container", removed: 1 });
-      expect(await left()).toEqual([false, true, true]);
-      const images = await prunes({ ...off, images: true });
-      expect(only(images.events, "step.finished")).toMatchObject({ kind: "image", removed: 1 });
-      expect(await left()).toEqual([false, false, true]);
-      const buildCache = await prunes({ ...off, buildCache: true });
-      expect(only(buildCache.events, "step.finished")).toMatchObject({
-        kind: "build-cache",
-        removed: cache.length,
-      });
-      expect(await left()).toEqual([false, false, false]);
-    });
   });
 
   describe("watermarks", () => {
@@ -620,17 +498,6 @@ onEngine("prune", () => {
         removed: { container: 0, image: removed.length, "build-cache": 0 },
         kept: rest.length,
       });
-    });
-
-    it("of a low watermark that is met already, while the high one is not, takes what the high one wants", async () => {
-      const images = await sixImages();
-      const disk = { paths: [host.dataRoot], highWatermark: "1%", lowWatermark: "1MiB free" };
-      expect(await host.freeBytes()).toBeGreaterThan(2 * MIB);
-      const pass = await runAgent({ args: ["run"], settings: settings(prune, { disk }) });
-      expect(idsOf(pass.events, "object.removed", "image").sort()).toEqual([...images].sort());
-      expect(pass.events.filter(({ event }) => event === "pass.ended-early")).toEqual([]);
-      expect(pass.code).toBe(10);
-      expect(await host.images()).toEqual([base]);
     });
 
     it("ends with exit 10 and says what holds the space when pressure remains, with 0 when it does not", async () => {

@@ -81,6 +81,11 @@ describe("keys that every object of JavaScript inherits", () => {
   });
 });
 
+it.each([true, false, undefined])("the kernel killed a part of a container: %s", (OOMKilled) => {
+  const container = toContainer({ Id: "c", Created: "", State: { Status: "exited", OOMKilled } });
+  expect(container.oomKilled).toBe(OOMKilled ?? false);
+});
+
 it("the mounts of a container: volumes by name, binds by their path on the host", () => {
   const Mounts = [
     { Type: "volume", Name: "v", Source: "/var/lib/docker/volumes/v/_data", Destination: "/data" },

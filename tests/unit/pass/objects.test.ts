@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { ago, DAY, HOUR, image, imageId, NOW } from "../support.ts";
 import { all, at, play, relief, type Story } from "./play.ts";
 import { check, diskOf, failing, PLAN, type Row, toldToStop } from "./rows.ts";
@@ -200,6 +201,21 @@ describe("a rule of the settings", () => {
       exit: 0,
     });
   });
+});
+
+it("labels of prune that match nothing are said, as loudly as a full disk, and only until one matches", async () => {
+  const settings = { prune: { labels: ["managed=yes"], containers: false, buildCache: false } };
+  const story = (...images: ImageDetail[]) =>
+    play({ world: { images, disk: { "/": 50, [ROOT]: 50 } }, settings, options: { withoutPressure: true } });
+  const old = [dangling("i1"), dangling("i2", { labels: { managed: "no" } })];
+  const blind = await story(...old);
+  expect(blind.fake.writes).toEqual([]);
+  expect(blind.fake.said("pass.ineffective")).toMatchObject([
+    { cause: "labels-match-nothing", labels: ["managed=yes"], unselectedImages: 2 },
+  ]);
+  const young = dangling("i3", { labels: { managed: "yes" }, createdAt: ago(HOUR) });
+  const seeing = await story(...old, young);
+  expect(seeing.fake.said("pass.ineffective")).toEqual([]);
 });
 
 describe("the disk of a pass", () => {

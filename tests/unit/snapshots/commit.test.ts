@@ -79,6 +79,12 @@ describe("a commit", () => {
     expect(report.limits?.events).toHaveLength(1);
   });
 
+  it("one of whose limits cannot be applied goes on with the rest, says so, and ends with 75", async () => {
+    const images = [snapshot("i1", "41", 30), snapshot("i2", "40", 20)];
+    const { report } = await commit({ images }, failing(`untag ${nameOf("41")}`, "refused"));
+    expect(report).toMatchObject({ limits: { applied: true, removed: 0, failed: 1 }, exitCode: 75 });
+  });
+
   it("whose limits cannot be judged keeps the work, says so, and ends with 69", async () => {
     const { report } = await commit({}, failing("services", "refused"));
     expect(report).toMatchObject({
@@ -119,7 +125,8 @@ describe("the container goes, whatever comes of the rest", () => {
     ["the commit is not answered", failing("commit", "cut-off"), {}, "unknown", 69],
     ["it cannot be inspected", failing("inspect job", "refused"), {}, "failed", 75],
   ])("%s", async (_, hook, request, outcome, exitCode) => {
-    const { fake, report } = await commit({}, hook, request);
+    // An earlier snapshot is not taken for this one.
+    const { fake, report } = await commit({ images: [snapshot("i1", "42", 2)] }, hook, request);
     expect(report).toMatchObject({ outcome, removal: { gone: true }, exitCode });
     expect(fake.writes).toContain(REMOVAL);
     expect(fake.world.containers).toEqual([]);
