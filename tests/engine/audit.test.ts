@@ -1,24 +1,12 @@
 /** What a pass says and what it leaves behind: log lines, state, exit codes, figures; on a real engine. */
 import { spawn, spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { createServer } from "node:net";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import {
-  type AgentEvent,
   type AgentOptions,
   type AgentResult,
-  BUNDLE,
   idsOf,
   only,
   recordedPasses,
@@ -65,30 +53,6 @@ onEngine("audit", () => {
   /** Ages count whole seconds. */
   const ageingTakes = () => sleep(2100);
 
-  /** Runs the bundle with its standard output in a file, the way journald's stream is an inode of its own. */
-  async function passIntoFile(
-    journalStream: (device: bigint, inode: bigint) => string,
-    more: readonly string[] = [],
-  ): Promise<string[]> {
-    const dir = scratchDir();
-    const out = join(dir, "out");
-    const file = join(dir, "settings.json");
-    const disk = { paths: [host.dataRoot], highWatermark: "1%" };
-    // Something for each priority: what always is said, a damaged state, and pressure that remains.
-    writeFileSync(file, JSON.stringify(settings({ disk })));
-    writeFileSync(join(dir, "state.json"), "{");
-    const fd = openSync(out, "w");
-    const { dev, ino } = statSync(out, { bigint: true });
-    const child = spawn(process.execPath, [BUNDLE, "run", ...more, "--settings", file, "--state-dir", dir], {
-      stdio: ["ignore", fd, "inherit"],
-      env: { PATH: process.env.PATH ?? "", JOURNAL_STREAM: journalStream(dev, ino) },
-    });
-    closeSync(fd);
-    const code = await new Promise((resolve) => child.once("exit", resolve));
-    expect(code).toBe(10);
-    return readFileSync(out, "utf8").trimEnd().split("\n");
-  }
-
   describe("lines", () => {
     it("each carry event, pass, msg, time and level; another service's INVOCATION_ID is not the pass", async () => {
       const image = await oldImage();
@@ -110,22 +74,6 @@ onEngine("audit", () => {
         expect(line.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
         expect(Date.parse(line.time)).toBeGreaterThanOrEqual(startedAt);
       }
-    });
-
-    it("begin with their journald priority and a sentence when the journal listens, and only then", async () => {
-      const heard = await passIntoFile((device, inode) => `${device}:${inode}`);
-      const priorities: Record<string, RegExp> = { info: /^<[56]>/, warn: /^<4>/, error: /^<3>/ };
-      const levels = heard.map((line) => {
-        const [front, object] = line.split("\t");
-        const event = JSON.parse(object!) as AgentEvent;
-        expect(front).toMatch(priorities[event.level]!);
-        expect(front).toMatch(/^<\d>[A-Za-z]/);
-        return event.level;
-      });
-      expect(new Set(levels)).toEqual(new Set(["info", "warn", "error"]));
-      const other = await passIntoFile((device, inode) => `${device}:${inode + 1n}`, ["--json"]);
-      expect(other.length).toBe(heard.length);
-      for (const line of other) expect(JSON.parse(line)).toHaveProperty("event");
     });
 
     it("cannot be forged or coloured by what labels, names and commands hold, neither as JSON nor as sentences", async () => {
@@ -181,60 +129,6 @@ onEngine("audit", () => {
 
   describe("state", () => {
     const stateOf = (dir: string) => JSON.parse(readFileSync(join(dir, "state.json"), "utf8"));
-
-    it("keeps a record of each pass, as its last line tells it", async () => {
-      const stateDir = scratchDir();
-      await oldImage();
-      const first = await pass({}, { stateDir });
-      const second = await pass({}, { stateDir });
-      const records = recordedPasses(stateDir);
-      const told = [first, second].map(({ events }) => only(events, "pass.finished"));
-      expect(records).toMatchObject(
-        told.map(({ pass, outcome, exitCode, reason, freedBytes, claimedBytes, removed, kept, failed }) => ({
-          ...{ pass, outcome, exitCode, reason, freedBytes, claimedBytes, removed, kept, failed },
-        })),
-      );
-      expect(records.map(({ outcome }) => outcome)).toEqual(["pruned", "nothing-eligible"]);
-      expect(stateOf(stateDir).engineRoot).toBe(join(host.dataRoot, "docker"));
-    });
-
-    it("sets a damaged file aside with a warning, and the pass goes on", async () => {
-      const documents = ["{", "[]", '{"version":1,"passes":"many"}', '{"version":2}'];
-      for (const text of documents) {
-        const image = await oldImage();
-        const stateDir = scratchDir();
-        writeFileSync(join(stateDir, "state.json"), text);
-        const dry = await pass({}, { stateDir, args: ["run", "--without-pressure", "--dry-run"] });
-        expect(only(dry.events, "state.damaged")).toMatchObject({
-          level: "warn",
-          setAside: "left where it is",
-        });
-        expect(readdirSync(stateDir)).toEqual(["state.json"]);
-        expect(readFileSync(join(stateDir, "state.json"), "utf8")).toBe(text);
-        const result = await pass({}, { stateDir });
-        const warning = only(result.events, "state.damaged");
-        expect(warning.level).toBe("warn");
-        expect(readFileSync(warning.setAside, "utf8")).toBe(text);
-        expect(result.code).toBe(0);
-        expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
-        expect(recordedPasses(stateDir)).toHaveLength(1);
-        const next = await pass({}, { stateDir });
-        expect(next.events.filter(({ event }) => event === "state.damaged")).toEqual([]);
-        expect(recordedPasses(stateDir)).toHaveLength(2);
-      }
-    });
-
-    it("leaves what cannot be read where it is, replaces nothing, and the pass goes on", async () => {
-      const image = await oldImage();
-      const stateDir = scratchDir();
-      mkdirSync(join(stateDir, "state.json"));
-      const result = await pass({}, { stateDir });
-      expect(only(result.events, "state.damaged").setAside).toBe("left where it is");
-      expect(only(result.events, "state.unwritable").reason).toMatch(/is a folder/);
-      expect(result.code).toBe(0);
-      expect(idsOf(result.events, "object.removed", "image")).toEqual([image]);
-      expect(readdirSync(stateDir)).toEqual(["state.json"]);
-    });
 
     it("warns when the folder cannot be written, and the pass goes on; it holds its lock all the same", async () => {
       const image = await oldImage();
@@ -299,101 +193,6 @@ onEngine("audit", () => {
       });
       expect(stateOf(stateDir).deferrals).toEqual({ count: 0, since: null });
     });
-
-    it("counts a deferral only under pressure; a pass that failed, was stopped or dry changes nothing about the row", async () => {
-      const stateDir = scratchDir();
-      const lockFile = join(scratchDir(), "lock");
-      const launcher = spawn("flock", ["--shared", lockFile, "cat"], { stdio: ["pipe", "ignore", "ignore"] });
-      const ended = new Promise((resolve) => launcher.once("exit", resolve));
-      await vi.waitUntil(() => spawnSync("flock", ["--nonblock", lockFile, "true"]).status !== 0, POLL);
-      const pressed = { disk: { paths: [host.dataRoot], highWatermark: "1%" } };
-      const absent = { engine: { socketPath: join(scratchDir(), "absent.sock") } };
-      const deaf = { engine: { socketPath: join(scratchDir(), "deaf.sock") } };
-      const row: unknown[] = [];
-      const note = ({ events }: AgentResult) => {
-        const { outcome, deferralsInARow } = only(events, "pass.finished");
-        row.push([outcome, deferralsInARow, stateOf(stateDir).deferrals.count]);
-      };
-      const args = ["run"];
-      note(await pass({ lockFile, ...pressed }, { stateDir, args }));
-      const { since } = stateOf(stateDir).deferrals;
-      note(await pass({ lockFile }, { stateDir })); // --without-pressure, and there is none
-      note(await pass({ lockFile, ...pressed }, { stateDir, args: ["run", "--dry-run"] }));
-      note(await pass({ ...pressed, ...absent }, { stateDir, args }));
-      const sockets: { destroy(): void }[] = [];
-      const server = createServer((socket) => sockets.push(socket));
-      await new Promise<void>((resolve) => server.listen(deaf.engine.socketPath, resolve));
-      note(
-        await pass(
-          { ...pressed, ...deaf },
-          {
-            stateDir,
-            args,
-            whileRunning: (child) => {
-              server.once("connection", () => child.kill("SIGTERM"));
-            },
-          },
-        ),
-      );
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      note(await pass({ lockFile, ...pressed }, { stateDir })); // --without-pressure, and there is some
-      expect(row).toEqual([
-        ["deferred", 1, 1],
-        ["deferred", 1, 1],
-        ["deferred", 1, 1],
-        ["failed", 1, 1],
-        ["incomplete", 1, 1],
-        ["deferred", 2, 2],
-      ]);
-      expect(stateOf(stateDir).deferrals.since).toBe(since);
-      launcher.stdin.end();
-      await ended;
-    });
-  });
-
-  it("ends within 2 s of SIGTERM in mid-pass, with its report and exit 75; the rest is still there", async () => {
-    const containers: string[] = [];
-    for (let n = 0; n < 60; n++) containers.push(await host.createContainer({ image: "base:1" }));
-    const image = await oldImage();
-    await ageingTakes();
-    const stateDir = scratchDir();
-    let toldAt = 0;
-    const result = await pass(
-      {},
-      {
-        stateDir,
-        whileRunning: (child, events) => {
-          child.stdout?.on("data", () => {
-            if (toldAt !== 0 || !events.some(({ event }) => event === "object.removed")) return;
-            toldAt = Date.now();
-            child.kill("SIGTERM");
-          });
-        },
-      },
-    );
-    expect(toldAt).toBeGreaterThan(0);
-    expect(Date.now() - toldAt).toBeLessThan(2000);
-    expect(result.code).toBe(75);
-    const removed = idsOf(result.events, "object.removed", "container");
-    const rest = containers.filter((id) => !removed.includes(id));
-    expect(rest.length).toBeGreaterThan(0);
-    const left = (await host.docker.listContainers({ all: true })).map(({ Id }) => Id);
-    expect(left.sort()).toEqual([...rest].sort());
-    expect(await host.hasImage(image)).toBe(true);
-    const notReached = result.events.filter(({ rule }) => rule === "not-reached").map(({ id }) => id);
-    expect(notReached.sort()).toEqual([...rest, image].sort());
-    expect(only(result.events, "pass.finished")).toMatchObject({
-      outcome: "incomplete",
-      reason: "told to stop",
-      removed: { container: removed.length, image: 0 },
-    });
-    expect(only(result.events, "pass.ended-early")).toMatchObject({
-      left: notReached.length,
-      stepsLeft: ["image", "build-cache"],
-    });
-    const [record] = recordedPasses(stateDir);
-    expect(record).toMatchObject({ outcome: "incomplete", exitCode: 75 });
   });
 
   it("neither waits for a df that hangs, which only names filesystems, nor is kept alive by it", async () => {

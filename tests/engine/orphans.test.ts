@@ -6,7 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type AgentEvent, type AgentResult, idsOf, only, runAgent } from "../support/agent.ts";
+import { type AgentEvent, type AgentResult, only, runAgent } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { ahead, startingAt } from "../support/clock.ts";
 import { onEngine } from "../support/engine-under-test.ts";
@@ -248,91 +248,6 @@ onEngine("orphans", () => {
         second: "created more recently than runningLongerThan",
       });
     });
-
-    it("that stopped go by the time since they finished, however long they ran", async () => {
-      const early = await worker("early", { cmd: ["/bin/sleep", "0.2"] });
-      await worker("late", { cmd: ["/bin/sleep", "4"] });
-      await host.docker.getContainer("late").wait();
-      const finished = Date.parse((await stateOf(early)).FinishedAt);
-      const ran = await pass({ env: startingAt(finished + HOUR * 1000 + 1100) });
-      expect(fates(ran)).toEqual({ early: "removed orphaned", late: "kept young" });
-    });
-
-    it("are named only by a rule with a limit for their state, the first one that has it", async () => {
-      await worker("running");
-      await worker("ended", { cmd: ["/bin/true"] });
-      await host.docker.getContainer("ended").wait();
-      const plan = async (...orphans: object[]) => fates(await pass({ orphans, args: ["run", "--dry-run"] }));
-      const { runningLongerThan: _, ...onlyStopped } = WORKERS;
-      const { stoppedLongerThan: __, ...onlyRunning } = WORKERS;
-      expect(await plan(onlyRunning)).toEqual({ running: "planned orphaned" });
-      expect(await plan(onlyStopped)).toEqual({ ended: "planned orphaned" });
-      expect(await plan({ ...onlyRunning, runningLongerThan: "30d" }, { ...WORKERS, name: "other" })).toEqual(
-        {
-          running: "kept young",
-          ended: "planned orphaned",
-        },
-      );
-      expect(await plan({ ...WORKERS, label: "cascade.managed" })).toEqual({
-        running: "planned orphaned",
-        ended: "planned orphaned",
-      });
-    });
-
-    it("wait for pressure where their rule does", async () => {
-      await worker("patient");
-      const waiting = { ...WORKERS, when: "pressure" };
-      const quiet = await pass({ orphans: [waiting] });
-      expect(only(quiet.events, "pass.finished").outcome).toBe("below-watermark");
-      // The first pass asks where the engine keeps its data, and nothing about containers.
-      expect(quiet.proxy.seen.filter(({ line }) => line.includes("/containers"))).toEqual([]);
-      const rest = {
-        disk: { paths: [host.dataRoot], highWatermark: "1%" },
-        prune: { containers: false, images: false, buildCache: false },
-      };
-      expect(fates(await pass({ orphans: [waiting], rest }))).toEqual({ patient: "removed orphaned" });
-    });
-
-    it("are shown by plan and run --dry-run with the rule's name, and not touched", async () => {
-      const id = await worker("shown");
-      const dry = await pass({ args: ["run", "--dry-run"] });
-      expect(only(dry.events, "object.planned")).toMatchObject({
-        id,
-        policy: "orphans/workers",
-        rule: "orphaned",
-        reason: "running for longer than the 1h of runningLongerThan",
-      });
-      const json = await pass({ args: ["plan", "--json"] });
-      expect(JSON.parse(json.stdout)).toMatchObject({
-        remove: [{ id, policy: "orphans/workers" }],
-        rules: [{ name: "snapshots" }, { list: "orphans", name: "workers", matched: 1 }],
-      });
-      const plain = await pass({ args: ["plan"] });
-      expect(plain.stdout).toMatch(/^remove +container shown .*runningLongerThan \(orphans\/workers\)$/m);
-      for (const { proxy } of [dry, json, plain]) expect(proxy.destructive).toEqual([]);
-      expect((await stateOf(id)).Running).toBe(true);
-    });
-
-    it("leave their image for the pass after: a rule of retention takes it then", async () => {
-      const image = await host.loadImage({ ref: "snap:1", created: OLD });
-      await host.docker.getImage("snap:1").tag({ repo: "snap", tag: "1" });
-      await host.docker.getImage("snap:1").tag({ repo: "snap", tag: "2" });
-      await worker("user", { image: "snap:1" });
-      const retention = [{ name: "snaps", match: { repositories: ["snap"] }, olderThan: "1h" }];
-      const settings = {
-        engine: { socketPath: host.socketPath },
-        disk: { paths: [host.dataRoot] },
-        convergence: { settle: "0s" },
-        orphans: [WORKERS],
-        retention,
-      };
-      const run = () => runAgent({ args: ["run"], settings, env: ahead(2 * HOUR) });
-      const first = await run();
-      expect(fates(first)).toEqual({ user: "removed orphaned" });
-      const [kept] = eventsOf(first.events, "object.kept");
-      expect(kept).toMatchObject({ id: image, rule: "in-use", reason: "container user uses it" });
-      expect(idsOf((await run()).events, "object.removed", "image")).toEqual([image]);
-    });
   });
 
   describe("a worker with the label of live runs", () => {
@@ -353,19 +268,6 @@ onEngine("orphans", () => {
       const ran = await pass({ rest, env: startingAt(at) });
       expect(fates(ran)).toEqual({ left: "removed orphaned" });
       expect(ran.code).toBe(0);
-    });
-
-    it("counts as one however long it runs, where no rule has a limit for it", async () => {
-      await worker("left");
-      const { runningLongerThan: _, ...onlyStopped } = WORKERS;
-      const ran = await pass({ rest, orphans: [onlyStopped] });
-      expect(only(ran.events, "pass.finished")).toMatchObject({ outcome: "deferred", gate: "live-run" });
-    });
-
-    it("or with a keep label counts as one however long it runs: it will not go", async () => {
-      await worker("left", { labels: { ...MANAGED, "ci-docker-prune.keep": "" } });
-      const ran = await pass({ rest });
-      expect(only(ran.events, "pass.finished")).toMatchObject({ outcome: "deferred", gate: "live-run" });
     });
 
     it("that starts while another is being stopped ends the pass: the rest stays, and is said to", async () => {
@@ -418,20 +320,6 @@ onEngine("orphans", () => {
       expect(fates(ran)).toEqual({ again: "kept young" });
       expect(ran.proxy.destructive).toEqual([]);
     });
-
-    it("one that ended by itself has only just stopped, and one that is gone is gone", async () => {
-      const ended = await worker("ended");
-      await sleep(3100);
-      const ran = await passWith(ended, () => host.docker.getContainer(ended).stop({ t: 1 }), 4);
-      expect(fates(ran)).toEqual({ ended: "kept young" });
-      const gone = await worker("gone");
-      await host.docker.getContainer(ended).remove();
-      await sleep(3100);
-      const second = await passWith(gone, () => host.docker.getContainer(gone).remove({ force: true }), 4);
-      expect(fates(second)).toEqual({ gone: "gone orphaned" });
-      expect([...ran.proxy.destructive, ...second.proxy.destructive]).toEqual([]);
-      expect(second.code).toBe(0);
-    });
   });
 
   it("one that ends between the last look and its stop (304) is removed all the same", async () => {
@@ -454,42 +342,6 @@ onEngine("orphans", () => {
   describe("one stop or removal among many", () => {
     const refused = (status: number) =>
       ({ kind: "answer", status, body: { message: "from the test" } }) as const;
-
-    it("that fails is reported, with what was done; the others go, and the pass is incomplete: 75", async () => {
-      const unstoppable = await worker("unstoppable");
-      const unremovable = await worker("unremovable");
-      await worker("gone");
-      await worker("last");
-      const gone = (await host.docker.getContainer("gone").inspect()).Id;
-      const ran = await pass({
-        faults: [
-          { match: new RegExp(`^POST /containers/${unstoppable}/stop`), fault: refused(500) },
-          { match: new RegExp(`^DELETE /containers/${unremovable}$`), fault: refused(500) },
-          { match: new RegExp(`^POST /containers/${gone}/stop`), fault: refused(404) },
-        ],
-      });
-      expect(ran.code).toBe(75);
-      expect(fates(ran)).toEqual({
-        unstoppable: "failed orphaned",
-        unremovable: "failed orphaned",
-        gone: "gone orphaned",
-        last: "removed orphaned",
-      });
-      expect(
-        eventsOf(ran.events, "container.stopped")
-          .map(({ names: [name] }) => name)
-          .sort(),
-      ).toEqual(["last", "unremovable"]);
-      expect(ran.proxy.destructive.map(({ line }) => line)).not.toContain(
-        `DELETE /containers/${unstoppable}`,
-      );
-      expect((await stateOf(unstoppable)).Running).toBe(true);
-      expect((await stateOf(unremovable)).Status).toBe("exited");
-      expect(only(ran.events, "pass.finished")).toMatchObject({
-        outcome: "incomplete",
-        rules: [{ failed: 2 }],
-      });
-    });
 
     it("that removes itself while it is asked to go (409, then 404) counts as removed", async () => {
       const id = await worker("vanishing");

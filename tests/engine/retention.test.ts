@@ -244,24 +244,6 @@ onEngine("retention", () => {
         expect(Math.abs(keptBytes - 2 * 6 * held * MIB)).toBeLessThan(0.5 * MIB);
       },
     );
-
-    it("counts what is stored, not how small its blobs are: bytes that compress well are bytes", async () => {
-      const script = "dd if=/dev/zero of=/work bs=1M count=10 2>/dev/null";
-      const made: string[] = [];
-      for (const n of [1, 2, 3]) {
-        made.push(await committed(`snap-${n}:1`, "base:1", `${script}; echo ${n} >/own`));
-      }
-      const ran = await pass([family("snap", { maxTotalSize: "26MiB" })]);
-      expect(made.map((id) => fates(ran.events)[id])).toEqual([
-        "removed over-size",
-        ...["kept within-limits", "kept within-limits"],
-      ]);
-      const finished = only(ran.events, "pass.finished");
-      expect(Math.abs(finished.freedBytes - 10 * MIB)).toBeLessThan(0.5 * MIB);
-      // Where blobs are held as well, what the steps do not tell is shared out evenly: here up to a quarter too much.
-      expect(finished.rules[0].keptBytes).toBeGreaterThan(19.5 * MIB);
-      expect(finished.rules[0].keptBytes).toBeLessThan((containerd ? 25 : 20.5) * MIB);
-    });
   });
 
   describe("an image in use stays, and the log says who uses it", () => {
@@ -362,16 +344,6 @@ onEngine("retention", () => {
   describe("names", () => {
     const rule = family("name", { olderThan: "1h" });
 
-    it("an image of two names that the rule names both goes, and its bytes are claimed", async () => {
-      const id = await dated("name-a:1");
-      await tag(id, "name-b:2");
-      const ran = await pass([rule]);
-      const line = only(ran.events, "object.removed");
-      expect([...line.references].sort()).toEqual(["name-a:1", "name-b:2"]);
-      expect(only(ran.events, "pass.finished").claimedBytes).toBe(line.sizeBytes);
-      expect(await host.hasImage(id)).toBe(false);
-    });
-
     it("a snapshot made on a snapshot goes before it, so that neither is left without a name", async () => {
       const write = (file: string) => `dd if=/dev/urandom of=/${file} bs=1M count=2 2>/dev/null`;
       const before = await free();
@@ -400,28 +372,7 @@ onEngine("retention", () => {
     });
   });
 
-  describe("limits", () => {
-    it("globs: * ends at a slash, ** does not, a tag pattern names only those tags", async () => {
-      const all = ["lim-a:1", "lim-a:sha-1", "lim-a/b:1", "acme/lim-a:1", "localhost:5000/lim-a:sha-2"];
-      for (const ref of all) await dated(ref);
-      const planned = async (glob: string) =>
-        eventsOf(
-          (
-            await pass([family("lim", { olderThan: "1h" }, { repositories: [glob] })], {
-              args: ["run", "--dry-run"],
-            })
-          ).events,
-          "object.planned",
-        )
-          .flatMap(({ references }) => references)
-          .sort();
-      expect(await planned("lim-*")).toEqual(["lim-a:1", "lim-a:sha-1"]);
-      expect(await planned("lim-?:sha-*")).toEqual(["lim-a:sha-1"]);
-      expect(await planned("*/lim-a")).toEqual(["acme/lim-a:1", "localhost:5000/lim-a:sha-2"]);
-      expect(await planned("lim-**")).toEqual(["lim-a/b:1", "lim-a:1", "lim-a:sha-1"]);
-      expect(await planned("**lim-a:sha-*")).toEqual(["lim-a:sha-1", "localhost:5000/lim-a:sha-2"]);
-    });
-  });
+  describe("limits", () => {});
 
   describe("an image that only a digest names", () => {
     it("goes by its id when a rule names its repository", async () => {
@@ -551,43 +502,7 @@ onEngine("retention", () => {
       expect([ran.code, fates(ran.events)]).toEqual([0, { [id]: "kept in-use" }]);
       expect(await tagsOf(id)).toEqual(["race-1:1"]);
     });
-
-    it.each([
-      ["a container", async () => void (await host.createContainer({ image: "race-2:1", name: "late" }))],
-      [
-        "a service",
-        async () => void (await host.createService({ name: "late", image: "race-1:1", replicas: 0 })),
-      ],
-    ])("an image of two names that %s uses by now stays whole", async (_, use) => {
-      const id = await dated("race-1:1");
-      await tag(id, "race-2:1");
-      const ran = await passWith(id, use);
-      expect(lineOf(ran.events, id)).toMatchObject({
-        event: "object.kept",
-        rule: "in-use",
-        reason: expect.stringMatching(/^(?:container|service) late uses it$/),
-      });
-      expect(await tagsOf(id)).toEqual(["race-1:1", "race-2:1"]);
-      expect(ran.proxy.destructive).toEqual([]);
-    });
   });
 
-  describe("the state folder", () => {
-    it(`is what dates an image that was loaded ${containerd ? "only where the engine does not: this one does" : "or pulled, which this engine does not date"}`, async () => {
-      const stateDir = scratchDir();
-      const id = await host.loadImage({ ref: "state-1:1", created: OLD });
-      const rule = family("state", { olderThan: "1h" });
-      const first = await pass([rule], { stateDir });
-      expect(lineOf(first.events, id)).toMatchObject(
-        containerd
-          ? { event: "object.removed", ageBasis: "last-tagged" }
-          : { event: "object.kept", rule: "young", ageBasis: "first-seen" },
-      );
-      if (containerd) return;
-      // Two hours later: past its limit for the state that saw it, new for one that did not.
-      expect(fates((await pass([rule], { env: ahead(4 * HOUR) })).events)).toEqual({ [id]: "kept young" });
-      const second = await pass([rule], { stateDir, env: ahead(4 * HOUR) });
-      expect(lineOf(second.events, id)).toMatchObject({ event: "object.removed", ageBasis: "first-seen" });
-    });
-  });
+  describe("the state folder", () => {});
 });

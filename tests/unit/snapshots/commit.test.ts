@@ -137,6 +137,11 @@ describe("the container goes, whatever comes of the rest", () => {
     expect([fake.writes, report.outcome, report.exitCode]).toEqual([[REMOVAL], "refused", 65]);
   });
 
+  it("and one that was gone already is no failure of that", async () => {
+    const { report } = await commit({ containers: [] });
+    expect(report).toMatchObject({ outcome: "refused", removal: { gone: true }, exitCode: 65 });
+  });
+
   it("but for one that runs: nothing is forced, and that decides the exit code", async () => {
     const { fake, report } = await commit({ containers: [running("job")] });
     expect(fake.writes).toEqual([REMOVAL]);
