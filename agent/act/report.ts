@@ -9,7 +9,7 @@ import {
   passEndedEarly,
   type StepReport,
 } from "../log/events.ts";
-import type { Judged, ReasonCode } from "../plan/plan.ts";
+import { type Judged, NOT_NEEDED, type ReasonCode } from "../plan/plan.ts";
 import type { ActPorts, Ending } from "./ports.ts";
 import type { Outcome } from "./remove.ts";
 
@@ -46,7 +46,7 @@ export class Report {
 
   /** What the last tier has no need to take. */
   spare(objects: readonly Judged[]): void {
-    for (const object of objects) this.#keep(object, "not-needed", "the disk has room enough without it");
+    for (const object of objects) this.#keep(object, NOT_NEEDED.because, NOT_NEEDED.reason);
   }
 
   /** What is not come to any more. */

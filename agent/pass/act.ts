@@ -1,12 +1,10 @@
 import { execute } from "../act/execute.ts";
-import type { Tally } from "../act/tally.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
-import { factUnknown } from "../log/events.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
-import { cacheMark } from "../settings/rules.ts";
 import type { PassContext, Passed } from "./context.ts";
 import type { Decided } from "./decide.ts";
 import { emergencyOf } from "./emergency.ts";
+import { needsRoom, noteEvictions } from "./evictions.ts";
 import { lostLock, say } from "./gates.ts";
 import { acted, withUnread } from "./outcome.ts";
 import { readPressure, rememberedRoots } from "./pressure.ts";
@@ -34,11 +32,11 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       },
       emergency: () => emergency?.prune ?? null,
       roomEnough: () => isRoomEnough(context, decided),
-      needsRoom: (evicted) => needsRoom(context, decided, evicted),
+      needsRoom: async (evicted) => needsRoom(settings, await measure(context, decided), evicted),
     },
     { plan, candidates: observed, context: planContext, settings, pressed: rules.pressed },
   );
-  noteEvictions(context, tally);
+  noteEvictions(ports, tally);
   const ended = {
     ...withUnread(acted(ending, tally, plan, ports.stop), observed),
     rules: reportRules(rules, observed.ruled, tally),
@@ -50,17 +48,6 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
 const measure = ({ ports, settings }: PassContext, { learnt, state }: Decided) =>
   readPressure(ports.host, settings.disk, rememberedRoots({ ...state, ...learnt }));
 
-/** The last tier starts under pressure, and goes on until every filesystem is below its own mark. */
-async function needsRoom(context: PassContext, decided: Decided, evicted: number) {
-  const { settings } = context;
-  const { filesystems, verdict } = await measure(context, decided);
-  if (verdict.verdict === "unknown") return false;
-  return (
-    verdict.verdict === "open" ||
-    (evicted > 0 && !belowEverywhere(filesystems, cacheMark(settings), settings.disk.inodes))
-  );
-}
-
 /** The low watermark is set, and every watched filesystem is known to be below it. */
 async function isRoomEnough(context: PassContext, decided: Decided) {
   const { lowWatermark, inodes } = context.settings.disk;
@@ -68,20 +55,4 @@ async function isRoomEnough(context: PassContext, decided: Decided) {
   const { filesystems, verdict } = await measure(context, decided);
   // Below the high one too: of a mark in percent and one in bytes, either may be the stricter.
   return verdict.verdict === "closed" && belowEverywhere(filesystems, lowWatermark, inodes);
-}
-
-/** An image that comes back after this is a regret (state/ledger.ts). */
-function noteEvictions({ ports }: PassContext, { removed }: Tally): void {
-  const now = ports.clock.now();
-  const evicted = removed
-    .filter(({ rule }) => rule === "cache/evict")
-    .map(({ id }) => ({ evicted: id, at: now }));
-  if (evicted.length === 0) return;
-  try {
-    ports.host.appendLedger(evicted, now);
-  } catch (error) {
-    ports.journal.emit(
-      factUnknown("the ledger of uses", `it cannot be written: ${(error as Error).message}`),
-    );
-  }
 }

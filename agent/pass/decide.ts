@@ -8,7 +8,7 @@ import type { GatekeeperPorts } from "../observe/gatekeeper.ts";
 import { isContainerOfFuture } from "../plan/containers.ts";
 import { decide, type PlanContext } from "../plan/decide.ts";
 import { isImageOfFuture } from "../plan/images.ts";
-import type { Plan } from "../plan/plan.ts";
+import { NOT_NEEDED, type Plan } from "../plan/plan.ts";
 import { historyOf, newLines } from "../state/history.ts";
 import type { Ledger } from "../state/ledger.ts";
 import { type Memories, remember, sincesOf } from "../state/sightings.ts";
@@ -16,10 +16,12 @@ import type { State } from "../state/state.ts";
 import { figuresOf } from "../state/warmth.ts";
 import type { PassContext, Passed } from "./context.ts";
 import { type Emergency, emergencyOf } from "./emergency.ts";
+import { expectedEvictions } from "./evictions.ts";
 import type { Asked } from "./gates.ts";
 import type { HostPorts } from "./host.ts";
 import { learntOfObjects } from "./memory.ts";
 import { failed, stopped, withUnread } from "./outcome.ts";
+import { rememberedRoots } from "./pressure.ts";
 import { reportRules, warnings } from "./rules.ts";
 
 /** What is there, what goes and why. */
@@ -94,13 +96,16 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const decided = { ...asked, emergency, decision: decision.value, learnt };
   noteInLedger(context, asked, decision.value);
   if (!options.dryRun) return decided;
-  for (const object of plan.remove) ports.journal.emit(objectPlanned(object));
+  const tier = expectedEvictions(settings, before, rememberedRoots({ ...state, ...learnt }), plan);
+  for (const object of [...plan.remove, ...tier.go]) ports.journal.emit(objectPlanned(object));
+  for (const object of tier.spared)
+    ports.journal.emit(objectKept({ ...object, action: "keep", ...NOT_NEEDED }));
   const ended = {
     outcome: "dry-run" as const,
     exitCode: Exit.ok,
     reason: "a dry run removes nothing",
     gate: null,
-    keptByPlan: plan.keep.length,
+    keptByPlan: plan.keep.length + tier.spared.length,
     rules: reportRules(rules, observed.ruled, null),
   };
   return { ...decided, ended: withUnread(ended, observed) };

@@ -109,6 +109,9 @@ export function toPlan(judged: readonly Judged[]): Plan {
   };
 }
 
+/** What the last tier leaves alone in the end. */
+export const NOT_NEEDED = { because: "not-needed", reason: "the disk has room enough without it" } as const;
+
 /** What a verdict says of its object, whatever the verdict is. */
 export type Subject = Omit<Judged, "action" | "because" | "reason">;
 

@@ -266,6 +266,29 @@ describe("the last tier", () => {
     expect(dry.fake.writes).toEqual([]);
   });
 
+  it.each<readonly [string, object, readonly string[], readonly string[]]>([
+    ["as many as the mark asks for", { sizeBytes: 7 * GiB }, ["once:1", "twice:1"], ["often:1"]],
+    ["all where they are not enough", { sizeBytes: GiB }, ["once:1", "twice:1", "often:1"], []],
+  ])("a dry run names what would go, in order: %s", async (_, size, planned, spared) => {
+    const images = names.map((name) => pulled(name, size));
+    const { fake } = await play({ world: host({ images }), settings: on(), options: { dryRun: true } });
+    expect(fake.writes).toEqual([]);
+    expect(ofTier(fake.said("object.planned"))).toEqual(planned.map((name) => [name, "evicted"]));
+    expect(ofTier(fake.said("object.kept"))).toEqual(spared.map((name) => [name, "not-needed"]));
+    expect(fake.finished.kept).toBe(spared.length);
+  });
+
+  it("a dry run names none where the rest is enough, or without pressure", async () => {
+    const story = { settings: on(), options: { dryRun: true } };
+    const images = [...names.map((name) => pulled(name)), dangling("i1", { sizeBytes: 20 * GiB })];
+    const enough = await play({ ...story, world: host({ images }) });
+    const idle = await play({ ...story, world: host({ disk: { "/": 60, [ROOT]: 60 } }) });
+    for (const { fake } of [enough, idle]) {
+      expect(ofTier(fake.said("object.planned"))).toEqual([]);
+      expect(fake.said("object.planned").length).toBe(fake === enough.fake ? 1 : 0);
+    }
+  });
+
   it("a pass leaves in the state how warm the cache is, and nothing once the tier is off", async () => {
     const { fake } = await play({ world: host(), settings: on() });
     expect(fake.saved.at(-1)?.cache).toMatchObject({ uses: 8, warmUses: 8, evictions: 0, regrets: 0 });
