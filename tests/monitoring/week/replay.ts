@@ -16,6 +16,7 @@ import { belowWatermark, reported } from "../../../agent/pass/pressure.ts";
 import { allRules } from "../../../agent/settings/rules.ts";
 import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
 import { addToTotals } from "../../../agent/state/totals.ts";
+import type { Warmth } from "../../../agent/state/warmth.ts";
 import { parseExposition, type Series } from "../../support/exposition.ts";
 import { GiB, HOUR, settingsOf } from "../../unit/support.ts";
 
@@ -43,6 +44,8 @@ interface HostPlan {
   written(hour: number): number;
   /** Which hours have a pass. */
   hasPass(hour: number): boolean;
+  /** What the ledger of uses tells in this hour; absent: the last tier is off. */
+  readonly cache?: (hour: number) => Omit<Warmth, "at" | "since" | "gapSeconds">;
   trouble(hour: number): Trouble;
 }
 
@@ -60,6 +63,10 @@ const BUSY: HostPlan = {
     (office(hour) ? 2.2 + 1.2 * Math.sin(hour) : 0.2) * GiB +
     (hour === 5 * 24 + 10 ? 38 * GiB : hour === 6 * 24 + 9 ? -38 * GiB : 0),
   hasPass: (hour) => hour % 2 === 0,
+  cache: (hour) => ({
+    ...{ uses: 400 + hour, warmUses: 380 + Math.round(0.9 * hour), workingSetBytes: (120 + hour / 4) * GiB },
+    ...{ evictions: Math.floor(hour / 6), regrets: Math.floor(hour / 48) },
+  }),
   trouble: (hour) => {
     // Wednesday: one run after the other, a launcher's lock, a service that does not come up.
     if (between(hour, 2 * 24 + 8, 2 * 24 + 18)) return "live-run";
@@ -141,6 +148,7 @@ class Host {
       ...this.#state,
       engineVersion: closed ? this.#state.engineVersion : "28.5.1",
       deferrals,
+      cache: this.#cache(at),
       totals: addToTotals(
         this.#state.totals,
         finished,
@@ -158,6 +166,15 @@ class Host {
       mountPoint: (path) => path,
     });
     this.#file = parseExposition(text).flatMap(({ series }) => series);
+  }
+
+  /** Watch began a week before, and was not there on the first morning. */
+  #cache(at: number): State["cache"] {
+    const told = this.#plan.cache?.((at - START) / HOUR);
+    const gapSeconds = at - START > 8 * HOUR ? 6 * HOUR : 0;
+    return told === undefined
+      ? null
+      : { ...told, at: at * 1000, since: (START - 7 * 24 * HOUR) * 1000, gapSeconds };
   }
 
   #underPressure(at: number, trouble: Trouble): Partial<PassFinished> & Pick<PassFinished, "outcome"> {

@@ -61,14 +61,6 @@ describe("docs/monitoring/dashboard.json", () => {
     const text = targets.map(({ expr }) => expr).join("\n");
     const left = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text));
     expect(left.map((name) => name.replace("ci_docker_prune_", "")).sort()).toEqual([
-      "cache_evictions",
-      "cache_ledger_gap_seconds",
-      "cache_ledger_start_timestamp_seconds",
-      "cache_read_timestamp_seconds",
-      "cache_regrets",
-      "cache_uses",
-      "cache_warm_uses",
-      "cache_working_set_bytes",
       "deferred_since_timestamp_seconds",
       "filesystem_available_bytes",
       "filesystem_size_bytes",
