@@ -266,8 +266,8 @@ function sweep(path: string): void {
   }
 }
 
-/** None where they cannot be read: then what was left behind stays. */
-function namesIn(folder: string): string[] {
+/** What is in a folder; nothing where that cannot be read. */
+export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {

@@ -20,8 +20,8 @@ export interface HostPorts {
   nameMounts(paths: readonly string[]): Promise<ReadonlyMap<string, MountName>>;
   /** `data-root` of Docker's configuration; `null`: not set, or not readable. */
   configuredDataRoot(): string | null;
-  /** Where a containerd that the engine did not start keeps its data. */
-  containerdRoot(): string;
+  /** Where a containerd that the engine did not start keeps its data, by the engine's data root and that one's socket. */
+  containerdRoot(dataRoot: string, socket: string): string;
   readonly facts: HostFacts;
   readonly lockFile: string;
   /** Without waiting; `null`: somebody else holds it. */

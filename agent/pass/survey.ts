@@ -61,7 +61,7 @@ export function rootsOf(
   { rootDir, imageStore, containerdSocket = null }: EngineInfo,
 ): Pick<State, "engineRoot" | "containerdRoot" | "engineAskedAt"> {
   const outside = imageStore === "containerd" && containerdSocket !== null && !isOwn(containerdSocket);
-  const containerdRoot = outside ? host.containerdRoot() : null;
+  const containerdRoot = outside ? host.containerdRoot(rootDir, containerdSocket) : null;
   return { engineRoot: rootDir, containerdRoot, engineAskedAt: clock.now() };
 }
 
