@@ -1,4 +1,4 @@
-import { known } from "../facts.ts";
+import { type Fact, known } from "../facts.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Lock } from "../host/lock.ts";
@@ -38,9 +38,15 @@ export function diskBlocks({ ports, options }: PassContext, { before }: Found): 
   return verdict.verdict === "unknown" ? failed(verdict.reason, verdict.gate) : null;
 }
 
-/** The lock, or how the pass ends without it. It is not waited for. */
-export async function takeLock({ ports }: PassContext): Promise<Lock | Ended> {
-  const lock = await ports.host.takeLock();
+/**
+ * The lock, or how the pass ends without it. It is not waited for.
+ * @param taken what was answered where it was asked for before
+ */
+export async function takeLock(
+  { ports }: PassContext,
+  taken: Fact<Lock | null> | null,
+): Promise<Lock | Ended> {
+  const lock = taken ?? (await ports.host.takeLock());
   const verdict = lockGate(ports.host.lockFile, lock.known ? known(lock.value !== null) : lock);
   say(ports.journal, verdict);
   return lock.known && lock.value !== null ? lock.value : deferred(verdict);

@@ -29,6 +29,8 @@ import { hasManyNetworks, rootsOf, surveyDisk } from "./survey.ts";
 export async function runPass(ports: PassPorts, settings: Settings, options: PassOptions): Promise<ExitCode> {
   const startedAt = { now: ports.clock.now(), elapsed: ports.clock.elapsed() };
   const context: PassContext = { ports, settings, options, startedAt };
+  // Where no disk is asked for leave, nothing is asked before the lock.
+  const taken = options.withoutPressure ? await ports.host.takeLock() : null;
   const found = await begin(context);
   const busy =
     found.rules.pressed ||
@@ -38,7 +40,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   await announce(context, found);
   const blocked = diskBlocks(context, found);
   if (blocked !== null) return finish(context, { ...found, ended: blocked });
-  const lock = await takeLock(context);
+  const lock = await takeLock(context, taken);
   if ("outcome" in lock) return finish(context, { ...found, ended: lock });
   try {
     // Recorded under the lock as well: the next pass finds the state that this one leaves.

@@ -213,6 +213,12 @@ describe("before the first deletion", () => {
     }
   });
 
+  it("asks nobody anything before it has the lock, where no disk has to be asked for leave", async () => {
+    const { fake } = await play({ options: { withoutPressure: true } });
+    expect(fake.log[0]).toBe("lock");
+    expect(fake.log).toContain("unlock");
+  });
+
   it("skips the disk gate where a person asks for it, and no other", async () => {
     const disk = { "/": 50, [ROOT]: 50 };
     const options = { withoutPressure: true };
