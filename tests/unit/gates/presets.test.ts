@@ -4,7 +4,7 @@ import { PRESETS, type RunnerPreset } from "../../../agent/gates/presets.ts";
 import { compilePattern } from "../../../agent/settings/patterns.ts";
 import { PRESET_NAMES, type PresetName } from "../../../agent/settings/presets.ts";
 
-const SOURCE = readFileSync(new URL("../../../agent/gates/presets.ts", import.meta.url), "utf8");
+const READ = readFileSync(new URL("../../../docs/development/ci-runners.md", import.meta.url), "utf8");
 
 interface Seen {
   readonly name: string;
@@ -181,13 +181,12 @@ describe.each(ROWS)("preset %s", (name, preset) => {
     }
   });
 
-  it("has rows, well-formed labels, and sources in its comment", () => {
+  it("has rows, well-formed labels, and sources in the docs", () => {
     const rules = [preset.containers, preset.labels, preset.networks].flat();
     expect(rules.length).toBeGreaterThan(0);
     for (const label of preset.labels) expect(label).toMatch(/^[A-Za-z0-9._-]+(=[^=]+)?$/);
-    const before = SOURCE.slice(0, SOURCE.search(new RegExp(`^  "?${name}"?: \\{`, "m")));
-    const comment = before.slice(before.lastIndexOf("/**"));
-    expect(comment.slice(comment.indexOf("Sources:"))).toMatch(/\* - (?:.|\n)*https:\/\/[\w.-]+\/[\w.-]+\//);
+    const [, section = ""] = READ.split(`\n## ${name}\n`);
+    expect(section.split("\n## ")[0]).toMatch(/^- (?:.|\n)*https:\/\/[\w.-]+\/[\w.-]+\//m);
   });
 
   it.each(LIVE[name])("sees a live run (%s) in %o", (expected, seen) => {
