@@ -7,3 +7,7 @@ export type Fact<T> =
 
 export const known = <T>(value: T): Fact<T> => ({ known: true, value });
 export const unknown = (what: string, reason: string): Fact<never> => ({ known: false, what, reason });
+
+/** What could not be read of these, and why: `"the services: timeout; the containers: timeout"`; `""`: all is known. */
+export const whyUnknown = (...facts: readonly Fact<unknown>[]): string =>
+  facts.flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`])).join("; ");

@@ -1,8 +1,9 @@
 import type { Service } from "../engine/types.ts";
+import { whyUnknown } from "../facts.ts";
 import type { Settings } from "../settings/settings.ts";
 import { formatDuration } from "../units.ts";
 import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
-import type { Verdict } from "./verdict.ts";
+import { type Verdict, verdictsOf } from "./verdict.ts";
 
 export interface BusyService {
   readonly id: string;
@@ -12,6 +13,7 @@ export interface BusyService {
   readonly busySeconds: number;
 }
 
+const { open, closed, unknown } = verdictsOf("converging");
 const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
 const SHOWN = 10;
 /** Seconds after which the reason names the setting that would end the wait. */
@@ -52,13 +54,11 @@ export function converging(
   busySince: Readonly<Record<string, number>>,
   now: number,
 ): Verdict {
-  const gate = "converging";
-  const unknown = (reason: string): Verdict => ({ gate, verdict: "unknown", reason, facts: {} });
   const { swarm, services, failingGlobals } = observation;
-  if (!swarm.known) return unknown(`${swarm.what}: ${swarm.reason}`);
+  if (!swarm.known) return unknown(whyUnknown(swarm));
   switch (swarm.value.role) {
     case "none":
-      return { gate, verdict: "open", reason: "this engine is not part of a swarm", facts: {} };
+      return open("this engine is not part of a swarm");
     case "unclear":
       return unknown(`the swarm cannot be asked: ${swarm.value.why}`);
     case "worker":
@@ -68,8 +68,7 @@ export function converging(
             'a worker cannot see the services of its swarm (convergence.onWorker: "local-tasks" judges by its own)',
           );
   }
-  if (!services.known) return unknown(`${services.what}: ${services.reason}`);
-  if (!failingGlobals.known) return unknown(`${failingGlobals.what}: ${failingGlobals.reason}`);
+  if (!services.known || !failingGlobals.known) return unknown(whyUnknown(services, failingGlobals));
   const busy = busyServices(services.value, failingGlobals.value, busySince, now);
   const limit = settings.ignoreStuckAfter;
   const blocking = busy.filter(({ busySeconds }) => limit === null || busySeconds <= limit);
@@ -84,7 +83,7 @@ export function converging(
   if (first === undefined) {
     const but =
       ignored.length === 0 ? "" : ` but ${ignored.length} that no longer counts, stuck for too long`;
-    return { gate, verdict: "open", reason: `no service is converging${but}`, facts };
+    return open(`no service is converging${but}`, facts);
   }
   const more = blocking.length === 1 ? "" : ` and ${blocking.length - 1} more`;
   const since = first.busySeconds > 0 ? `, for ${formatDuration(first.busySeconds)}` : "";
@@ -92,12 +91,7 @@ export function converging(
     limit === null && first.busySeconds > LONG
       ? "; convergence.ignoreStuckAfter ends the wait for one that is stuck"
       : "";
-  return {
-    gate,
-    verdict: "closed",
-    reason: `a service is converging: ${first.service} (${first.why}${since})${more}${letGo}`,
-    facts,
-  };
+  return closed(`a service is converging: ${first.service} (${first.why}${since})${more}${letGo}`, facts);
 }
 
 export function busyServices(
@@ -111,35 +105,20 @@ export function busyServices(
     if (why === null) return [];
     // A change of the service starts its clock anew: what is stuck now is not what was stuck then.
     const since = Math.max(busySince[service.id] ?? now, service.updatedAt);
-    return [
-      {
-        id: service.id,
-        service: service.name,
-        why,
-        busySeconds: Math.max(0, Math.round((now - since) / 1000)),
-      },
-    ];
+    const busySeconds = Math.max(0, Math.round((now - since) / 1000));
+    return [{ id: service.id, service: service.name, why, busySeconds }];
   });
 }
 
 /** A worker that judges by what it has: a task container that is about to run, restarts, or is not healthy yet. */
 function localTasks({ live, starting }: Observation): Verdict {
-  const gate = "converging";
-  const unread = [live, starting].flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`]));
-  if (!live.known || !starting.known)
-    return { gate, verdict: "unknown", reason: unread.join("; "), facts: {} };
-  const unsettled = new Map(
-    [...live.value.filter(({ state }) => state !== "running" && state !== "paused"), ...starting.value]
-      .filter(({ labels }) => SERVICE_NAME_LABEL in labels)
-      .map((container) => [container.id, container.labels[SERVICE_NAME_LABEL] ?? ""]),
-  );
-  const names = [...new Set(unsettled.values())];
+  if (!live.known || !starting.known) return unknown(whyUnknown(live, starting));
+  const unsettled = [
+    ...live.value.filter(({ state }) => state !== "running" && state !== "paused"),
+    ...starting.value,
+  ];
+  const names = [...new Set(unsettled.flatMap(({ labels }) => labels[SERVICE_NAME_LABEL] ?? []))];
   return names.length === 0
-    ? { gate, verdict: "open", reason: "no task on this worker is starting", facts: {} }
-    : {
-        gate,
-        verdict: "closed",
-        reason: `a task on this worker is starting: ${names[0]}`,
-        facts: { startingServices: names },
-      };
+    ? open("no task on this worker is starting")
+    : closed(`a task on this worker is starting: ${names[0]}`, { startingServices: names });
 }

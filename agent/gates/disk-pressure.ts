@@ -1,8 +1,8 @@
-import type { Fact } from "../facts.ts";
+import { type Fact, whyUnknown } from "../facts.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatWatermark, type Watermark } from "../units.ts";
-import type { Verdict } from "./verdict.ts";
+import { type Verdict, verdictsOf } from "./verdict.ts";
 
 type DiskSettings = Settings["disk"];
 
@@ -11,27 +11,16 @@ export const INODE_PERCENT = 80;
 
 /** Open under pressure: a pass is worth its while. Closed below the high watermark on all: nothing is pruned. */
 export function diskPressure(settings: DiskSettings, filesystems: readonly Fact<Filesystem>[]): Verdict {
+  const { open, closed, unknown } = verdictsOf("disk-pressure");
+  const { highWatermark, inodes } = settings;
   const readable = filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
-  const facts = {
-    highWatermark: formatWatermark(settings.highWatermark),
-    filesystems: readable,
-  };
-  const unreadable = filesystems.flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`]));
-  if (readable.length === 0 && unreadable.length === 0) unreadable.push("none of the watched paths exists");
-  if (unreadable.length > 0) {
-    return { gate: "disk-pressure", verdict: "unknown", reason: unreadable.join("; "), facts };
-  }
-  const over = readable.flatMap((filesystem) =>
-    crossings(filesystem, settings.highWatermark, settings.inodes),
-  );
+  const facts = { highWatermark: formatWatermark(highWatermark), filesystems: readable };
+  if (filesystems.length === 0) return unknown("none of the watched paths exists", facts);
+  if (readable.length < filesystems.length) return unknown(whyUnknown(...filesystems), facts);
+  const over = readable.flatMap((filesystem) => crossings(filesystem, highWatermark, inodes));
   return over.length > 0
-    ? { gate: "disk-pressure", verdict: "open", reason: `under pressure: ${over.join("; ")}`, facts }
-    : {
-        gate: "disk-pressure",
-        verdict: "closed",
-        reason: `below the high watermark of ${facts.highWatermark}: nothing is pruned`,
-        facts,
-      };
+    ? open(`under pressure: ${over.join("; ")}`, facts)
+    : closed(`below the high watermark of ${facts.highWatermark}: nothing is pruned`, facts);
 }
 
 /** In words, what of this filesystem has reached the mark; empty when nothing has. */

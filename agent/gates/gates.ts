@@ -2,7 +2,7 @@ import type { Settings } from "../settings/settings.ts";
 import { converging } from "./converging.ts";
 import { liveRun, type RunRules } from "./live-run.ts";
 import type { Observation } from "./observation.ts";
-import type { GateName, Verdict } from "./verdict.ts";
+import { type GateName, type Verdict, verdictsOf } from "./verdict.ts";
 
 /** What the gates that are asked again and again judge by: one look at what runs on this host. */
 export interface Evidence {
@@ -47,4 +47,4 @@ export const askGates = (evidence: Evidence): Verdict[] => ASKED_AGAIN.map(({ as
 
 /** The same gates where there was nothing to ask: none of them is known. */
 export const unaskedGates = (reason: string): Verdict[] =>
-  ASKED_AGAIN.map(({ name }) => ({ gate: name, verdict: "unknown", reason, facts: {} }));
+  ASKED_AGAIN.map(({ name }) => verdictsOf(name).unknown(reason));

@@ -1,11 +1,12 @@
 import type { ContainerSummary, Service } from "../engine/types.ts";
+import { whyUnknown } from "../facts.ts";
 import { matchingLabel, parseLabelRule } from "../settings/labels.ts";
 import { compilePattern, type Pattern } from "../settings/patterns.ts";
 import type { LabelRule, Settings } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
 import { PRESETS } from "./presets.ts";
-import type { Verdict } from "./verdict.ts";
+import { type Verdict, verdictsOf } from "./verdict.ts";
 
 /** What marks a run: the operator's own rules and the rows of the chosen presets. */
 export interface RunRules {
@@ -57,15 +58,14 @@ const IN_BETWEEN = ["created", "removing"];
  * @param now milliseconds
  */
 export function liveRun(rules: RunRules, observation: Observation, until: Seconds, now: number): Verdict {
+  const { open, closed, unknown } = verdictsOf("live-run");
   const { services, live, overdue, idleBuilders } = observation;
+  const containers = (live.known ? live.value : [])
+    .filter(({ id }) => !overdue.has(id) && !idleBuilders.has(id))
+    .filter(({ state, createdAt }) => !IN_BETWEEN.includes(state) || now - createdAt < until * 1000);
   const found = [
     ...(services.known ? services.value.flatMap((service) => matchService(rules, service, now)) : []),
-    ...(live.known
-      ? live.value
-          .filter(({ id }) => !overdue.has(id) && !idleBuilders.has(id))
-          .filter(({ state, createdAt }) => !IN_BETWEEN.includes(state) || now - createdAt < until * 1000)
-          .flatMap((container) => matchContainer(rules, container, now))
-      : []),
+    ...containers.flatMap((container) => matchContainer(rules, container, now)),
   ];
   const { ignoreOlderThan: limit } = rules;
   const matches = found.filter(({ ageSeconds }) => limit === null || ageSeconds <= limit);
@@ -82,18 +82,13 @@ export function liveRun(rules: RunRules, observation: Observation, until: Second
       limit === null && first.ageSeconds > LONG
         ? `, ${formatDuration(first.ageSeconds)} old; liveRuns.ignoreOlderThan sets an end to that`
         : "";
-    return {
-      gate: "live-run",
-      verdict: "closed",
-      reason: `a CI run is live: ${first.kind} ${first.name}${more}${letGo}`,
-      facts,
-    };
+    return closed(`a CI run is live: ${first.kind} ${first.name}${more}${letGo}`, facts);
   }
-  const unread = [services, live].flatMap((fact) => (fact.known ? [] : [`${fact.what}: ${fact.reason}`]));
-  if (unread.length > 0) return { gate: "live-run", verdict: "unknown", reason: unread.join("; "), facts };
+  const unread = whyUnknown(services, live);
+  if (unread !== "") return unknown(unread, facts);
   const but =
     ignored === 0 ? "" : ` but ${ignored} that no longer counts, older than liveRuns.ignoreOlderThan`;
-  return { gate: "live-run", verdict: "open", reason: `no CI run is live${but}`, facts };
+  return open(`no CI run is live${but}`, facts);
 }
 
 /** A rule for runs names it. Pure. */

@@ -19,3 +19,11 @@ export interface Verdict {
   /** What was observed and compared; sizes in bytes, ages in seconds. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
+
+/** What a gate may say. */
+export const verdictsOf = (gate: GateName) => {
+  const verdict =
+    (verdict: Verdict["verdict"]) =>
+    (reason: string, facts: Verdict["facts"] = {}): Verdict => ({ gate, verdict, reason, facts });
+  return { open: verdict("open"), closed: verdict("closed"), unknown: verdict("unknown") };
+};
