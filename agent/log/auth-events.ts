@@ -74,17 +74,18 @@ export const AUTH_EVENTS = {
     level: ({ result }) => (result === "accepted" ? "info" : "error"),
     msg: "a registry was asked whether it takes the stored credentials",
     say: (checked, { mark }) => {
-      const { registry, username, result, reason } = checked;
-      const sign = result === "accepted" ? mark("✓", "green") : mark("✗", "red");
-      const user = username === null ? "" : ` as ${username}`;
-      return `${sign}${registry}${user}: ${reason}${pullsLeft(checked)}`;
+      const sign = checked.result === "accepted" ? mark("✓", "green") : mark("✗", "red");
+      return `${sign}${describeCheck(checked)}`;
     },
   }),
 };
 
-function pullsLeft({ rateLimit, rateLimitReason }: Checked): string {
-  if (rateLimit === null) return rateLimitReason === null ? "" : `; pull allowance: ${rateLimitReason}`;
+/** `"docker.io as ci: the credentials work; 176 of 200 pulls in 6h left"` */
+export function describeCheck({ registry, username, reason, rateLimit, rateLimitReason }: Checked): string {
+  const told = `${registry}${username === null ? "" : ` as ${username}`}: ${reason}`;
+  if (rateLimit === null)
+    return rateLimitReason === null ? told : `${told}; pull allowance: ${rateLimitReason}`;
   const { limit, remaining, windowSeconds } = rateLimit;
   const span = windowSeconds === null ? "" : ` in ${formatDuration(windowSeconds)}`;
-  return `; ${remaining} of ${limit} pulls${span} left`;
+  return `${told}; ${remaining} of ${limit} pulls${span} left`;
 }

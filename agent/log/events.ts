@@ -8,7 +8,7 @@ import { PASS_EVENTS, type PassFinished } from "./pass-events.ts";
 import type { EventRow, Level } from "./row.ts";
 
 export type { StepReport } from "./object-events.ts";
-export type { FilesystemReport, ObjectCount, PassFinished, RuleReport } from "./pass-events.ts";
+export type { FilesystemReport, ObjectCount, Outcome, PassFinished, RuleReport } from "./pass-events.ts";
 export type { Level, NamedFilesystem } from "./row.ts";
 
 /**
@@ -45,8 +45,8 @@ export function event<Name extends EventName>(
   return { event: name, level: told, msg, fields } as unknown as AuditEvent<Name>;
 }
 
-export const gateVerdict = ({ gate, verdict, reason, facts }: Verdict) =>
-  event("gate.verdict", { gate, verdict, reason, ...facts });
+export const gateFields = ({ facts, ...verdict }: Verdict) => ({ ...verdict, ...facts });
+export const gateVerdict = (verdict: Verdict) => event("gate.verdict", gateFields(verdict));
 
 export const factUnknown = (what: string, reason: string) => event("fact.unknown", { what, reason });
 

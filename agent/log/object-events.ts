@@ -1,4 +1,5 @@
-import type { AgeBasis, Judged, ObjectKind } from "../plan/plan.ts";
+import type { AgeBasis } from "../plan/age.ts";
+import type { Judged, ObjectKind } from "../plan/plan.ts";
 import { shortId } from "../text.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { row } from "./row.ts";
@@ -26,46 +27,44 @@ export interface StepReport {
   readonly durationSeconds: Seconds;
 }
 
-const always = () => true;
+/** What changed on this host. */
+const changed = <Fields extends ObjectFields>(msg: string, words: (fields: Fields) => string) =>
+  row<Fields>({
+    level: "info",
+    msg,
+    notice: () => true,
+    say: (fields, { mark }) => `  ${mark("−", "green")}${words(fields)}`,
+  });
+/** What did not. */
+const unchanged = (msg: string, words: (fields: ObjectFields) => string) =>
+  row<ObjectFields>({
+    level: "info",
+    msg,
+    say: (fields, { pc, mark }) => `  ${mark("=", "dim")}${pc.dim(words(fields))}`,
+  });
 
 export const OBJECT_EVENTS = {
   /** Dry runs only: what a pass would remove. */
-  "object.planned": row<ObjectFields>({
-    level: "info",
-    msg: "would be removed",
-    say: (fields, { mark }) => `  ${mark("−", "green")}would remove ${describeObject(fields)}`,
-  }),
-  "object.removed": row<ObjectFields>({
-    level: "info",
-    msg: "removed",
-    notice: always,
-    say: (fields, { mark }) => `  ${mark("−", "green")}removed ${describeObject(fields)}`,
-  }),
+  "object.planned": {
+    ...changed("would be removed", (fields: ObjectFields) => `would remove ${describeObject(fields)}`),
+    notice: () => false,
+  },
+  "object.removed": changed("removed", (fields) => `removed ${describeObject(fields)}`),
   /** The names a rule took are gone; the image is still there, by other names or under an image built on it. */
-  "object.untagged": row<ObjectFields>({
-    level: "info",
-    msg: "lost its names, and is kept by others",
-    notice: always,
-    say: (fields, { mark }) =>
-      `  ${mark("−", "green")}took ${listed(fields.references ?? [])} off ${describeObject(fields)}; the image stays, by other names or under one built on it`,
-  }),
-  "object.kept": row<ObjectFields>({
-    level: "info",
-    msg: "kept",
-    say: (fields, { pc, mark }) => `  ${mark("=", "dim")}${pc.dim(`kept ${describeObject(fields)}`)}`,
-  }),
-  "container.stopped": row<ObjectFields & { readonly timeoutSeconds: Seconds }>({
-    level: "info",
-    msg: "stopped, to be removed",
-    notice: always,
-    say: (fields, { mark }) => `  ${mark("−", "green")}stopped ${describeObject(fields)}`,
-  }),
-  "object.gone": row<ObjectFields>({
-    level: "info",
-    msg: "was gone already",
-    say: (fields, { pc, mark }) =>
-      `  ${mark("=", "dim")}${pc.dim(`gone before its turn came: ${describeWhat(fields)}`)}`,
-  }),
+  "object.untagged": changed(
+    "lost its names, and is kept by others",
+    (fields) =>
+      `took ${listed(fields.references ?? [])} off ${describeObject(fields)}; the image stays, by other names or under one built on it`,
+  ),
+  "object.kept": unchanged("kept", (fields) => `kept ${describeObject(fields)}`),
+  "container.stopped": changed<ObjectFields & { readonly timeoutSeconds: Seconds }>(
+    "stopped, to be removed",
+    (fields) => `stopped ${describeObject(fields)}`,
+  ),
+  "object.gone": unchanged(
+    "was gone already",
+    (fields) => `gone before its turn came: ${describeWhat(fields)}`,
+  ),
   /** `removed: "unknown"`: the request was sent, and what came of it was not told. */
   "object.failed": row<
     ObjectFields & {
@@ -100,14 +99,8 @@ export const OBJECT_EVENTS = {
   }),
 };
 
-interface KindWords {
-  readonly one: string;
-  readonly many: string;
-  /** The kind as a whole. */
-  readonly all: string;
-}
-
-export const KINDS: Readonly<Record<ObjectKind, KindWords>> = {
+/** One, several, and the kind as a whole. */
+export const KINDS: Readonly<Record<ObjectKind, Readonly<Record<"one" | "many" | "all", string>>>> = {
   container: { one: "container", many: "containers", all: "containers" },
   image: { one: "image", many: "images", all: "images" },
   "build-cache": { one: "cache record", many: "cache records", all: "build cache" },

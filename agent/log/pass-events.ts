@@ -5,10 +5,20 @@ import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { countOf, counts, KINDS } from "./object-events.ts";
-import type { Outcome } from "./outcome.ts";
 import { type Level, type Look, type NamedFilesystem, row } from "./row.ts";
 
 /** What a pass says of itself: how it starts, what its gates say, what it plans, how it ends. */
+
+/** What a pass came to; part of the contract, explained in docs/development/design.md. */
+export type Outcome =
+  | "below-watermark"
+  | "deferred"
+  | "pruned"
+  | "nothing-eligible"
+  | "pressure-remains"
+  | "incomplete"
+  | "failed"
+  | "dry-run";
 
 export interface PassFinished {
   readonly outcome: Outcome;

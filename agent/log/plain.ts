@@ -47,6 +47,4 @@ const TERMINAL: Look = {
 };
 
 /** One event, already made safe to show, as one or more lines for a terminal. */
-export function sentence(event: AuditEvent, look: Look = TERMINAL): string {
-  return sentenceIn(event, look);
-}
+export const sentence = (event: AuditEvent): string => sentenceIn(event, TERMINAL);

@@ -1,5 +1,4 @@
-import type { ObjectCount, RuleReport } from "../log/events.ts";
-import type { Outcome } from "../log/outcome.ts";
+import type { ObjectCount, Outcome, RuleReport } from "../log/events.ts";
 import type { Seconds } from "../units.ts";
 import type { Totals } from "./totals.ts";
 import type { Warmth } from "./warmth.ts";
