@@ -1,27 +1,39 @@
 import type { Settings } from "../settings/settings.ts";
 import type { Seconds } from "../units.ts";
-import type { AgeBasis } from "./plan.ts";
+
+/** What an age was counted from. `none`: nothing dates this object. */
+export type AgeBasis =
+  | "finished"
+  | "started"
+  | "created"
+  | "last-tagged"
+  | "first-seen-dangling"
+  /** When our own state first saw it: the engine does not say when it came to this host. */
+  | "first-seen"
+  | "last-used"
+  | "none";
 
 export interface Age {
   readonly seconds: Seconds | null;
   readonly basis: AgeBasis;
 }
 
-/** A moment that may date an object, in milliseconds; `null`: not known. */
-export interface Moment {
-  readonly at: number | null;
-  readonly basis: AgeBasis;
-}
+export const UNDATED: Age = { seconds: null, basis: "none" };
 
 /**
  * The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit.
+ * @param moments milliseconds
  */
-export function youngest(moments: readonly Moment[], now: number): Age {
-  const known = moments.flatMap(({ at, basis }) => (at === null ? [] : [{ at, basis }]));
+export function youngest(
+  moments: Readonly<Partial<Record<AgeBasis, number | null | undefined>>>,
+  now: number,
+): Age {
+  const known = (Object.keys(moments) as AgeBasis[]).flatMap((basis) => {
+    const at = moments[basis] ?? null;
+    return at === null ? [] : [{ at, basis }];
+  });
   const [first] = known.sort((a, b) => b.at - a.at);
-  return first === undefined
-    ? { seconds: null, basis: "none" }
-    : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
+  return first === undefined ? UNDATED : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
 }
 
 /** What a clock that is a little ahead may date after now; seconds. */

@@ -31,15 +31,16 @@ export function judgeBuildCache(records: readonly CacheRecord[], prune: PruneInF
 
 function judgeRecord(record: CacheRecord, prune: PruneInForce, now: number): Judged {
   const limit = limitOf(prune, "buildCache");
-  const age = youngest([{ at: record.lastUsedAt, basis: "last-used" }], now);
-  const { keep, remove } = verdictsOn({
-    kind: "build-cache",
-    id: record.id,
-    names: record.description === "" ? [] : [record.description],
-    sizeBytes: record.sizeBytes,
-    ageSeconds: age.seconds,
-    ageBasis: age.basis,
-  });
+  const age = youngest({ "last-used": record.lastUsedAt }, now);
+  const { keep, remove } = verdictsOn(
+    {
+      kind: "build-cache",
+      id: record.id,
+      names: record.description === "" ? [] : [record.description],
+      sizeBytes: record.sizeBytes,
+    },
+    age,
+  );
   if (record.inUse) return keep("in-use", "a build uses it");
   if (record.shared) return keep("shared", "an image shares it");
   if (INTERNAL.includes(record.type)) return keep("shared", "BuildKit keeps it for itself");

@@ -21,13 +21,8 @@ export function worthInspecting(summary: ContainerSummary, until: number, now: n
 
 /** Whether one of its dates is in the future: then it comes from a clock that was ahead. */
 export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: number): boolean {
-  const moments = [
-    summary.createdAt,
-    detail?.createdAt ?? null,
-    detail?.startedAt ?? null,
-    detail?.finishedAt ?? null,
-  ];
-  return moments.some((at) => isFuture(at, now));
+  const { createdAt = null, startedAt = null, finishedAt = null } = detail ?? {};
+  return [summary.createdAt, createdAt, startedAt, finishedAt].some((at) => isFuture(at, now));
 }
 
 /**
@@ -45,27 +40,21 @@ export function judgeContainer(
 ): Judged {
   const { summary, detail } = facts;
   const state = detail?.state ?? summary.state;
-  const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
   const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
-  const finished = { at: detail?.finishedAt ?? null, basis: "finished" as const };
-  const started = { at: detail?.startedAt ?? null, basis: "started" as const };
+  const finished = detail?.finishedAt ?? null;
   // Finished is the youngest of the three, unless the clock was set in between.
-  const seen = { at: facts.firstSeen ?? null, basis: "first-seen" as const };
+  const moments = { finished, started: detail?.startedAt, created: detail?.createdAt ?? summary.createdAt };
   const ofFuture = isContainerOfFuture(facts, now);
   const limit = limitOf(prune, "containers");
-  const age = youngest(ofFuture ? [seen] : [finished, started, created], now);
-  const { keep, remove } = verdictsOn({
-    kind: "container",
-    id: summary.id,
-    names: summary.names,
-    sizeBytes: detail?.sizeBytes ?? null,
-    ageSeconds: age.seconds,
-    ageBasis: age.basis,
-  });
+  const age = youngest(ofFuture ? { "first-seen": facts.firstSeen } : moments, now);
+  const { keep, remove } = verdictsOn(
+    { kind: "container", id: summary.id, names: summary.names, sizeBytes: detail?.sizeBytes ?? null },
+    age,
+  );
   if (!STOPPED.includes(state) && state !== "created") return keep("in-use", `it is ${state}`);
   const byLabel = keptByLabels(summary.labels, prune);
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
-  if (STOPPED.includes(state) && !neverStarted && finished.at === null && detail !== null)
+  if (STOPPED.includes(state) && !neverStarted && finished === null && detail !== null)
     return keep("undatable", "the engine does not say when it finished");
   if (ofFuture && !isPast(age, limit.seconds))
     return keep("undatable", `dated in the future: it stays until it was seen stopped for ${limit.key}`);

@@ -1,13 +1,13 @@
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
-import type { PruneInForce } from "./age.ts";
+import { type PruneInForce, UNDATED } from "./age.ts";
 import { judgeBuildCache } from "./build-cache.ts";
 import { type CacheHistory, judgeCache } from "./cache.ts";
 import { newChains } from "./chains.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
-import { afterChildren, withChildren } from "./lineage.ts";
+import { afterChildren, childrenFirst, withChildren } from "./lineage.ts";
 import type { Measured } from "./measured.ts";
 import { judgeNetworks } from "./networks.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
@@ -173,7 +173,7 @@ function judgeAll(
       ...(tier === null ? {} : { evict: tier.evict }),
       remove: [
         ...toPlan([...orphans, ...containers]).remove,
-        ...childrenFirst(toPlan(named).remove, ruled.families),
+        ...namedChildrenFirst(toPlan(named).remove, ruled.families),
         ...toPlan(networks).remove,
         ...afterChildren(candidates.images, inOrderOfSafety(remove, remembered.dangling)),
         ...toPlan(buildCache).remove,
@@ -186,7 +186,7 @@ function judgeAll(
  * As they come, but children before parents: the engine only takes the name off an image that another one was built
  * on (all engines), and a nameless one is no rule's any more. A child has all layers of its parent, and more.
  */
-function childrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
+function namedChildrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const { of } = newChains();
   const chainsById = new Map(
     families.flatMap(({ members }) => members.map(({ image }) => [image.id, of(image.layers)])),
@@ -199,29 +199,19 @@ function childrenFirst(named: readonly Judged[], families: readonly Family[]): J
       else children.push(object);
     }
   }
-  const ordered = new Set<Judged>();
-  const add = (object: Judged) => {
-    if (ordered.has(object)) return;
+  return childrenFirst(named, (object) => {
     const top = chainsById.get(object.id)?.at(-1);
     const children = top === undefined ? [] : (childrenOf.get(top) ?? []);
-    // Taken out first: many images may have the same layers.
+    // Once is enough: many images may have the same layers.
     if (top !== undefined) childrenOf.delete(top);
-    for (const child of children) add(child);
-    ordered.add(object);
-  };
-  for (const object of named) add(object);
-  return [...ordered];
+    return children;
+  });
 }
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
-  return verdictsOn({
-    kind: "image",
-    id,
-    names: tags.length > 0 ? tags : digests,
-    sizeBytes,
-    ageSeconds: null,
-    ageBasis: "none",
-  }).keep("unreadable", "it could not be inspected, so no rule is applied to it");
+  const names = tags.length > 0 ? tags : digests;
+  const { keep } = verdictsOn({ kind: "image", id, names, sizeBytes }, UNDATED);
+  return keep("unreadable", "it could not be inspected, so no rule is applied to it");
 }
 
 /** Images of containers that will still be there. An orphan's image stays for this pass: its stop may fail. */

@@ -6,6 +6,7 @@ import {
   type Marks,
   ownHistory,
   type Policy,
+  type ReplayDisk,
   type ReplayRun,
   replay,
   type Totals,
@@ -40,38 +41,76 @@ export interface ForecastRow extends Scenario, Totals {
   readonly mostHubPulls: number;
 }
 
+/** A moment of a replay, after the pulls of its runs. */
+export interface Moment {
+  readonly at: Seconds;
+  usedPercent: number;
+  /** Up to then. */
+  evictions: number;
+  runsOverCapacity: number;
+}
+
+export interface Replayed {
+  readonly row: ForecastRow;
+  readonly marks: Marks;
+  readonly moments: readonly Moment[];
+}
+
+/** Marks at which a pass starts, and where it ends; and seconds in which Docker Hub counts pulls. */
+export interface Rules {
+  readonly high: Watermark;
+  readonly low: Watermark;
+  readonly window: Seconds;
+}
+
+/** Moments of one replay: more than a chart has columns. */
+const MOMENTS = 500;
+
 /**
  * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark,
- * as
- * `watch` has it.
- * @param at where a pass starts, and where it ends
- * @param window seconds in which Docker Hub counts pulls
+ * as `watch` has it.
  */
 export function forecast(
   uses: readonly LedgerUse[],
   scenarios: readonly Scenario[],
-  at: { readonly high: Watermark; readonly low: Watermark },
-  window: Seconds,
-): ForecastRow[] {
+  rules: Rules,
+): Replayed[] {
   const runs = runsOf(uses).map((run): ReplayRun => ({ ...run, seconds: RUN }));
+  const step = ((runs.at(-1)?.at ?? 0) - (runs[0]?.at ?? 0)) / MOMENTS;
   return scenarios.map(({ policy, diskBytes }) => {
-    const marks = { high: shareOf(at.high, diskBytes), low: shareOf(at.low, diskBytes) };
-    const { counting, most } = countHubPulls(POLICIES[policy](marks), window);
-    return { policy, diskBytes, ...replay(runs, diskBytes, counting), mostHubPulls: most() };
+    const marks = { high: shareOf(rules.high, diskBytes), low: shareOf(rules.low, diskBytes) };
+    const told = POLICIES[policy](marks);
+    const hub = hubPulls(rules.window);
+    const moments: Moment[] = [];
+    const used: Policy["used"] = (run, disk) => {
+      told.used?.(run, disk);
+      hub.count(run, disk);
+      note(moments, run.at, disk, step);
+    };
+    const totals = replay(runs, diskBytes, { ...told, used });
+    return { row: { policy, diskBytes, ...totals, mostHubPulls: hub.most() }, marks, moments };
   });
 }
 
 const shareOf = (mark: Watermark, disk: Bytes): number =>
   mark.kind === "used-percent" ? mark.percent / 100 : Math.max(0, 1 - mark.bytes / disk);
 
-function countHubPulls(policy: Policy, window: Seconds) {
+/** Adds a moment, or makes the last one worse, where it is less than a step ago. */
+function note(moments: Moment[], at: Seconds, { fill, totals }: ReplayDisk, step: Seconds): void {
+  const { evictions, runsOverCapacity } = totals;
+  const last = moments.at(-1);
+  if (last === undefined || at - last.at >= step)
+    moments.push({ at, usedPercent: 100 * fill, evictions, runsOverCapacity });
+  else
+    Object.assign(last, { usedPercent: Math.max(last.usedPercent, 100 * fill), evictions, runsOverCapacity });
+}
+
+function hubPulls(window: Seconds) {
   const seen = new WeakSet<object>();
   const times: Seconds[] = [];
   let most = 0;
-  const counting: Policy = {
-    ...policy,
-    used: (run, disk) => {
-      policy.used?.(run, disk);
+  return {
+    count: (run: ReplayRun, disk: ReplayDisk) => {
       for (const { id, repository } of run.images) {
         const held = disk.images.get(id);
         if (held === undefined || seen.has(held)) continue;
@@ -81,8 +120,8 @@ function countHubPulls(policy: Policy, window: Seconds) {
       while (times.length > 0 && times[0]! <= run.at - window) times.shift();
       most = Math.max(most, times.length);
     },
+    most: () => most,
   };
-  return { counting, most: () => most };
 }
 
 /** A first part with a dot or a port is a registry's name. */

@@ -3,18 +3,21 @@ import type { Filesystem } from "../host/disk.ts";
 import type { HostUsage } from "../host/usage.ts";
 import { type Bytes, formatBytes, formatDuration } from "../units.ts";
 
+export const HOLDER_TITLES = {
+  images: "images",
+  containers: "files that containers wrote",
+  volumes: "volumes",
+  "build-cache": "build cache",
+  "container-logs": "logs of containers",
+  swarm: "Swarm's own state",
+  "deleted-files": "deleted files still open",
+  /** What is left of the used space; the name is older than the other parts. */
+  "outside-docker": "not accounted for by the engine",
+} as const;
+
 /** One kind of thing that holds space on the engine's filesystem. */
 export interface Holder {
-  readonly what:
-    | "images"
-    | "containers"
-    | "volumes"
-    | "build-cache"
-    | "container-logs"
-    | "swarm"
-    | "deleted-files"
-    /** What is left of the used space; the name is older than the other parts. */
-    | "outside-docker";
+  readonly what: keyof typeof HOLDER_TITLES;
   readonly bytes: Bytes;
   /** `null`: not countable. */
   readonly count: number | null;
@@ -47,11 +50,43 @@ export function holders(
   rootFilesystem: Filesystem | null,
   now: number,
 ): Holder[] {
-  const inEngine = [images(usage, now), containers(usage), volumes(usage), buildCache(usage)];
-  const measured = [...inEngine, ...logs(usage, host), ...swarm(host), ...deleted(host)];
-  const known = measured.reduce((sum, { bytes }) => sum + bytes, 0);
-  const rest = rootFilesystem === null ? [] : [remainder(rootFilesystem, known, host)];
-  return [...measured, ...rest].filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+  const known = [
+    ...[images(usage, now), containers(usage), volumes(usage), buildCache(usage)],
+    ...[logs(usage, host), swarm(host), deleted(host)].filter((holder) => holder !== null),
+  ];
+  const rest = rootFilesystem === null ? [] : [remainder(rootFilesystem, sum(known), host)];
+  return [...known, ...rest].filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+}
+
+interface Sized {
+  readonly bytes: Bytes;
+}
+
+const sum = (all: readonly Sized[]): Bytes => all.reduce((total, { bytes }) => total + bytes, 0);
+
+/** What there is to say of things of one kind that each hold some. */
+interface Kind<T extends Sized> {
+  readonly note: string;
+  readonly part?: (one: T) => Omit<Part, "bytes">;
+  readonly wayOut: (largest: T) => string | null;
+}
+
+function holder<T extends Sized>(
+  what: Holder["what"],
+  all: readonly T[],
+  { note, part, wayOut }: Kind<T>,
+): Holder {
+  const sorted = all.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+  const [largest] = sorted;
+  return {
+    what,
+    bytes: sum(all),
+    count: all.length,
+    note,
+    largest:
+      part === undefined ? [] : sorted.slice(0, SHOWN).map((one) => ({ ...part(one), bytes: one.bytes })),
+    wayOut: largest === undefined ? null : wayOut(largest),
+  };
 }
 
 /** Images of one repository, or the nameless ones. */
@@ -75,20 +110,22 @@ export function imageGroups({ images: all, containers: users }: DiskUsage): Imag
     const repository = name === undefined ? null : repositoryOf(name);
     byRepository.set(repository, [...(byRepository.get(repository) ?? []), image]);
   }
-  return [...byRepository]
-    .map(([repository, members]) => ({
-      repository,
-      bytes:
-        members.reduce((sum, { ownBytes }) => sum + ownBytes, 0) +
-        Math.max(...members.map(({ sharedBytes }) => sharedBytes)),
-      names: members.reduce((sum, { tags, digests }) => sum + Math.max(1, tags.length || digests.length), 0),
-      inUse: members.filter(({ id }) => used.has(id)).length,
-      oldest: members.reduce<number | null>(
-        (least, { createdAt }) => (createdAt === null ? least : Math.min(least ?? createdAt, createdAt)),
-        null,
-      ),
-    }))
-    .sort((a, b) => b.bytes - a.bytes);
+  const groups = [...byRepository].map(([repository, members]) => ({
+    repository,
+    bytes:
+      members.reduce((total, { ownBytes }) => total + ownBytes, 0) +
+      Math.max(...members.map(({ sharedBytes }) => sharedBytes)),
+    names: members.reduce(
+      (total, { tags, digests }) => total + Math.max(1, tags.length || digests.length),
+      0,
+    ),
+    inUse: members.filter(({ id }) => used.has(id)).length,
+    oldest: members.reduce<number | null>(
+      (least, { createdAt }) => (createdAt === null ? least : Math.min(least ?? createdAt, createdAt)),
+      null,
+    ),
+  }));
+  return groups.sort((a, b) => b.bytes - a.bytes);
 }
 
 /** `"host:5000/app:1"` and `"app@sha256:…"` -> the repository. */
@@ -101,76 +138,60 @@ export function repositoryOf(name: string): string {
 function images(usage: DiskUsage, now: number): Holder {
   const groups = imageGroups(usage);
   const tagged = usage.images.filter(({ tags }) => tags.length > 0).length;
-  const unused = groups.find(({ repository, inUse }) => repository !== null && inUse === 0);
-  return {
-    what: "images",
-    bytes: usage.layersBytes,
-    count: usage.images.length,
+  const unused = groups.find(({ repository, inUse }) => repository !== null && inUse === 0)?.repository;
+  const told = holder("images", groups, {
     note: `${tagged} of them tagged: the cache, which a pass never takes without a rule`,
-    largest: groups.slice(0, SHOWN).map(({ repository, bytes, names, inUse, oldest }) => {
+    part: ({ repository, names, inUse, oldest }) => {
       const age =
         oldest === null || now - oldest < MINUTE ? "" : `, oldest ${formatDuration((now - oldest) / 1000)}`;
       const use = inUse === 0 ? "none in use" : `${inUse} in use`;
-      return {
-        name: repository ?? "dangling images",
-        bytes,
-        note: `${names} ${names === 1 ? "name" : "names"}${age}, ${use}`,
-      };
-    }),
-    wayOut:
+      const note = `${names} ${names === 1 ? "name" : "names"}${age}, ${use}`;
+      return { name: repository ?? "dangling images", note };
+    },
+    wayOut: () =>
       tagged === 0 || unused === undefined
         ? null
-        : `a rule of retention for ${unused.repository}, or: docker image rm $(docker image ls -q ${unused.repository})`,
-  };
+        : `a rule of retention for ${unused}, or: docker image rm $(docker image ls -q ${unused})`,
+  });
+  // Layers that repositories share count once.
+  return { ...told, bytes: usage.layersBytes, count: usage.images.length };
 }
 
 function containers({ containers: all }: DiskUsage): Holder {
-  const running = all.filter((container) => container.running).length;
-  const [largest] = [...all].sort((a, b) => b.bytes - a.bytes);
-  return {
-    what: "containers",
-    bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
-    count: all.length,
-    note: `${running} of them running; what they wrote into themselves`,
-    largest: parts(all, ({ name, bytes, running: runs }) => ({
-      name,
-      bytes,
-      note: runs ? "running" : "stopped",
-    })),
-    wayOut:
-      largest === undefined || !largest.running
-        ? null
-        : `docker exec ${largest.name} du -xh / shows what it wrote; it goes when ${largest.name} is made anew`,
-  };
+  const { length } = all.filter(({ running }) => running);
+  return holder("containers", all, {
+    note: `${length} of them running; what they wrote into themselves`,
+    part: ({ name, running }) => ({ name, note: running ? "running" : "stopped" }),
+    wayOut: ({ name, running }) =>
+      running ? `docker exec ${name} du -xh / shows what it wrote; it goes when ${name} is made anew` : null,
+  });
 }
 
 function volumes(usage: DiskUsage): Holder {
   const users = (volume: UsedVolume) =>
     usage.containers.filter((container) => container.volumes.includes(volume.name)).map(({ name }) => name);
-  const [largest] = [...usage.volumes].sort((a, b) => b.bytes - a.bytes);
   const orphaned = usage.volumes.filter((volume) => isAnonymous(volume.name) && users(volume).length === 0);
   const anonymous =
     orphaned.length === 0
       ? ""
-      : `; ${orphaned.length} anonymous without a container, ${formatBytes(orphaned.reduce((sum, { bytes }) => sum + bytes, 0))}`;
-  return {
-    what: "volumes",
-    bytes: usage.volumes.reduce((sum, { bytes }) => sum + bytes, 0),
-    count: usage.volumes.length,
+      : `; ${orphaned.length} anonymous without a container, ${formatBytes(sum(orphaned))}`;
+  return holder("volumes", usage.volumes, {
     note: `a pass never takes volumes${anonymous}`,
-    largest: parts(usage.volumes, (volume) => {
+    part: (volume) => {
       const names = users(volume);
       const use = names.length === 0 ? "no container has it" : `used by ${names.slice(0, SHOWN).join(", ")}`;
-      return { name: volume.name, bytes: volume.bytes, note: `${cacheOf(volume.name)?.whose ?? ""}${use}` };
-    }),
-    wayOut:
-      largest === undefined
-        ? null
-        : (cacheOf(largest.name)?.wayOut ??
-          (users(largest).length === 0
-            ? `docker volume rm ${largest.name}, once nobody needs what is in it`
-            : `${users(largest)[0]} holds ${largest.name}: empty it there`)),
-  };
+      return { name: volume.name, note: `${cacheOf(volume.name)?.whose ?? ""}${use}` };
+    },
+    wayOut: (volume) => {
+      const { name } = volume;
+      const [user] = users(volume);
+      const own =
+        user === undefined
+          ? `docker volume rm ${name}, once nobody needs what is in it`
+          : `${user} holds ${name}: empty it there`;
+      return cacheOf(name)?.wayOut ?? own;
+    },
+  });
 }
 
 /** The engine names a volume without a name by 64 hexadecimal digits. */
@@ -197,66 +218,42 @@ function buildCache({ buildCache: all }: DiskUsage): Holder {
   // Shared records are image layers as well, counted there already.
   const own = all.filter(({ shared }) => !shared);
   const busy = own.filter(({ inUse }) => inUse).length;
-  return {
-    what: "build-cache",
-    bytes: own.reduce((sum, { bytes }) => sum + bytes, 0),
-    count: all.length,
+  const told = holder("build-cache", own, {
     note: busy === 0 ? "what a pass leaves was used within prune.until" : `${busy} in use by a build`,
-    largest: [],
-    wayOut: "a shorter prune.until, or a bound by size: builder.gc in daemon.json",
-  };
+    wayOut: () => "a shorter prune.until, or a bound by size: builder.gc in daemon.json",
+  });
+  return { ...told, count: all.length };
 }
 
-function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder[] {
-  if (files === null) return [];
+function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder | null {
+  if (files === null) return null;
   const owners = new Map(usage.containers.map((container) => [container.id, container]));
-  const [largest] = files;
-  return [
-    {
-      what: "container-logs",
-      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      count: files.length,
-      note: "log files of containers; they go with their container",
-      largest: parts(files, ({ containerId, bytes }) => {
-        const owner = owners.get(containerId);
-        const note = owner === undefined ? "its container is gone" : owner.running ? "running" : "stopped";
-        return { name: owner?.name ?? containerId.slice(0, 12), bytes, note };
-      }),
-      wayOut:
-        largest === undefined
-          ? null
-          : `truncate -s 0 ${largest.path}; and log-opts max-size in daemon.json for containers made later`,
+  return holder("container-logs", files, {
+    note: "log files of containers; they go with their container",
+    part: ({ containerId }) => {
+      const owner = owners.get(containerId);
+      if (owner === undefined) return { name: containerId.slice(0, 12), note: "its container is gone" };
+      return { name: owner.name, note: owner.running ? "running" : "stopped" };
     },
-  ];
+    wayOut: ({ path }) =>
+      `truncate -s 0 ${path}; and log-opts max-size in daemon.json for containers made later`,
+  });
 }
 
-function swarm({ swarmBytes }: HostUsage): Holder[] {
+function swarm({ swarmBytes }: HostUsage): Holder | null {
   const note = "Swarm's own state: the raft log of a manager";
   return swarmBytes === null
-    ? []
-    : [{ what: "swarm", bytes: swarmBytes, count: null, note, largest: [], wayOut: null }];
+    ? null
+    : { what: "swarm", bytes: swarmBytes, count: null, note, largest: [], wayOut: null };
 }
 
-function deleted({ deleted: files }: HostUsage): Holder[] {
-  if (files === null) return [];
-  const [largest] = files;
-  return [
-    {
-      what: "deleted-files",
-      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      count: files.length,
-      note: "deleted, but a process still has them open",
-      largest: parts(files, ({ path, bytes, pid }) => ({
-        name: path,
-        bytes,
-        note: `open in process ${pid}`,
-      })),
-      wayOut:
-        largest === undefined
-          ? null
-          : `restart process ${largest.pid} (ps ${largest.pid}; lsof +L1 lists them all)`,
-    },
-  ];
+function deleted({ deleted: files }: HostUsage): Holder | null {
+  if (files === null) return null;
+  return holder("deleted-files", files, {
+    note: "deleted, but a process still has them open",
+    part: ({ path, pid }) => ({ name: path, note: `open in process ${pid}` }),
+    wayOut: ({ pid }) => `restart process ${pid} (ps ${pid}; lsof +L1 lists them all)`,
+  });
 }
 
 function remainder({ usedBytes, paths }: Filesystem, known: Bytes, host: HostUsage): Holder {
@@ -273,12 +270,4 @@ function remainder({ usedBytes, paths }: Filesystem, known: Bytes, host: HostUsa
     largest: [],
     wayOut: `du -xh -d2 ${paths[0] ?? "/"} | sort -h | tail`,
   };
-}
-
-function parts<T extends { readonly bytes: Bytes }>(all: readonly T[], toPart: (one: T) => Part): Part[] {
-  return [...all]
-    .filter(({ bytes }) => bytes > 0)
-    .sort((a, b) => b.bytes - a.bytes)
-    .slice(0, SHOWN)
-    .map(toPart);
 }

@@ -1,5 +1,5 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
-import { type Age, isFuture, isPast, limitOf, type PruneInForce, youngest } from "./age.ts";
+import { type Age, isFuture, isPast, limitOf, type PruneInForce, UNDATED, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -41,7 +41,7 @@ export function isDangling({ tags, digests }: ImageSummary): boolean {
 
 function isYoung({ createdAt }: ImageSummary, until: number, now: number): boolean {
   if (createdAt === null || isFuture(createdAt, now)) return false;
-  return !isPast(youngest([{ at: createdAt, basis: "created" }], now), until);
+  return !isPast(youngest({ created: createdAt }, now), until);
 }
 
 /**
@@ -62,14 +62,10 @@ export function judgeImage(
   const age = imageAge(image, context.firstSeen[sightingOf(image, now)] ?? null, now);
   // On the containerd store an inspection counts packed bytes alone (28.5, 29), the list unpacked ones as well.
   const sizeBytes = Math.max(summary.sizeBytes, image.sizeBytes);
-  const { keep, remove } = verdictsOn({
-    kind: "image",
-    id,
-    names: image.tags.length > 0 ? image.tags : image.digests,
-    sizeBytes,
-    ageSeconds: age.seconds,
-    ageBasis: age.basis,
-  });
+  const { keep, remove } = verdictsOn(
+    { kind: "image", id, names: image.tags.length > 0 ? image.tags : image.digests, sizeBytes },
+    age,
+  );
   if (image.tags.length > 0) return keep("tagged", "it has a tag: tagged images are the cache");
   if (image.digests.length > 0)
     return keep("has-digest", "it was pulled by digest: such images are the cache of services");
@@ -84,8 +80,6 @@ export function judgeImage(
     ? keep("young", `younger than ${limit.key}`)
     : keep("undatable", `its Created says nothing: it stays until it was seen dangling for ${limit.key}`);
 }
-
-const UNASKED: Age = { seconds: null, basis: "none" };
 
 /** Whether Created says when it was made. */
 export function isDated({ createdAt }: ImageSummary): boolean {
@@ -112,11 +106,11 @@ export function sightingOf(image: ImageSummary | ImageDetail, now: number): stri
 /** By the youngest of Created and LastTagTime; where those say nothing, by our own first sight of it as well. */
 function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, now: number): Age {
   const at = taggedAt(image);
-  const tagged = { at: isFuture(at, now) ? null : at, basis: "last-tagged" as const };
+  const tagged = isFuture(at, now) ? null : at;
   if (isDated(image) && !isImageOfFuture(image, now))
-    return youngest([{ at: image.createdAt, basis: "created" }, tagged], now);
-  if (firstSeen === null) return UNASKED;
-  return youngest([{ at: firstSeen, basis: "first-seen-dangling" }, tagged], now);
+    return youngest({ created: image.createdAt, "last-tagged": tagged }, now);
+  if (firstSeen === null) return UNDATED;
+  return youngest({ "first-seen-dangling": firstSeen, "last-tagged": tagged }, now);
 }
 
 /**

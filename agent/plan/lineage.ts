@@ -1,5 +1,5 @@
 import type { ImageFacts } from "./images.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
+import type { Judged } from "./plan.ts";
 
 /** By the id of each image, those among these that were made directly on it. */
 function childrenOf(facts: readonly ImageFacts[]): ReadonlyMap<string, readonly string[]> {
@@ -31,9 +31,10 @@ export function withChildren(facts: readonly ImageFacts[], judged: readonly Judg
     return may;
   };
   const below = new Set(facts.flatMap((one) => (one.below ? one.summary.id : [])));
-  return judged.flatMap((one) => {
+  return judged.flatMap((one): Judged[] => {
     if (one.action === "keep" || mayGo(one.id)) return [one];
-    return below.has(one.id) ? [] : [verdictsOn(one).keep("parent", "another image was built on it")];
+    if (below.has(one.id)) return [];
+    return [{ ...one, action: "keep", because: "parent", reason: "another image was built on it" }];
   });
 }
 
@@ -41,15 +42,24 @@ export function withChildren(facts: readonly ImageFacts[], judged: readonly Judg
 export function afterChildren(facts: readonly ImageFacts[], images: readonly Judged[]): Judged[] {
   const byId = new Map(images.map((one) => [one.id, one]));
   const children = childrenOf(facts);
+  return childrenFirst(images, ({ id }) =>
+    (children.get(id) ?? []).flatMap((child) => byId.get(child) ?? []),
+  );
+}
+
+/** The same objects as they come, but each after its children. Pure. */
+export function childrenFirst(
+  objects: readonly Judged[],
+  childrenOf: (object: Judged) => readonly Judged[],
+): Judged[] {
   const placed = new Set<Judged>();
-  const seen = new Set<string>();
-  const place = (id: string): void => {
-    const image = byId.get(id);
-    if (image === undefined || seen.has(id)) return;
-    seen.add(id);
-    (children.get(id) ?? []).forEach(place);
-    placed.add(image);
+  const seen = new Set<Judged>();
+  const place = (object: Judged): void => {
+    if (seen.has(object)) return;
+    seen.add(object);
+    childrenOf(object).forEach(place);
+    placed.add(object);
   };
-  for (const { id } of images) place(id);
+  objects.forEach(place);
   return [...placed];
 }

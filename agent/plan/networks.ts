@@ -54,15 +54,11 @@ export function judgeNetworks(
   let left = unused.length;
   if (left <= above) return [];
   return unused.map((network) => {
-    const age = youngest([{ at: network.createdAt, basis: "created" }], now);
-    const { keep, remove } = verdictsOn({
-      kind: "network",
-      id: network.id,
-      names: [network.name],
-      sizeBytes: null,
-      ageSeconds: age.seconds,
-      ageBasis: age.basis,
-    });
+    const age = youngest({ created: network.createdAt }, now);
+    const { keep, remove } = verdictsOn(
+      { kind: "network", id: network.id, names: [network.name], sizeBytes: null },
+      age,
+    );
     const byLabel = keptByLabels(network.labels, prune);
     if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
     if (age.seconds === null) return keep("undatable", "the engine does not say when it was made");

@@ -3,7 +3,7 @@ import { SERVICE_NAME_LABEL } from "../gates/observation.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, OrphanRule } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
-import { type Age, isPast, youngest } from "./age.ts";
+import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 
 /** A container that a rule of `orphans` names. */
@@ -50,15 +50,16 @@ export function judgeOrphan(
   const limit = limitOf(rule, state);
   const runs = !STOPPED.includes(state);
   const age = runs ? ranFor(summary, detail, now) : stoodFor(summary, detail, now);
-  const { keep, remove } = verdictsOn({
-    kind: "container",
-    id: summary.id,
-    names: summary.names,
-    sizeBytes: detail?.sizeBytes ?? null,
-    ageSeconds: age.seconds,
-    ageBasis: age.basis,
-    rule: `orphans/${rule.name}`,
-  });
+  const { keep, remove } = verdictsOn(
+    {
+      kind: "container",
+      id: summary.id,
+      names: summary.names,
+      sizeBytes: detail?.sizeBytes ?? null,
+      rule: `orphans/${rule.name}`,
+    },
+    age,
+  );
   const task = summary.labels[SERVICE_NAME_LABEL];
   if (task !== undefined) return keep("in-use", `it is a task of service ${task}`);
   if (matchingLabel(summary.labels, keepLabels) !== undefined)
@@ -81,15 +82,12 @@ export function judgeOrphan(
 function ranFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
   const startedAt = detail?.startedAt ?? null;
   const wrong = startedAt !== null && startedAt < (detail?.createdAt ?? summary.createdAt) - 1000;
-  return youngest([{ at: wrong ? null : startedAt, basis: "started" }], now);
+  return youngest({ started: wrong ? null : startedAt }, now);
 }
 
 function stoodFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
-  const created = { at: detail?.createdAt ?? summary.createdAt, basis: "created" as const };
-  if (detail === null || detail.startedAt === null) return youngest([created], now);
-  if (detail.finishedAt === null) return { seconds: null, basis: "none" };
-  return youngest(
-    [{ at: detail.finishedAt, basis: "finished" }, { at: detail.startedAt, basis: "started" }, created],
-    now,
-  );
+  const created = detail?.createdAt ?? summary.createdAt;
+  if (detail === null || detail.startedAt === null) return youngest({ created }, now);
+  const { finishedAt: finished, startedAt: started } = detail;
+  return finished === null ? UNDATED : youngest({ finished, started, created }, now);
 }

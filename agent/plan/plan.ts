@@ -1,4 +1,5 @@
 import type { Bytes, Seconds } from "../units.ts";
+import type { Age, AgeBasis } from "./age.ts";
 
 export type ObjectKind = "container" | "image" | "build-cache" | "network";
 
@@ -8,18 +9,6 @@ export const NONE_OF_EACH: Readonly<Record<ObjectKind, number>> = {
   "build-cache": 0,
   network: 0,
 };
-
-/** What an age was counted from. `none`: nothing dates this object. */
-export type AgeBasis =
-  | "finished"
-  | "started"
-  | "created"
-  | "last-tagged"
-  | "first-seen-dangling"
-  /** When our own state first saw it: the engine does not say when it came to this host. */
-  | "first-seen"
-  | "last-used"
-  | "none";
 
 /** Why a verdict came out as it did; a code never changes its meaning: metrics and queries rely on it. */
 export type ReasonCode =
@@ -113,17 +102,15 @@ export function toPlan(judged: readonly Judged[]): Plan {
 export const NOT_NEEDED = { because: "not-needed", reason: "the disk has room enough without it" } as const;
 
 /** What a verdict says of its object, whatever the verdict is. */
-export type Subject = Omit<Judged, "action" | "because" | "reason">;
+type Subject = Omit<Judged, "ageSeconds" | "ageBasis" | "action" | "because" | "reason">;
 
 /** The two verdicts on one object. */
-export function verdictsOn(subject: Subject) {
-  return {
-    keep: (because: ReasonCode, reason: string): Judged => ({ ...subject, action: "keep", because, reason }),
-    remove: (because: ReasonCode, reason: string): Judged => ({
-      ...subject,
-      action: "remove",
-      because,
-      reason,
-    }),
-  };
+export function verdictsOn(subject: Subject, age: Age) {
+  const verdict =
+    (action: Judged["action"]) =>
+    (because: ReasonCode, reason: string): Judged => ({
+      ...{ ...subject, ageSeconds: age.seconds, ageBasis: age.basis },
+      ...{ action, because, reason },
+    });
+  return { keep: verdict("keep"), remove: verdict("remove") };
 }

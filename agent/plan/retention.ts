@@ -4,7 +4,7 @@ import { matchingLabel } from "../settings/labels.ts";
 import { ruleId } from "../settings/rule-names.ts";
 import type { LabelRule, NameGlob, RetentionRule } from "../settings/settings.ts";
 import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
-import { type Age, isPast, youngest } from "./age.ts";
+import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Family, groupsOf, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { type Footprint, footprint } from "./footprint.ts";
 import { isDated } from "./images.ts";
@@ -81,16 +81,17 @@ export function judgeMember(
 ): Judged {
   const { age, ttl, protectedBy } = factsOf(rule, image, context, now);
   const odd = references.find((reference) => !isPlainReference(reference));
-  const { keep, remove } = verdictsOn({
-    kind: "image",
-    id: image.id,
-    names: image.tags.length > 0 ? image.tags : image.digests,
-    sizeBytes: image.sizeBytes,
-    ageSeconds: age.seconds,
-    ageBasis: age.basis,
-    rule: ruleId(rule),
-    references,
-  });
+  const { keep, remove } = verdictsOn(
+    {
+      kind: "image",
+      id: image.id,
+      names: image.tags.length > 0 ? image.tags : image.digests,
+      sizeBytes: image.sizeBytes,
+      rule: ruleId(rule),
+      references,
+    },
+    age,
+  );
   if (protectedBy !== null) return keep(protectedBy.because, protectedBy.reason);
   if (odd !== undefined) return keep("unreadable", "the engine cannot be asked for a name like this");
   if (rank.newest) return keep("newest", `among the ${rule.keepNewest} of keepNewest`);
@@ -152,19 +153,16 @@ function timeToLive({ olderThan, ttlLabel }: RetentionRule, { labels }: ImageDet
  * any classic store, a load on 20.10: its Created is that of a build elsewhere), so our own first sight counts as well.
  */
 function ageOf(image: ImageDetail, { firstSeen }: Memory, now: number): Age {
-  const created = { at: isDated(image) ? image.createdAt : null, basis: "created" as const };
-  if (image.lastTaggedAt !== null)
-    return youngest([created, { at: image.lastTaggedAt, basis: "last-tagged" }], now);
+  const created = isDated(image) ? image.createdAt : null;
+  if (image.lastTaggedAt !== null) return youngest({ created, "last-tagged": image.lastTaggedAt }, now);
   const seen = firstSeen[image.id];
-  return seen === undefined
-    ? { seconds: null, basis: "none" }
-    : youngest([created, { at: seen, basis: "first-seen" }], now);
+  return seen === undefined ? UNDATED : youngest({ created, "first-seen": seen }, now);
 }
 
 /** Since the last use that a pass saw; not before it came to this host. Without a memory nobody knows. */
 function unusedFor({ id }: ImageDetail, { seconds }: Age, { lastUsed }: Memory, now: number): Age {
-  const used = youngest([{ at: lastUsed[id] ?? null, basis: "last-used" }], now);
-  if (used.seconds === null || seconds === null) return { seconds: null, basis: "none" };
+  const used = youngest({ "last-used": lastUsed[id] }, now);
+  if (used.seconds === null || seconds === null) return UNDATED;
   return { ...used, seconds: Math.min(used.seconds, seconds) };
 }
 

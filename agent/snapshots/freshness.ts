@@ -23,13 +23,7 @@ export function freshness(
   ttlOfSettings: Seconds,
   now: number,
 ): Freshness {
-  const age = youngest(
-    [
-      { at: createdAt, basis: "created" },
-      { at: lastTaggedAt, basis: "last-tagged" },
-    ],
-    now,
-  );
+  const age = youngest({ created: createdAt, "last-tagged": lastTaggedAt }, now);
   const ttl = timeToLive(labels, ttlOfSettings);
   if (ttl === null) return { fresh: false, age, ttl, reason: `its label ${SNAPSHOT_TTL_LABEL} is no time` };
   if (age.seconds === null) return { fresh: false, age, ttl, reason: "nothing says how old it is" };
