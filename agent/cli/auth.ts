@@ -12,7 +12,7 @@ import { event } from "../log/events.ts";
 import { type Journal, jsonJournal } from "../log/journal.ts";
 import { plainJournal } from "../log/plain.ts";
 import { openContext } from "./context.ts";
-import { type Done, usage, withCommonOptions } from "./options.ts";
+import { type Done, text, UsageError, withCommonOptions } from "./options.ts";
 
 /** Seconds for both requests of the look at the pull allowance. */
 const ALLOWANCE_DEADLINE = 15;
@@ -31,17 +31,13 @@ function addApply(yargs: Argv, done: Done): Argv {
     "apply",
     "Write the credentials that a file asks for into the Docker client's config.json",
     (y) =>
-      withOutput(withTarget(y))
-        .option("registries", {
-          type: "string",
-          demandOption: true,
-          requiresArg: true,
-          describe: "Which registries, JSON: registry -> username and passwordFile",
-        })
-        .option("state-dir", {
-          type: "string",
-          requiresArg: true,
-          describe: "Folder that remembers which entries are ours (default as for run)",
+      withOutput(y)
+        .options({
+          registries: {
+            ...text("Which registries, JSON: registry -> username and passwordFile"),
+            demandOption: true,
+          },
+          "state-dir": text("Folder that remembers which entries are ours (default as for run)"),
         })
         .example("$0 auth apply --registries FILE", "what ci-docker-auth.service does"),
     (argv) => {
@@ -70,34 +66,28 @@ function addCheck(yargs: Argv, done: Done): Argv {
     "check",
     "Ask each registry, through the engine, whether it takes the stored credentials",
     (y) =>
-      withOutput(withTarget(withCommonOptions(y)))
-        .option("registry", {
-          type: "string",
-          requiresArg: true,
-          describe: "Only this one, such as docker.io (default: all that are stored)",
-        })
-        .option("token-endpoint", {
-          type: "string",
-          requiresArg: true,
-          default: HUB_ENDPOINTS.token,
-          describe: "Where Docker Hub gives tokens, for the look at the pull allowance",
-        })
-        .option("registry-endpoint", {
-          type: "string",
-          requiresArg: true,
-          default: HUB_ENDPOINTS.registry,
-          describe: "Docker Hub's registry, for the look at the pull allowance",
+      withOutput(withCommonOptions(y))
+        .options({
+          registry: text("Only this one, such as docker.io (default: all that are stored)"),
+          "token-endpoint": {
+            ...text("Where Docker Hub gives tokens, for the look at the pull allowance"),
+            default: HUB_ENDPOINTS.token,
+          },
+          "registry-endpoint": {
+            ...text("Docker Hub's registry, for the look at the pull allowance"),
+            default: HUB_ENDPOINTS.registry,
+          },
         })
         .example("$0 auth check", "user, registry, result; for Docker Hub the pulls left"),
     async (argv) => {
       for (const endpoint of [argv.tokenEndpoint, argv.registryEndpoint]) {
-        if (!mayCarrySecrets(endpoint)) throw usage("an endpoint must be https, or on this machine");
+        if (!mayCarrySecrets(endpoint)) throw new UsageError("an endpoint must be https, or on this machine");
       }
       if (argv.registry !== undefined && serverKey(argv.registry) === undefined) {
-        throw usage('--registry takes a registry such as "docker.io", without scheme and path');
+        throw new UsageError('--registry takes a registry such as "docker.io", without scheme and path');
       }
       const journal = openJournal(argv);
-      const context = openContext(argv, true);
+      const context = openContext(argv, { writes: true });
       const target = argv.target ?? DEFAULT_TARGET;
       const read = readStored(target);
       if (!read.ok) {
@@ -132,18 +122,13 @@ function addCheck(yargs: Argv, done: Done): Argv {
   );
 }
 
-function withTarget<T>(yargs: Argv<T>) {
-  return yargs.option("target", {
-    type: "string",
-    requiresArg: true,
-    describe: `The client's config file (default: ${DEFAULT_TARGET})`,
-  });
-}
-
 function withOutput<T>(yargs: Argv<T>) {
   return yargs
-    .option("json", { type: "boolean", describe: "JSON lines also on a terminal" })
-    .option("plain", { type: "boolean", describe: "Sentences also when not on a terminal" })
+    .options({
+      target: text(`The client's config file (default: ${DEFAULT_TARGET})`),
+      json: { type: "boolean", describe: "JSON lines also on a terminal" },
+      plain: { type: "boolean", describe: "Sentences also when not on a terminal" },
+    })
     .conflicts("json", "plain");
 }
 

@@ -1,9 +1,7 @@
 import { resolve } from "node:path";
 import { DockerodeClient } from "../engine/client.ts";
-import type { Permissions } from "../engine/envelope.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
-import { Exit } from "../exit.ts";
 import { type Clock, systemClock } from "../host/clock.ts";
 import { makeFolder } from "../host/paths.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
@@ -19,13 +17,6 @@ import { visible } from "../text.ts";
 /** The settings are not valid; the message names every problem. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
-  readonly exitCode = Exit.settings;
-  constructor(
-    readonly file: string,
-    readonly problems: readonly Problem[],
-  ) {
-    super(describeProblems(file, problems));
-  }
 }
 
 /** So many are told in full: settings that a program made wrong would fill the screen and the journal. */
@@ -62,23 +53,22 @@ export interface Context {
   inEmergency(holds: boolean): void;
 }
 
-/**
- * Throws SettingsError.
- * @param writes the command keeps a state: its folder is made where it is missing
- * @param giveUp aborts requests in flight
- * @param more what this command may send beyond what a pass may
- */
-export function openContext(
-  options: CommonOptions,
-  writes: boolean,
-  giveUp?: AbortSignal,
-  more?: Partial<Pick<Permissions, "mayCommit">>,
-): Context {
+interface Needs {
+  /** The command keeps a state: its folder is made where it is missing. */
+  readonly writes?: boolean;
+  /** Aborts requests in flight. */
+  readonly giveUp?: AbortSignal;
+  readonly mayCommit?: boolean;
+}
+
+/** Throws SettingsError. */
+export function openContext(options: CommonOptions, needs: Needs = {}): Context {
   const loaded = loadWhole(options.settings);
-  if (!loaded.ok) throw new SettingsError(options.settings ?? INSTALLED_SETTINGS, loaded.problems);
+  if (!loaded.ok)
+    throw new SettingsError(describeProblems(options.settings ?? INSTALLED_SETTINGS, loaded.problems));
   const { settings } = loaded;
   const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
-  if (writes) prepareStateDir(stateDir);
+  if (needs.writes === true) prepareStateDir(stateDir);
   const rules = retentionRules(settings);
   let ageLimit = settings.prune.until;
   const client = new DockerodeClient({
@@ -93,9 +83,9 @@ export function openContext(
         !namesOne(settings.prune.keepImages, repository, tag),
       mayStop: settings.orphans.length > 0,
       mayRemoveNetworks: settings.prune.networksAbove !== null,
-      mayCommit: more?.mayCommit ?? false,
+      mayCommit: needs.mayCommit ?? false,
     },
-    ...(giveUp === undefined ? {} : { giveUp }),
+    ...(needs.giveUp === undefined ? {} : { giveUp: needs.giveUp }),
   });
   const lockFile = settings.lockFile ?? nearestFolder(resolve(stateDir));
   return {

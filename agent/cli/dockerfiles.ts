@@ -3,9 +3,10 @@ import type { Finding } from "../dockerfiles/check.ts";
 import { Exit } from "../exit.ts";
 import { readFile, readOpen } from "../host/files.ts";
 import { TooLarge, UnsafeFile } from "../host/paths.ts";
-import { visible, visibleDeep } from "../text.ts";
+import { truncated, visible } from "../text.ts";
 import { formatBytes } from "../units.ts";
-import type { Done } from "./options.ts";
+import { type Done, JSON_DOCUMENT, text, UsageError } from "./options.ts";
+import { show } from "./screen.ts";
 
 /** The largest Dockerfile that is read; those that people write have a few KiB. */
 const MAX_BYTES = 1024 * 1024;
@@ -45,26 +46,18 @@ function addCheck(yargs: Argv, done: Done): Argv {
           "parse-positional-numbers": false,
           "populate--": true,
         })
-        .option("label", {
-          type: "string",
-          array: true,
-          requiresArg: true,
-          demandOption: true,
-          describe: "NAME=VALUE, or NAME for any value; may be repeated: all must be there",
+        .options({
+          label: {
+            ...text("NAME=VALUE, or NAME for any value; may be repeated: all must be there"),
+            ...{ array: true, demandOption: true },
+          },
+          "build-arg": {
+            ...text("NAME=VALUE as for docker build; may be repeated"),
+            ...{ array: true, default: [] as string[] },
+          },
+          target: text("The stage that is built (default: the last)"),
+          json: JSON_DOCUMENT,
         })
-        .option("build-arg", {
-          type: "string",
-          array: true,
-          requiresArg: true,
-          default: [],
-          describe: "NAME=VALUE as for docker build; may be repeated",
-        })
-        .option("target", {
-          type: "string",
-          requiresArg: true,
-          describe: "The stage that is built (default: the last)",
-        })
-        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
         .example("$0 dockerfiles check --label cascade.managed=true Dockerfile", "one line a label, 0 or 65"),
     async (argv) => {
       // Loaded here: no other command needs it, and its parser takes 3 ms.
@@ -83,10 +76,8 @@ function addCheck(yargs: Argv, done: Done): Argv {
         return { path, ok: findings.every(({ ok }) => ok), findings };
       });
       const ok = files.every((file) => file.ok);
-      const text = argv.json
-        ? JSON.stringify(visibleDeep({ ok, labels: argv.label, files }), null, 2)
-        : files.flatMap(({ path, findings }) => findings.map((finding) => toLine(path, finding))).join("\n");
-      process.stdout.write(`${text}\n`);
+      const lines = files.flatMap(({ path, findings }) => findings.map((finding) => toLine(path, finding)));
+      show(argv.json ? { ok, labels: argv.label, files } : lines);
       done(ok ? Exit.ok : Exit.refused);
     },
   );
@@ -94,10 +85,8 @@ function addCheck(yargs: Argv, done: Done): Argv {
 
 function toLine(path: string, { line, message }: Finding): string {
   const where = line === null ? path : `${path}:${line}`;
-  return `${visible(where)}: ${visible(cut(message))}`;
+  return `${visible(where)}: ${visible(truncated(message, MAX_SHOWN))}`;
 }
-
-const cut = (text: string) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text);
 
 function toBuildArg(text: string): [name: string, value: string] {
   const at = text.indexOf("=");
@@ -123,7 +112,6 @@ function readText(path: string): Read {
   }
 }
 
-/** Shown as what yargs itself complains of. */
 function fail(message: string): never {
-  throw Object.assign(new Error(message), { name: "YError" });
+  throw new UsageError(message);
 }

@@ -1,7 +1,6 @@
 import { basename, dirname } from "node:path";
 import type { Argv } from "yargs";
 import { loadLastCheck } from "../auth/memory.ts";
-import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import { readable } from "../pass/pressure.ts";
 import {
@@ -12,6 +11,7 @@ import {
   POLICY_NAMES,
   type PolicyName,
   pulledTwice,
+  type Replayed,
   type Scenario,
   WORKING_SET_DAYS,
   workingSet,
@@ -19,14 +19,14 @@ import {
 import { cacheMark } from "../settings/rules.ts";
 import { arrivalsOf } from "../state/history.ts";
 import { coverageOf, type Ledger, loadLedger } from "../state/ledger.ts";
-import { visibleDeep } from "../text.ts";
+import type { Mark } from "../state/passes.ts";
 import { type Bytes, formatBytes, formatDuration, formatWatermark, parseBytes } from "../units.ts";
+import { chart } from "./chart.ts";
 import { type Context, openContext } from "./context.ts";
-import { type Done, withCommonOptions } from "./options.ts";
-import { screenOf } from "./screen.ts";
-import { type TableLook, table, wrap } from "./table.ts";
-import { formatMoment } from "./ticks.ts";
-import { UsageError } from "./usage.ts";
+import { ASCII, type Done, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
+import { type Look, show, terminal } from "./screen.ts";
+import { table, warning, wrap } from "./table.ts";
+import { coverage } from "./warmth.ts";
 
 const DAY = 86_400;
 /** In seconds: Docker Hub's, where it was not asked. */
@@ -38,42 +38,35 @@ export function forecastCommand(yargs: Argv, done: Done): Argv {
     "What another disk, or another order of eviction, would have pulled: the ledger of uses replayed",
     (y) =>
       withCommonOptions(y)
-        .option("disk", {
-          type: "string",
-          requiresArg: true,
-          describe:
+        .options({
+          disk: text(
             "Sizes of disks for images, by commas (default: half of this disk, all of it, twice as much)",
+          ),
+          policy: {
+            ...text("own: the order of cache.evict; lru: least recently used first; never: no image goes"),
+            default: POLICY_NAMES.join(","),
+          },
+          ledger: {
+            ...{ type: "array", string: true, requiresArg: true },
+            describe: "Other ledgers (uses.jsonl, or its folder); of several: what these hosts pulled twice",
+          },
+          json: JSON_DOCUMENT,
+          ascii: ASCII,
         })
-        .option("policy", {
-          type: "string",
-          requiresArg: true,
-          default: POLICY_NAMES.join(","),
-          describe: "own: the order of cache.evict; lru: least recently used first; never: no image goes",
-        })
-        .option("ledger", {
-          type: "array",
-          string: true,
-          requiresArg: true,
-          describe: "Other ledgers (uses.jsonl, or its folder); of several: what these hosts pulled twice",
-        })
-        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
         .example("$0 forecast --disk 60GB,100GB,200GB", "would a larger disk pay?")
         .example("$0 forecast --ledger a.jsonl b.jsonl", "would a pull-through cache pay?"),
     async (argv) => {
-      const context = openContext(argv, false);
-      const look = { colours: pc, width: screenOf(process.stdout, process.env, false).width };
+      const context = openContext(argv);
+      const look = terminal(argv.ascii);
       const [file, ...more] = argv.ledger ?? [];
-      let document: object;
-      let screen: string[];
       if (file !== undefined && more.length > 0) {
         const told = shared([file, ...more], context.clock.now());
-        [document, screen] = [told, sharedScreen(told, look)];
+        show(argv.json ? told : sharedScreen(told, look));
       } else {
-        const told = await replayed(context, file, { disk: argv.disk, policies: policiesOf(argv.policy) });
-        [document, screen] = [told, forecastScreen(told, look)];
+        const asked = { disk: argv.disk, policies: policiesOf(argv.policy) };
+        const { document, charts } = await replayed(context, file, asked);
+        show(argv.json ? document : forecastScreen(document, charts, look));
       }
-      const text = argv.json ? JSON.stringify(visibleDeep(document), null, 2) : screen.join("\n");
-      process.stdout.write(`${text}\n`);
       done(Exit.ok);
     },
   );
@@ -100,12 +93,14 @@ function ledgerAt(path: string, now: number): Ledger {
   return loadLedger(dir, null, now, file);
 }
 
-/** What the ledger of one host says of disks and policies: the JSON document. */
-async function replayed(
-  { settings, stateDir, host, clock }: Context,
-  file: string | undefined,
-  { disk, policies }: { readonly disk: string | undefined; readonly policies: readonly PolicyName[] },
-) {
+interface Asked {
+  readonly disk: string | undefined;
+  readonly policies: readonly PolicyName[];
+}
+
+/** What the ledger of one host says of disks and policies: the JSON document, and what a chart is drawn from. */
+async function replayed(context: Context, file: string | undefined, { disk, policies }: Asked) {
+  const { settings, stateDir, host, clock } = context;
   const ledger = ledgerAt(file ?? stateDir, clock.now());
   const { uses, images, warnings } = ledger;
   const root = file === undefined ? host.loadState().state.engineRoot : null;
@@ -117,29 +112,30 @@ async function replayed(
   );
   const told = loadLastCheck(stateDir)?.checks.flatMap(({ rateLimit }) => rateLimit ?? [])[0];
   const hub = { limit: told?.limit ?? null, windowSeconds: told?.windowSeconds ?? WINDOW };
-  const low = cacheMark(settings);
-  const marks = { high: settings.disk.highWatermark, low };
-  const rows = forecast(uses, [...present, ...scenarios], marks, hub.windowSeconds);
+  const marks = { high: settings.disk.highWatermark, low: cacheMark(settings) };
+  const all = forecast(uses, [...present, ...scenarios], { ...marks, window: hub.windowSeconds });
+  const replays = all.slice(present.length);
   const workingSetBytes = workingSet(uses, clock.now() / 1000);
   const first = (uses[0]?.at ?? 0) * 1000;
-  const coverage = coverageOf({ ...ledger, since: ledger.since && Math.max(ledger.since, first) });
-  return {
+  const covers = coverageOf({ ...ledger, since: ledger.since && Math.max(ledger.since, first) });
+  const document = {
     source: file ?? stateDir,
-    ...{ ...coverage, uses: uses.length, images: images.size, warnings },
+    ...{ ...covers, uses: uses.length, images: images.size, warnings },
     imagesOfUnknownSize: [...images.values()].filter(({ bytes }) => bytes === null).length,
-    ...{ neededSeconds: NEEDED_DAYS * DAY, tooShort: coverage.coveredSeconds < NEEDED_DAYS * DAY },
-    ...{ now: here === undefined ? null : (rows[0] ?? null), rows: rows.slice(present.length), hub },
-    ...{ workingSetBytes, lowMark: formatWatermark(low) },
-    diskForWorkingSetBytes: Math.round(diskFor(workingSetBytes, low)),
+    ...{ neededSeconds: NEEDED_DAYS * DAY, tooShort: covers.coveredSeconds < NEEDED_DAYS * DAY },
+    ...{ now: here === undefined ? null : (all[0]?.row ?? null), rows: replays.map(({ row }) => row), hub },
+    ...{ workingSetBytes, lowMark: formatWatermark(marks.low) },
+    diskForWorkingSetBytes: Math.round(diskFor(workingSetBytes, marks.low)),
   };
+  return { document, charts: replays.filter(({ row }) => row.policy === policies[0]) };
 }
 
-/** Pure. */
-export function forecastScreen(told: Awaited<ReturnType<typeof replayed>>, look: TableLook): string[] {
+type Told = Awaited<ReturnType<typeof replayed>>;
+
+/** Pure. @param charts replays of which each is drawn */
+function forecastScreen(told: Told["document"], charts: Told["charts"], look: Look): string[] {
   const { now, hub } = told;
   const covered = formatDuration(told.coveredSeconds);
-  const gaps = told.gapSeconds === 0 ? "" : `, ${formatDuration(told.gapSeconds)} of it not heard`;
-  const since = told.since === null ? "" : ` since ${formatMoment(told.since)} (${covered}${gaps})`;
   const unsized = told.imagesOfUnknownSize;
   const line = (name: string, row: ForecastRow) => [
     ...[name, formatBytes(row.diskBytes), formatBytes(row.pulledBytes), String(row.pulls)],
@@ -158,24 +154,43 @@ export function forecastScreen(told: Awaited<ReturnType<typeof replayed>>, look:
     "Replayed from an empty disk with images alone. DID NOT FIT: runs that found it over its capacity. HUB: most pulls from Docker Hub in its window.",
     ...(unsized === 0 ? [] : [`Images of unknown size, which count as 0: ${unsized}.`]),
   ];
-  const warnings = [
-    ...told.warnings,
-    ...(told.tooShort
-      ? [`too short for a forecast: it covers ${covered} and needs ${NEEDED_DAYS} days; this is a first look`]
-      : []),
-  ];
+  const short = `too short for a forecast: it covers ${covered} and needs ${NEEDED_DAYS} days; this is a first look`;
   return [
-    ...wrap(`Ledger in ${told.source}: ${told.uses} uses of ${told.images} images${since}.`, look.width),
-    ...warnings.flatMap((text) => wrap({ text: `! ${text}`, style: look.colours.yellow }, look.width)),
+    ...wrap(`Ledger in ${told.source}: ${told.uses} uses of ${told.images} images${coverage(told)}.`, look),
+    ...[...told.warnings, ...(told.tooShort ? [short] : [])].flatMap((text) => warning(text, look)),
     "",
     ...(told.uses === 0
-      ? wrap("watch and passes write it where cache.evict is set: docs/cache.md.", look.width)
+      ? wrap("watch and passes write it where cache.evict is set: docs/cache.md.", look)
       : [
+          ...charts.flatMap((replay) => [...usageChart(replay, look), ""]),
           ...table([...head, `HUB IN ${formatDuration(hub.windowSeconds)}`, ""], rows, look),
           "",
-          ...notes.flatMap((text) => wrap(text, look.width)),
+          ...notes.flatMap((text) => wrap(text, look)),
         ]),
   ];
+}
+
+/** How full the disk would have been, as `history` shows how full it was. */
+function usageChart({ row, moments, marks }: Replayed, look: Look): string[] {
+  const [first, last] = [(moments[0]?.at ?? 0) * 1000, (moments.at(-1)?.at ?? 0) * 1000];
+  const line = (share: number) => [{ at: first, percent: Math.round(100 * share) }];
+  const grew = (what: "evictions" | "runsOverCapacity", mark: Mark) =>
+    moments.flatMap((moment, index) =>
+      moment[what] > (moments[index - 1]?.[what] ?? 0) ? [{ at: moment.at * 1000, mark }] : [],
+    );
+  return chart(
+    {
+      title: `${row.policy}, a disk of ${formatBytes(row.diskBytes)}`,
+      curve: {
+        stretches: [moments.map(({ at, usedPercent }) => ({ at: at * 1000, percent: usedPercent }))],
+        marks: { high: line(marks.high), low: line(marks.low) },
+      },
+      range: [first, last],
+      marks: [...grew("evictions", "removed"), ...grew("runsOverCapacity", "failed")],
+      words: { removed: "evicted images", failed: "a run did not fit" },
+    },
+    look,
+  );
 }
 
 /** `"-1.2 GiB, -14"` */
@@ -203,18 +218,15 @@ function shared(paths: readonly string[], now: number) {
 }
 
 /** Pure. */
-export function sharedScreen(
-  { hosts, twice, warnings }: ReturnType<typeof shared>,
-  look: TableLook,
-): string[] {
+function sharedScreen({ hosts, twice, warnings }: ReturnType<typeof shared>, look: Look): string[] {
   const total = hosts.reduce((sum, { bytes }) => sum + bytes, 0);
   const share = total === 0 ? 0 : Math.round((100 * twice.bytes) / total);
   const rows = hosts.map(({ ledger, pulls, bytes }) => [ledger, formatBytes(bytes), String(pulls), ""]);
   const text = `Pulled twice between them: ${formatBytes(twice.bytes)} (${share} %), ${twice.pulls} pulls. A pull-through cache would have saved that.`;
   return [
-    ...warnings.flatMap((one) => wrap({ text: `! ${one}`, style: look.colours.yellow }, look.width)),
+    ...warnings.flatMap((one) => warning(one, look)),
     ...table(["LEDGER", "PULLED", "PULLS", ""], rows, look),
     "",
-    ...wrap(text, look.width),
+    ...wrap(text, look),
   ];
 }

@@ -1,33 +1,30 @@
-import type { Colors } from "picocolors/types";
+import { resolve } from "node:path";
 import type { Argv } from "yargs";
-import { colours as pc } from "../colours.ts";
 import { Exit } from "../exit.ts";
 import { INODE_PERCENT } from "../gates/disk-pressure.ts";
 import { systemClock } from "../host/clock.ts";
 import {
   curves,
+  loadPasses,
   type Mark,
   markOf,
   type PastPass,
+  parseSince,
+  passesSince,
   removedCount,
   saysMore,
   summarize,
 } from "../state/passes.ts";
-import { visible, visibleDeep } from "../text.ts";
+import { visible } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
-import { chart } from "./chart.ts";
+import { chart, MARK_COLOURS } from "./chart.ts";
 import { openContext } from "./context.ts";
-import { type Done, withCommonOptions } from "./options.ts";
-import { type History, readHistory } from "./past.ts";
-import { PLAIN_WIDTH, type Screen, screenOf } from "./screen.ts";
+import { ASCII, type Done, flag, text, UsageError, withCommonOptions } from "./options.ts";
+import { type Look, PLAIN_WIDTH, show, terminal } from "./screen.ts";
 import { table, wrap } from "./table.ts";
 import { formatMoment, formatShort } from "./ticks.ts";
-import { UsageError } from "./usage.ts";
 
 const SHOWN_PASSES = 20;
-/** A reason has room beside the other columns. */
-const WIDE = 120;
-const ROWS = 11;
 
 export function historyCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -35,12 +32,13 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
     "The last passes: disk usage as a chart, and a table",
     (y) =>
       withCommonOptions(y)
-        .option("since", {
-          type: "string",
-          requiresArg: true,
-          describe: 'Passes since then: "7d", "2026-11-01", "2026-11-01 03:00"',
+        .options({
+          since: text('Passes since then: "7d", "2026-11-01", "2026-11-01 03:00"'),
+          json: flag("One JSON document, every pass"),
+          filesystem: text("The watched path to chart (default: the fullest)"),
+          all: { type: "boolean", describe: "A chart for every filesystem" },
+          ascii: ASCII,
         })
-        .option("json", { type: "boolean", default: false, describe: "One JSON document, every pass" })
         .option("limit", {
           alias: "n",
           type: "number",
@@ -48,38 +46,49 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
           default: SHOWN_PASSES,
           describe: "Rows of the table",
         })
-        .option("filesystem", {
-          type: "string",
-          requiresArg: true,
-          describe: "The watched path to chart (default: the fullest)",
-        })
-        .option("all", { type: "boolean", describe: "A chart for every filesystem" })
         .conflicts("filesystem", "all")
-        .option("ascii", {
-          type: "boolean",
-          default: false,
-          describe: "Plain ASCII (the default where the locale is not UTF-8)",
-        })
         .example("$0 history --since 7d", "the last week"),
     async (argv) => {
-      if (!Number.isInteger(argv.limit) || argv.limit < 0)
+      const { filesystem, limit } = argv;
+      if (!Number.isInteger(limit) || limit < 0)
         throw new UsageError("--limit: expected a whole number from 0");
-      const { stateDir } = openContext(argv, false);
       const now = systemClock.now();
-      const history = readHistory(argv.since, stateDir, now);
-      const screen = screenOf(process.stdout, process.env, argv.ascii);
+      const history = readHistory(argv.since, openContext(argv).stateDir, now);
       const paths = curves(history.passes).map(({ path }) => path);
-      if (argv.filesystem !== undefined && !paths.includes(argv.filesystem) && paths.length > 0)
-        throw new UsageError(`--filesystem ${argv.filesystem}: not among those watched: ${paths.join(", ")}`);
-      const wanted = argv.all === true ? paths : [argv.filesystem ?? paths[0] ?? ""];
-      process.stdout.write(
+      if (filesystem !== undefined && !paths.includes(filesystem) && paths.length > 0)
+        throw new UsageError(`--filesystem ${filesystem}: not among those watched: ${paths.join(", ")}`);
+      const wanted = argv.all === true ? paths : [filesystem ?? paths[0] ?? ""];
+      show(
         argv.json
-          ? `${JSON.stringify(visibleDeep(historyDocument(history)), null, 2)}\n`
-          : `${historyScreen(history, { wanted, limit: argv.limit }, screen, pc, now)}\n`,
+          ? historyDocument(history)
+          : historyScreen(history, { wanted, limit, now }, terminal(argv.ascii)),
       );
       done(history.unreadable === null ? Exit.ok : Exit.unavailable);
     },
   );
+}
+
+/** The passes that the state remembers. */
+export interface History {
+  /** Oldest first. */
+  readonly passes: readonly PastPass[];
+  /** `"the state in /var/lib/ci-docker-prune"` */
+  readonly source: string;
+  /** Milliseconds; `null`: all there are. */
+  readonly since: number | null;
+  /** Why the source could not be read; then there are no passes. */
+  readonly unreadable: string | null;
+}
+
+function readHistory(sinceText: string | undefined, stateDir: string, now: number): History {
+  const since = sinceText === undefined ? null : parseSince(sinceText, now);
+  if (since === undefined)
+    throw new UsageError(
+      `--since ${JSON.stringify(sinceText)}: expected a time that has passed, such as "7d", "2026-11-01" or "2026-11-01 03:00"`,
+    );
+  const { passes, unreadable } = loadPasses(stateDir);
+  const source = `the state in ${resolve(stateDir)}`;
+  return { passes: passesSince(passes, since), source, since, unreadable };
 }
 
 export function historyDocument(history: History) {
@@ -93,67 +102,57 @@ export function historyDocument(history: History) {
   };
 }
 
-/** Pure. @param shown.wanted paths of the filesystems to chart @param shown.limit rows of the table */
-export function historyScreen(
-  history: History,
-  shown: { readonly wanted: readonly string[]; readonly limit: number },
-  screen: Screen,
-  colours: Colors,
-  now: number,
-): string {
+interface Shown {
+  /** Paths of the filesystems to chart. */
+  readonly wanted: readonly string[];
+  /** Rows of the table. */
+  readonly limit: number;
+  readonly now: number;
+}
+
+/** Pure. */
+export function historyScreen(history: History, { wanted, limit, now }: Shown, look: Look): string[] {
   const { passes, source, since, unreadable } = history;
-  if (unreadable !== null) return colours.red(visible(`${capital(source)} cannot be read: ${unreadable}`));
+  const { dim, red } = look.colours;
+  if (unreadable !== null) return [red(visible(`${capital(source)} cannot be read: ${unreadable}`))];
   const [first] = passes;
   if (first === undefined) {
     const when = since === null ? "" : ` since ${formatMoment(since)}`;
-    return `No pass is recorded${when} by ${visible(source)}.`;
+    return [`No pass is recorded${when} by ${visible(source)}.`];
   }
-  const width = screen.width ?? PLAIN_WIDTH;
   const all = curves(passes);
+  const marks = passes.map((pass) => ({ at: pass.startedAt, mark: markOf(pass) }));
   const range = [since ?? first.startedAt, now] as const;
   const charts = all
-    .filter(({ path }) => shown.wanted.includes(path))
-    .flatMap((curve) => [
-      "",
-      ...chart(curve, passes, range, {
-        width: Math.min(width, WIDE),
-        rows: ROWS,
-        unicode: screen.unicode,
-        colours,
-      }),
-    ]);
-  const others = all.filter(({ path }) => !shown.wanted.includes(path));
-  const more =
-    others.length === 0
-      ? []
-      : [
-          "",
-          colours.dim(
-            visible(
-              `Also watched (--all): ${others.map(({ path, last }) => `${path} ${last.usedPercent}%`).join(", ")}`,
-            ),
-          ),
-        ];
-  const last = passes.slice(-shown.limit || passes.length).reverse();
-  const rows = shown.limit === 0 ? [] : ["", ...passTable(last, screen, colours)];
-  return [...wrap(headline(passes), width), ...charts, ...more, ...rows].join("\n");
+    .filter(({ path }) => wanted.includes(path))
+    .flatMap((curve) => {
+      const { usedPercent, availableBytes, totalBytes } = curve.last;
+      const title = `${curve.path}  ${usedPercent}% used, ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left`;
+      return ["", ...chart({ title, curve, range, marks, words: MARK_WORDS }, look)];
+    });
+  const others = all
+    .filter(({ path }) => !wanted.includes(path))
+    .map(({ path, last }) => `${path} ${last.usedPercent}%`);
+  const more = others.length === 0 ? [] : ["", dim(visible(`Also watched (--all): ${others.join(", ")}`))];
+  const rows = limit === 0 ? [] : ["", ...passTable(passes.slice(-limit).reverse(), look)];
+  return [...wrap(headline(passes), { width: look.width ?? PLAIN_WIDTH }), ...charts, ...more, ...rows];
 }
 
-const COUNTED: Readonly<Record<Mark, string>> = {
+const MARK_WORDS: Readonly<Record<Mark, string>> = {
   removed: "removed something",
   deferred: "put off",
   pressure: "left the disk under pressure",
   failed: "failed",
-  quiet: "with nothing to do",
+  quiet: "had nothing to do",
 };
 
 /** `"8 passes since 2026-07-25 12:00: 1 removed something (183 objects, the disk gained 21.0 GiB), 2 put off"` */
 function headline(passes: readonly PastPass[]): string {
   const { freedBytes, removed, from } = summarize(passes);
   const objects = Object.values(removed).reduce((sum, count) => sum + count, 0);
-  const counts = (Object.keys(COUNTED) as Mark[]).flatMap((mark) => {
+  const counts = (Object.keys(MARK_WORDS) as Mark[]).flatMap((mark) => {
     const count = passes.filter((pass) => markOf(pass) === mark).length;
-    return count === 0 ? [] : [`${count} ${COUNTED[mark]}`];
+    return count === 0 ? [] : [`${count} ${MARK_WORDS[mark]}`];
   });
   const total =
     objects === 0
@@ -169,31 +168,28 @@ function headline(passes: readonly PastPass[]): string {
  */
 export function passTable(
   passes: readonly PastPass[],
-  { unicode, width }: Screen,
-  colours: Colors,
+  look: Look,
   folded: ReadonlyMap<PastPass, Folded> = new Map(),
 ): string[] {
-  return table(
-    ["PASS", "OUTCOME", "DISK", "FREED", "REMOVED", "TOOK", "REASON"],
-    passes.map((pass) => {
-      const { count, since } = folded.get(pass) ?? { count: 1, since: pass.startedAt };
-      const times = count === 1 ? "" : ` ${unicode ? "×" : "x"}${count}`;
-      const reason = saysMore(pass) ? pass.reason : "";
-      return [
-        formatShort(pass.startedAt),
-        { text: `${pass.outcome}${times}`, style: OUTCOME_COLOURS[markOf(pass)](colours) },
-        diskText(pass, unicode),
-        removedCount(pass) === 0 ? "" : formatBytes(pass.freedBytes),
-        removedCount(pass) === 0 ? "" : String(removedCount(pass)),
-        formatDuration(pass.durationSeconds),
-        {
-          text: count === 1 ? reason : `since ${formatShort(since)}${reason === "" ? "" : `: ${reason}`}`,
-          style: colours.dim,
-        },
-      ];
-    }),
-    { colours, width },
-  );
+  const rows = passes.map((pass) => {
+    const { count, since } = folded.get(pass) ?? { count: 1, since: pass.startedAt };
+    const times = count === 1 ? "" : ` ${look.unicode ? "×" : "x"}${count}`;
+    const removed = removedCount(pass);
+    const reason = [
+      ...(count === 1 ? [] : [`since ${formatShort(since)}`]),
+      ...(saysMore(pass) ? [pass.reason] : []),
+    ];
+    return [
+      formatShort(pass.startedAt),
+      { text: `${pass.outcome}${times}`, style: MARK_COLOURS[markOf(pass)](look.colours) },
+      diskText(pass, look),
+      removed === 0 ? "" : formatBytes(pass.freedBytes),
+      removed === 0 ? "" : String(removed),
+      formatDuration(pass.durationSeconds),
+      { text: reason.join(": "), style: look.colours.dim },
+    ];
+  });
+  return table(["PASS", "OUTCOME", "DISK", "FREED", "REMOVED", "TOOK", "REASON"], rows, look);
 }
 
 /** The newest of several passes that came to the same, one after the other. */
@@ -205,19 +201,16 @@ export interface Folded {
 
 /** Passes that came to the same for the same reason, but for its figures, become one. Newest first, at most so many. */
 export function fold(passes: readonly PastPass[], most: number): ReadonlyMap<PastPass, Folded> {
-  const folded = new Map<PastPass, Folded>();
-  let newest: PastPass | undefined;
+  const folded: { newest: PastPass; count: number; since: number }[] = [];
   for (const pass of [...passes].reverse()) {
-    const so = newest === undefined ? undefined : folded.get(newest);
-    if (newest !== undefined && so !== undefined && sameEnd(newest, pass)) {
-      folded.set(newest, { count: so.count + 1, since: pass.startedAt });
-      continue;
-    }
-    if (folded.size === most) break;
-    newest = pass;
-    folded.set(pass, { count: 1, since: pass.startedAt });
+    const last = folded.at(-1);
+    if (last !== undefined && sameEnd(last.newest, pass)) {
+      last.count++;
+      last.since = pass.startedAt;
+    } else if (folded.length === most) break;
+    else folded.push({ newest: pass, count: 1, since: pass.startedAt });
   }
-  return folded;
+  return new Map(folded.map(({ newest, ...how }) => [newest, how]));
 }
 
 const sameEnd = (a: PastPass, b: PastPass) =>
@@ -225,18 +218,10 @@ const sameEnd = (a: PastPass, b: PastPass) =>
   a.outcome === b.outcome &&
   a.reason.replaceAll(/\d+/g, "") === b.reason.replaceAll(/\d+/g, "");
 
-const OUTCOME_COLOURS: Readonly<Record<Mark, (colours: Colors) => (text: string) => string>> = {
-  removed: ({ green }) => green,
-  deferred: ({ yellow }) => yellow,
-  pressure: ({ red }) => red,
-  failed: ({ red }) => red,
-  quiet: ({ dim }) => dim,
-};
-
 /**
  * Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark.
  */
-function diskText({ filesystems }: PastPass, unicode: boolean): string {
+function diskText({ filesystems }: PastPass, { unicode }: Look): string {
   const looks = filesystems.flatMap(({ usedPercent, inodesUsedPercent, highWatermarkPercent, before }) => {
     const inodes = before?.inodesUsedPercent ?? inodesUsedPercent;
     const scarce =

@@ -2,22 +2,19 @@ import yargs, { type Argv } from "yargs";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
 import { hungPaths } from "../host/disk.ts";
 import { drain } from "../host/output.ts";
-import { NoPlace } from "../host/places.ts";
 import { killUnlessEnded } from "../host/stop.ts";
 import { type SettingsText, takeOver } from "../settings/read.ts";
 import { visible } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
-import { SettingsError } from "./context.ts";
 import { dockerfilesCommand } from "./dockerfiles.ts";
 import { forecastCommand } from "./forecast.ts";
 import { historyCommand } from "./history.ts";
-import { type Done, withCommonOptions } from "./options.ts";
+import { type Done, UsageError, withCommonOptions } from "./options.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
-import { UsageError } from "./usage.ts";
 import { validateCommand } from "./validate.ts";
 
 /** What the front (main.ts) hands over with the command line. */
@@ -61,11 +58,7 @@ async function command(argv: readonly string[]): Promise<void> {
   // A reader that goes away (`| head`) is no error; a pass that acts has an ear of its own for it.
   process.stdout.on("error", () => {});
   const foreign = foreignWord(argv);
-  if (foreign !== null) {
-    process.stderr.write(`ci-docker-prune: ${foreign}\n`);
-    process.exitCode = Exit.usage;
-    return;
-  }
+  if (foreign !== null) return refuse(Exit.usage, `ci-docker-prune: ${foreign}`);
   let code: ExitCode | null = null;
   const done: Done = (result) => {
     code = result;
@@ -109,20 +102,19 @@ async function command(argv: readonly string[]): Promise<void> {
     // --help, --version and completion answer without a command of ours.
     process.exitCode = code ?? Exit.ok;
   } catch (error) {
-    if (error instanceof NoPlace) {
-      process.stderr.write(`ci-docker-prune: ${error.message}\n`);
-      process.exitCode = Exit.usage;
-    } else if (error instanceof SettingsError) {
-      process.stderr.write(`${error.message}\n`);
-      process.exitCode = error.exitCode;
-    } else if (error instanceof UsageError || (error as Error).name === "YError") {
+    const { name, message } = error as Error;
+    if (name === "SettingsError") refuse(Exit.settings, message);
+    else if (name === "NoPlace") refuse(Exit.usage, `ci-docker-prune: ${message}`);
+    else if (name === "UsageError" || name === "YError") {
       const hint = await suggestion(cli, argv);
-      process.stderr.write(
-        `ci-docker-prune: ${visible((error as Error).message)}${hint}\nTry: ci-docker-prune --help\n`,
-      );
-      process.exitCode = Exit.usage;
+      refuse(Exit.usage, `ci-docker-prune: ${visible(message)}${hint}\nTry: ci-docker-prune --help`);
     } else throw error;
   }
+}
+
+function refuse(code: ExitCode, message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = code;
 }
 
 /** For --help alone: the front starts it, from a file of its own (agent/watch.ts). */
@@ -146,22 +138,11 @@ async function suggestion(cli: Argv, argv: readonly string[]): Promise<string> {
   const known = new Set([...help.matchAll(/ (--[a-z-]+)/g)].map(([, option = ""]) => option));
   const given = argv.filter((word) => word.startsWith("--")).map((word) => word.split("=")[0] ?? word);
   for (const word of given.filter((one) => !known.has(one))) {
-    const near = [...known].find((option) => distance(option, word) <= 2);
+    const near = [...known].find((option) => option.startsWith(word.slice(0, ALIKE)));
     if (near !== undefined) return `. Did you mean ${near}?`;
   }
   return "";
 }
 
-/** How many letters must change, come or go (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (const [at, letter] of [...a].entries()) {
-    const next = [at + 1];
-    for (const [to, other] of [...b].entries())
-      next.push(
-        Math.min((next[to] ?? 0) + 1, (row[to + 1] ?? 0) + 1, (row[to] ?? 0) + Number(letter !== other)),
-      );
-    row = next;
-  }
-  return row.at(-1) ?? 0;
-}
+/** So many first characters of an option tell which one is meant. */
+const ALIKE = "--xx".length;

@@ -1,27 +1,30 @@
 import type { Argv } from "yargs";
 import type { ExitCode } from "../exit.ts";
-import { visible } from "../text.ts";
 
 /** A command hands its exit code to this, last thing. */
 export type Done = (code: ExitCode) => void;
 
+/** The command line is wrong; the message says how. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export const text = (describe: string) => ({ type: "string", requiresArg: true, describe }) as const;
+export const flag = (describe: string) => ({ type: "boolean", default: false, describe }) as const;
+export const JSON_DOCUMENT = flag("One JSON document");
+export const ASCII = flag("Plain ASCII (the default where the locale is not UTF-8)");
+
 /** The options every command that looks at a host shares. */
 export function withCommonOptions<T>(yargs: Argv<T>) {
   return yargs
-    .option("settings", {
-      type: "string",
-      requiresArg: true,
-      describe:
+    .option(
+      "settings",
+      text(
         "Settings file, JSON (default: /etc/ci-docker-prune/settings.json where it is there, else the documented defaults)",
-    })
-    .option("state-dir", {
-      type: "string",
-      requiresArg: true,
-      describe: "Folder for the history (default: $STATE_DIRECTORY, else /var/lib/ci-docker-prune)",
-    });
-}
-
-/** Shown as what yargs itself complains of. */
-export function usage(message: string): Error {
-  return Object.assign(new Error(visible(message)), { name: "YError" });
+      ),
+    )
+    .option(
+      "state-dir",
+      text("Folder for the history (default: $STATE_DIRECTORY, else /var/lib/ci-docker-prune)"),
+    );
 }

@@ -1,25 +1,29 @@
 import type { Fact } from "../facts.ts";
+import type { BusyService } from "../gates/converging.ts";
 import { crossings, formatInodeMark, withFreed } from "../gates/disk-pressure.ts";
+import type { LiveMatch } from "../gates/live-run.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { claimed, sumSizes } from "../log/events.ts";
 import { type Pressure, readable } from "../pass/pressure.ts";
 import type { PlanPreview } from "../pass/preview.ts";
-import type { Holder } from "../plan/holders.ts";
-import type { Judged, Plan } from "../plan/plan.ts";
+import { HOLDER_TITLES, type Holder } from "../plan/holders.ts";
+import type { Plan } from "../plan/plan.ts";
 import { cacheMark, rulesWithoutPressure } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Bytes, formatBytes, type Watermark } from "../units.ts";
-import { gateWayOut, gateWords } from "./gates.ts";
+import { type Bytes, formatBytes } from "../units.ts";
 
-/** What a look at the host has shown, as far as the verdict needs it. */
-export interface Seen {
+/** The disk that a pass would make room on. */
+export interface Disk {
   readonly settings: Settings;
   readonly pressure: Pressure;
-  readonly gates: readonly Verdict[];
   /** Where the engine keeps its data; `null`: not known. */
   readonly rootDir: string | null;
-  /** `null`: not asked for. */
+}
+
+/** What a look at the host has shown, as far as the verdict needs it; `null`: not asked for. */
+export interface Seen extends Disk {
+  readonly gates: readonly Verdict[];
   readonly plan: Fact<PlanPreview> | null;
   readonly holders: Fact<readonly Holder[]> | null;
 }
@@ -32,85 +36,58 @@ export interface Outlook {
   readonly wayOut: string | null;
 }
 
-export const HOLDER_WORDS: Readonly<Record<Holder["what"], string>> = {
-  images: "images",
-  containers: "files that containers wrote",
-  volumes: "volumes",
-  "build-cache": "build cache",
-  "container-logs": "logs of containers",
-  swarm: "Swarm's own state",
-  "deleted-files": "deleted files still open",
-  "outside-docker": "not accounted for by the engine",
-};
-
 /** What the operator wants to know first. Pure. */
 export function outlook(seen: Seen): Outlook {
   const { settings, pressure, gates, plan } = seen;
+  const told = (state: Outlook["state"], text: string, wayOut: string | null = null) => ({
+    ...{ state, text, wayOut },
+  });
+  const { verdict, reason } = pressure.verdict;
+  if (verdict === "unknown") return told("bad", `the disk cannot be read: ${reason}`);
   const full = fullest(pressure, settings.disk);
-  if (pressure.verdict.verdict === "unknown")
-    return { state: "bad", text: `the disk cannot be read: ${pressure.verdict.reason}`, wayOut: null };
-  if (pressure.verdict.verdict === "closed") {
-    const rules = rulesWithoutPressure(settings);
+  if (verdict === "closed") {
+    const { length } = rulesWithoutPressure(settings);
     const would =
-      rules.length === 0
-        ? "a pass would do nothing"
-        : `a pass would apply ${rules.length === 1 ? "the one rule that does" : `the ${rules.length} rules that do`} not wait for pressure, and prune nothing`;
-    return { state: "good", text: `${full}, below the high watermark: ${would}`, wayOut: null };
+      length === 0 ? "do nothing" : `only apply what does not wait for pressure (rules: ${length})`;
+    return told("good", `${full}, below the high watermark: a pass would ${would}`);
   }
+  const effect = plan?.known ? effectOf(seen, plan.value.plan) : null;
+  const unread = plan?.known === false ? `; what would go: ${plan.reason}` : "";
   const [shut] = gates
     .filter(({ gate, verdict }) => gate !== "disk-pressure" && verdict !== "open")
     // What could not be told decides (exit code 69).
     .sort((a, b) => Number(b.verdict === "unknown") - Number(a.verdict === "unknown"));
-  const remove = plan?.known ? plan.value.plan.remove : null;
-  const tier = plan?.known ? lastTier(seen, plan.value.plan) : null;
-  const after = tier?.after ?? (remove === null ? null : afterRemoval(seen, remove));
-  const unread = plan?.known === false ? `; what would go: ${plan.reason}` : "";
   if (shut !== undefined) {
-    const go = goes(remove, tier);
-    const then = go === null ? unread : `; ${go} would go then${sized(after)}`;
+    const then = effect === null || effect.text === "" ? unread : `; it would ${effect.text}`;
     const state = shut.verdict === "unknown" ? "bad" : "waiting";
-    return {
-      state,
-      text: `${full}, and no pass may run now: ${gateWords(shut)}${then}`,
-      wayOut: gateWayOut(shut),
-    };
+    return told(state, `${full}, and no pass may run now: ${shut.reason}${then}`, gateWayOut(shut));
   }
-  if (remove === null) return { state: "waiting", text: `${full}: a pass may run${unread}`, wayOut: null };
-  if (after?.enough)
-    return {
-      state: "waiting",
-      text: `${full}: a pass would ${removes(remove, tier)}${sized(after)}`,
-      wayOut: null,
-    };
-  const go = goes(remove, tier);
-  const little = go === null ? "a pass cannot help" : `a pass is not enough: ${go} would go${sized(after)}`;
-  return { state: "bad", ...cause(seen, `${full}, and ${little}`) };
+  if (effect === null) return told("waiting", `${full}: a pass may run${unread}`);
+  if (effect.enough) return told("waiting", `${full}: a pass would ${effect.text}`);
+  const little = effect.text === "" ? "a pass cannot help" : `a pass is not enough: it would ${effect.text}`;
+  const { text, wayOut } = cause(seen);
+  return told("bad", `${full}, and ${little}${text}`, wayOut);
 }
 
-const many = ({ length }: readonly unknown[]) => (length === 1 ? "one object" : `${length} objects`);
-/** `"3 objects, then about 12 images of the cache"`; `null`: nothing. */
-function goes(remove: readonly Judged[] | null, tier: LastTier | null): string | null {
+/** `"remove 3 objects, then evict about 12 images, at most 9.0 GiB: …"`; without text: nothing. */
+function effectOf(disk: Disk, plan: Plan): { readonly enough: boolean; readonly text: string } {
+  const { length } = plan.remove;
+  const tier = lastTier(disk, plan);
+  const after = tier === null ? afterFreeing(disk, sumSizes(plan.remove)) : tier.after;
   const parts = [
-    ...(remove === null || remove.length === 0 ? [] : [many(remove)]),
-    ...(tier === null ? [] : [`about ${images(tier)} of the cache`]),
+    ...(length === 0 ? [] : [`remove ${counted(length, "object")}`]),
+    ...(tier === null ? [] : [`evict about ${counted(tier.count, "image")}`]),
   ];
-  return parts.length === 0 ? null : parts.join(", then ");
+  const size = after === null || parts.length === 0 ? "" : `, ${after.text}`;
+  return { enough: after?.enough === true, text: `${parts.join(", then ")}${size}` };
 }
 
-/** `"remove 3 objects, then evict about 12 images"` */
-const removes = (remove: readonly Judged[], tier: LastTier | null): string =>
-  [
-    ...(remove.length === 0 && tier !== null ? [] : [`remove ${many(remove)}`]),
-    ...(tier === null ? [] : [`evict about ${images(tier)}`]),
-  ].join(", then ");
-
-const images = ({ count }: LastTier) => (count === 1 ? "one image" : `${count} images`);
-const sized = (after: AfterRemoval | null) => (after === null ? "" : `, ${after.text}`);
+const counted = (count: number, what: string) => (count === 1 ? `one ${what}` : `${count} ${what}s`);
 
 /** `"disk 98% full"`, of the filesystem that is fullest: the first that crosses its mark, else the first. */
 function fullest({ filesystems }: Pressure, disk: Settings["disk"]): string {
   const all = readable(filesystems);
-  const one = all.find((filesystem) => over(filesystem, disk)) ?? all[0];
+  const one = all.find((filesystem) => isOver(filesystem, disk)) ?? all[0];
   if (one === undefined) return "disk";
   const name = all.length > 1 ? ` ${one.paths[0]}` : "";
   return inodesOver(one, disk)
@@ -118,96 +95,98 @@ function fullest({ filesystems }: Pressure, disk: Settings["disk"]): string {
     : `disk${name} ${one.usedPercent}% full`;
 }
 
-const over = (filesystem: Filesystem, { highWatermark, inodes }: Settings["disk"]) =>
+const isOver = (filesystem: Filesystem, { highWatermark, inodes }: Settings["disk"]) =>
   crossings(filesystem, highWatermark, inodes).length > 0;
 
 /** Its inodes have reached their mark, and its bytes have not. */
-export const inodesOver = (filesystem: Filesystem, { highWatermark, inodes }: Settings["disk"]): boolean =>
-  crossings(filesystem, highWatermark, false).length === 0 &&
-  crossings(filesystem, highWatermark, inodes).length > 0;
+export const inodesOver = (filesystem: Filesystem, disk: Settings["disk"]): boolean =>
+  isOver(filesystem, disk) && !isOver(filesystem, { ...disk, inodes: false });
 
-/** What holds the most, and what would free it. */
-function cause({ holders, pressure, settings, rootDir }: Seen, lead: string): Omit<Outlook, "state"> {
-  const inodes = readable(pressure.filesystems).find((filesystem) => inodesOver(filesystem, settings.disk));
-  if (inodes !== undefined)
-    return {
-      text: `${lead}: many small files`,
-      wayOut: `du --inodes -xd2 ${inodes.paths[0]} | sort -n | tail shows where they are`,
-    };
-  const elsewhere = readable(pressure.filesystems).find(
-    (filesystem) =>
-      over(filesystem, settings.disk) && rootDir !== null && !filesystem.paths.includes(rootDir),
-  );
-  if (elsewhere !== undefined)
-    return {
-      text: `${lead}: it is not the engine's disk (${rootDir} lies elsewhere)`,
-      wayOut: `du -xh -d2 ${elsewhere.paths[0]} | sort -h | tail shows what fills it`,
-    };
-  if (holders === null || !holders.known || holders.value[0] === undefined)
-    return {
-      text: holders?.known === false ? `${lead}; what holds it: ${holders.reason}` : lead,
-      wayOut: null,
-    };
-  const [first] = holders.value;
-  const [part] = first.largest;
-  const named = part !== undefined && part.bytes * 2 > first.bytes;
-  return {
-    text: named
-      ? `${lead}: ${formatBytes(part.bytes)} in ${part.name} (${HOLDER_WORDS[first.what]}; ${part.note})`
-      : `${lead}: ${formatBytes(first.bytes)} ${HOLDER_WORDS[first.what]}${first.count === null ? "" : ` (${first.count})`}`,
-    wayOut: first.wayOut,
-  };
+/** What to look at, and which setting lets passes go on, where a gate is closed by mistake or for long. */
+function gateWayOut({ gate, facts }: Verdict): string | null {
+  const [busy] = gate === "converging" ? ((facts.busy ?? []) as readonly BusyService[]) : [];
+  const [live] = gate === "live-run" ? ((facts.live ?? []) as readonly LiveMatch[]) : [];
+  if (busy !== undefined)
+    return `docker service ps ${busy.service} shows why; convergence.ignoreStuckAfter in the settings lets passes go on beside a stuck service`;
+  return live !== undefined && live.ageSeconds > LONG_RUN
+    ? `if ${live.name} is no run any more: docker ${live.kind} rm ${live.name}; liveRuns.ignoreOlderThan in the settings lets passes go on`
+    : null;
 }
 
-/** How full the disk would be if all of these went, and whether that is enough. */
-export interface AfterRemoval {
+/** In seconds: no run takes so long. */
+const LONG_RUN = 24 * 3600;
+
+/** What holds the most, and what would free it. */
+function cause({ holders, pressure, settings, rootDir }: Seen): Pick<Outlook, "text" | "wayOut"> {
+  const over = readable(pressure.filesystems).filter((filesystem) => isOver(filesystem, settings.disk));
+  const inodes = over.find((filesystem) => inodesOver(filesystem, settings.disk));
+  if (inodes !== undefined)
+    return {
+      text: ": many small files",
+      wayOut: `du --inodes -xd2 ${inodes.paths[0]} | sort -n | tail shows where they are`,
+    };
+  const elsewhere = over.find(({ paths }) => rootDir !== null && !paths.includes(rootDir));
+  if (elsewhere !== undefined)
+    return {
+      text: `: it is not the engine's disk (${rootDir} lies elsewhere)`,
+      wayOut: `du -xh -d2 ${elsewhere.paths[0]} | sort -h | tail shows what fills it`,
+    };
+  if (holders?.known === false) return { text: `; what holds it: ${holders.reason}`, wayOut: null };
+  const first = holders?.value[0];
+  if (first === undefined) return { text: "", wayOut: null };
+  const { what, bytes, count, wayOut } = first;
+  const [part] = first.largest;
+  const text =
+    part !== undefined && part.bytes * 2 > bytes
+      ? `: ${formatBytes(part.bytes)} in ${part.name} (${HOLDER_TITLES[what]}; ${part.note})`
+      : `: ${formatBytes(bytes)} ${HOLDER_TITLES[what]}${count === null ? "" : ` (${count})`}`;
+  return { text, wayOut };
+}
+
+/** How full the disk would be if so much went, and whether that is enough. */
+export interface AfterFreeing {
   readonly enough: boolean;
   /** `"at most 71.0 MiB: the disk would be at 85% or more, the mark is 80%: not enough"` */
   readonly text: string;
-}
-
-type Disk = Pick<Seen, "pressure" | "settings" | "rootDir">;
-
-/** Pure. `null` where the filesystem under the engine's data is not known. Sizes count shared layers more than once. */
-export function afterRemoval(disk: Disk, remove: readonly Judged[]): AfterRemoval | null {
-  return afterFreeing(disk, sumSizes(remove), disk.settings.disk.highWatermark);
 }
 
 /** What a pass would take of the last tier. */
 export interface LastTier {
   /** As many images as it takes to reach the mark of the last tier, of the first in its order. */
   readonly count: number;
-  /** How full the disk would be after those, and all that goes before them; `null`: not known. */
-  readonly after: AfterRemoval | null;
+  /** After those, and all that goes before them; `null`: not known. */
+  readonly after: AfterFreeing | null;
 }
 
 /** Pure. `null` where all the rest is enough, or nothing is in the order of eviction. */
 export function lastTier(disk: Disk, { remove, evict = [] }: Plan): LastTier | null {
-  if (evict.length === 0 || afterRemoval(disk, remove)?.enough === true) return null;
-  const mark = cacheMark(disk.settings);
   let bytes = sumSizes(remove);
+  if (evict.length === 0 || afterFreeing(disk, bytes)?.enough === true) return null;
   for (const [index, object] of evict.entries()) {
     bytes += claimed(object);
-    const after = afterFreeing(disk, bytes, mark);
+    const after = afterFreeing(disk, bytes, cacheMark(disk.settings));
     if (after?.enough) return { count: index + 1, after };
   }
   // All of it goes, and whether that ends the pressure is another mark's matter.
-  return { count: evict.length, after: afterFreeing(disk, bytes, disk.settings.disk.highWatermark) };
+  return { count: evict.length, after: afterFreeing(disk, bytes) };
 }
 
-function afterFreeing(
+/**
+ * Pure. `null` where the filesystem under the engine's data is not known.
+ * @param bytes at most: shared layers count more than once
+ */
+export function afterFreeing(
   { pressure, settings, rootDir }: Disk,
   bytes: Bytes,
-  mark: Watermark,
-): AfterRemoval | null {
+  mark = settings.disk.highWatermark,
+): AfterFreeing | null {
   const all = readable(pressure.filesystems);
   const root = all.find(({ paths }) => rootDir !== null && paths.includes(rootDir));
   if (root === undefined) return null;
   const then = withFreed(root, bytes);
-  const left = [...all.filter((filesystem) => filesystem !== root), then].flatMap((filesystem) =>
-    crossings(filesystem, mark, settings.disk.inodes),
+  const enough = [...all.filter((filesystem) => filesystem !== root), then].every(
+    (filesystem) => crossings(filesystem, mark, settings.disk.inodes).length === 0,
   );
-  const enough = left.length === 0;
   const measure =
     mark.kind === "used-percent"
       ? `the disk would be at ${then.usedPercent}%${enough ? "" : " or more"}, the mark is ${mark.percent}%`

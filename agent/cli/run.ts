@@ -11,7 +11,7 @@ import { recallSettings, rememberSettings } from "../state/quiet.ts";
 import { loadCore } from "../state/state.ts";
 import { VERSION } from "../version.ts";
 import { type Context, openContext } from "./context.ts";
-import { type Done, withCommonOptions } from "./options.ts";
+import { type Done, flag, withCommonOptions } from "./options.ts";
 
 export function runCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -19,21 +19,12 @@ export function runCommand(yargs: Argv, done: Done): Argv {
     "One pass: prune if the disk is under pressure and nothing is in the way",
     (y) =>
       withCommonOptions(y)
-        .option("dry-run", {
-          type: "boolean",
-          default: false,
-          describe: "Ask the gates and plan, remove nothing",
+        .options({
+          "dry-run": flag("Ask the gates and plan, remove nothing"),
+          "without-pressure": flag("Skip the disk gate, for a one-off clean-up; no option skips the others"),
+          json: { type: "boolean", describe: "JSON lines; in the journal, which wants both, the default" },
+          plain: { type: "boolean", describe: "Sentences also where the journal listens" },
         })
-        .option("without-pressure", {
-          type: "boolean",
-          default: false,
-          describe: "Skip the disk gate, for a one-off clean-up; no option skips the others",
-        })
-        .option("json", {
-          type: "boolean",
-          describe: "JSON lines; in the journal, which wants both, the default",
-        })
-        .option("plain", { type: "boolean", describe: "Sentences also where the journal listens" })
         .conflicts("json", "plain")
         .example("$0 run --settings FILE", "what the systemd unit does")
         .example("$0 run --dry-run", "what would go, without removing it")
@@ -46,7 +37,7 @@ export function runCommand(yargs: Argv, done: Done): Argv {
         if (!stop.signal.aborted) process.stderr.write(`ci-docker-prune: ${reason}\n`);
         stop.end(reason);
       };
-      const context = openContext(argv, true, stop.giveUp);
+      const context = openContext(argv, { writes: true, giveUp: stop.giveUp });
       const pass = passId(process.env);
       const json = argv.json === true || (argv.plain !== true && isForPrograms(process.env));
       const plain = json ? null : plainJournal(process.stdout, onBroken);

@@ -1,5 +1,4 @@
 import type { Argv } from "yargs";
-import { colours } from "../colours.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
@@ -19,8 +18,8 @@ import { visible } from "../text.ts";
 import type { Seconds } from "../units.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { type Context, openContext, SettingsError } from "./context.ts";
-import { type Done, usage, withCommonOptions } from "./options.ts";
-import { screenOf } from "./screen.ts";
+import { type Done, flag, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
+import { terminal } from "./screen.ts";
 import { table } from "./table.ts";
 
 export function snapshotsCommand(yargs: Argv, done: Done): Argv {
@@ -38,16 +37,14 @@ export function snapshotsCommand(yargs: Argv, done: Done): Argv {
 
 /** What the command line of `commit` may hold; anything else is told of, and the container removed all the same. */
 const COMMIT_KEYS = [
-  ...["container", "project", "work-item", "workItem", "ttl", "remove-container", "removeContainer"],
-  ...["json", "settings", "state-dir", "stateDir", "help", "version", "_", "$0"],
+  ...["container", "project", "workItem", "ttl", "removeContainer", "json", "settings", "stateDir"],
+  ...["help", "version", "_", "$0"],
 ];
 
-/** As they were written: yargs adds `workItm` to `work-itm`. */
-function unknownKeys(argv: object): string[] {
-  const keys = Object.keys(argv).filter((key) => !COMMIT_KEYS.includes(key));
-  const written = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  return keys.filter((key) => written(key) === key || !keys.includes(written(key)));
-}
+const unknownKeys = (argv: object): string[] =>
+  Object.keys(argv)
+    .filter((key) => !COMMIT_KEYS.includes(key))
+    .map((key) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
 
 /**
  * Parsed leniently and judged here: a router whose `--work-item $ITEM` comes out empty must not leave its container
@@ -60,28 +57,24 @@ function addCommit(yargs: Argv, done: Done): Argv {
     (y) =>
       y
         .strict(false)
+        .parserConfiguration({ "duplicate-arguments-array": false, "strip-dashed": true })
         .positional("container", {
           type: "string",
           demandOption: true,
           describe: "Id, name, or the first 12 or more digits of the id",
         })
-        .option("project", { type: "string", describe: "Whose work it is (required)" })
-        .option("work-item", { type: "string", describe: "Such as the number of a pull request (required)" })
-        .option("ttl", {
-          type: "string",
-          describe: 'How long it may be resumed from, such as "24h" (default: snapshots.ttl)',
+        .options({
+          project: { type: "string", describe: "Whose work it is (required)" },
+          "work-item": { type: "string", describe: "Such as the number of a pull request (required)" },
+          ttl: {
+            type: "string",
+            describe: 'How long it may be resumed from, such as "24h" (default: snapshots.ttl)',
+          },
+          "remove-container": flag("Remove the container whatever comes of the rest; never one that runs"),
+          json: JSON_DOCUMENT,
+          settings: { type: "string", describe: "Settings file, JSON (default: as for run)" },
+          "state-dir": { type: "string", describe: "Folder for the history (default as for run)" },
         })
-        .option("remove-container", {
-          type: "boolean",
-          default: false,
-          describe: "Remove the container whatever comes of the rest; never one that runs",
-        })
-        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
-        .option("settings", {
-          type: "string",
-          describe: "Settings file, JSON (default: as for run)",
-        })
-        .option("state-dir", { type: "string", describe: "Folder for the history (default as for run)" })
         .example(
           "$0 snapshots commit job-7 --project web --work-item 42 --remove-container",
           "after the run, whatever its exit code",
@@ -90,14 +83,13 @@ function addCommit(yargs: Argv, done: Done): Argv {
       const stop = new AbortController();
       for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop.abort());
       const context = openForCommit(argv);
-      const unknown = unknownKeys(argv);
       const surplus = argv._.slice(2).map(String);
       // Of two words nobody can tell which is the container.
       if (surplus.length > 0)
-        throw usage(`one container at a time: what is "${surplus.join(" ")}"? Nothing was done`);
-      if (argv.container.trim() === "") throw usage("CONTAINER is empty");
-      const as = commitAs(argv, unknown, context.settings.snapshots.ttl);
-      if ("problem" in as && !argv.removeContainer) throw usage(as.problem);
+        throw new UsageError(`one container at a time: what is "${surplus.join(" ")}"? Nothing was done`);
+      if (argv.container.trim() === "") throw new UsageError("CONTAINER is empty");
+      const as = commitAs(argv, context.settings.snapshots.ttl);
+      if ("problem" in as && !argv.removeContainer) throw new UsageError(as.problem);
       const request = { container: argv.container, removeContainer: argv.removeContainer, as };
       const ports = { ...context, clock: systemClock, stop: stop.signal };
       const report = await commitContainer(ports, context, request);
@@ -107,14 +99,20 @@ function addCommit(yargs: Argv, done: Done): Argv {
   );
 }
 
-function openForCommit(argv: {
+/** What `commit` asks for, as far as it was written. */
+interface CommitWords {
   readonly settings?: string | undefined;
   readonly stateDir?: string | undefined;
   readonly container: string;
   readonly removeContainer: boolean;
-}): Context {
+  readonly project?: string | undefined;
+  readonly workItem?: string | undefined;
+  readonly ttl?: string | undefined;
+}
+
+function openForCommit(argv: CommitWords): Context {
   try {
-    return openContext(argv, false, undefined, { mayCommit: true });
+    return openContext(argv, { mayCommit: true });
   } catch (error) {
     if (error instanceof SettingsError && argv.removeContainer) {
       process.stderr.write(
@@ -125,27 +123,19 @@ function openForCommit(argv: {
   }
 }
 
-function commitAs(
-  argv: {
-    readonly project?: string | undefined;
-    readonly workItem?: string | undefined;
-    readonly ttl?: string | undefined;
-  },
-  unknown: readonly string[],
-  ttl: Seconds,
-): CommitRequest["as"] {
-  const { project = "", workItem = "" } = argv;
+function commitAs(argv: CommitWords, defaultTtl: Seconds): CommitRequest["as"] {
+  const { project, workItem, ttl } = argv;
   const problems = [
-    ...unknown.map((key) => `there is no option "${key}"`),
-    problemOfName("--project", argv.project),
-    problemOfName("--work-item", argv.workItem),
-    argv.ttl === undefined || parseTtl(argv.ttl) !== undefined
+    ...unknownKeys(argv).map((key) => `there is no option "${key}"`),
+    problemOfName("--project", project),
+    problemOfName("--work-item", workItem),
+    ttl === undefined || parseTtl(ttl) !== undefined
       ? null
-      : `--ttl takes a time from "1s" such as "24h", not "${argv.ttl}"`,
+      : `--ttl takes a time from "1s" such as "24h", not "${ttl}"`,
   ].filter((problem) => problem !== null);
   return problems.length > 0
     ? { problem: problems.join("; ") }
-    : { identity: { project, workItem }, ttl: argv.ttl ?? formatTtl(ttl) };
+    : { identity: { project: project ?? "", workItem: workItem ?? "" }, ttl: ttl ?? formatTtl(defaultTtl) };
 }
 
 function addResolve(yargs: Argv, done: Done): Argv {
@@ -155,10 +145,8 @@ function addResolve(yargs: Argv, done: Done): Argv {
     (y) =>
       withIdentity(withCommonOptions(y))
         .option("fallback", {
-          type: "string",
-          requiresArg: true,
+          ...text("The image to run where there is no fresh snapshot"),
           demandOption: true,
-          describe: "The image to run where there is no fresh snapshot",
         })
         .example(
           "$0 snapshots resolve --project web --work-item 42 --fallback ci/web:main",
@@ -167,10 +155,10 @@ function addResolve(yargs: Argv, done: Done): Argv {
     async (argv) => {
       const identity = identityOf(argv);
       const { fallback } = argv;
-      if (!IMAGE_NAME.test(fallback)) throw usage("--fallback takes the name of an image");
+      if (!IMAGE_NAME.test(fallback)) throw new UsageError("--fallback takes the name of an image");
       let context: Context;
       try {
-        context = openContext(argv, false);
+        context = openContext(argv);
       } catch (error) {
         // The router goes on with what it would run without us; the exit code says what is wrong.
         if (error instanceof SettingsError) process.stdout.write(`${fallback}\n`);
@@ -191,11 +179,11 @@ function addEvict(yargs: Argv, done: Done): Argv {
     "Remove the snapshot of a work item, as when its pull request is merged; none is success",
     (y) =>
       withIdentity(withCommonOptions(y))
-        .option("json", { type: "boolean", default: false, describe: "One JSON document" })
+        .option("json", JSON_DOCUMENT)
         .example("$0 snapshots evict --project web --work-item 42", "for the hook of a merge"),
     async (argv) => {
       const identity = identityOf(argv);
-      const context = openContext(argv, false);
+      const context = openContext(argv);
       const stop = new AbortController().signal;
       const report = await evict({ ...context, clock: systemClock, stop }, identity);
       print(argv.json ? evictDocument(report) : describeEvict(report));
@@ -208,17 +196,12 @@ function addList(yargs: Argv, done: Done): Argv {
   return yargs.command(
     "list",
     "The snapshots on this host",
-    (y) =>
-      withCommonOptions(y).option("json", {
-        type: "boolean",
-        default: false,
-        describe: "One JSON document",
-      }),
+    (y) => withCommonOptions(y).option("json", JSON_DOCUMENT),
     async (argv) => {
-      const { reader, settings } = openContext(argv, false);
+      const { reader, settings } = openContext(argv);
       try {
         const listed = await listSnapshots({ reader, clock: systemClock }, settings.snapshots);
-        print(argv.json ? { snapshots: listed } : { out: [screen(listed)], err: [] });
+        print(argv.json ? { snapshots: listed } : { out: screen(listed), err: [] });
         done(Exit.ok);
       } catch (error) {
         if (!(error instanceof EngineError)) throw error;
@@ -230,15 +213,15 @@ function addList(yargs: Argv, done: Done): Argv {
 }
 
 function withIdentity<T>(yargs: Argv<T>) {
-  const name = { type: "string", requiresArg: true, demandOption: true } as const;
-  return yargs
-    .option("project", { ...name, describe: "Whose work it is" })
-    .option("work-item", { ...name, describe: "Such as the number of a pull request" });
+  return yargs.options({
+    project: { ...text("Whose work it is"), demandOption: true },
+    "work-item": { ...text("Such as the number of a pull request"), demandOption: true },
+  });
 }
 
 function identityOf({ project, workItem }: { project: string; workItem: string }): Identity {
   const problem = problemOfName("--project", project) ?? problemOfName("--work-item", workItem);
-  if (problem !== null) throw usage(problem);
+  if (problem !== null) throw new UsageError(problem);
   return { project, workItem };
 }
 
@@ -255,8 +238,8 @@ function print(what: Lines | object): void {
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-function screen(snapshots: readonly Listed[]): string {
-  if (snapshots.length === 0) return "There are no snapshots on this host.";
+function screen(snapshots: readonly Listed[]): string[] {
+  if (snapshots.length === 0) return ["There are no snapshots on this host."];
   const bytes = (size: number | null) => (size === null ? "?" : formatBytes(size));
   return table(
     ["project", "work item", "name", "size", "unique", "age", "ttl left", "in use by"],
@@ -270,6 +253,6 @@ function screen(snapshots: readonly Listed[]): string {
       one.fresh && one.ttlLeftSeconds !== null ? formatDuration(one.ttlLeftSeconds) : "expired",
       one.inUseBy ?? "",
     ]),
-    { colours, width: screenOf(process.stdout, process.env, false).width },
-  ).join("\n");
+    terminal(),
+  );
 }

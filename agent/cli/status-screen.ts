@@ -1,129 +1,77 @@
-import type { Colors } from "picocolors/types";
-import type { LastCheck } from "../auth/memory.ts";
-import type { Fact } from "../facts.ts";
 import { crossings, markPercent } from "../gates/disk-pressure.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import type { Timer } from "../host/timer.ts";
+import { describeCheck } from "../log/auth-events.ts";
 import { sumSizes } from "../log/events.ts";
-import type { Engine } from "../observe/engine.ts";
-import type { Pressure } from "../pass/pressure.ts";
-import type { PlanPreview } from "../pass/preview.ts";
-import type { Suspicion } from "../pass/suspicions.ts";
-import type { Holder } from "../plan/holders.ts";
+import { HOLDER_TITLES, type Holder } from "../plan/holders.ts";
 import type { ObjectKind } from "../plan/plan.ts";
-import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Ledger } from "../state/ledger.ts";
-import type { PassRecord, State } from "../state/state.ts";
 import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
-import { gateLines } from "./gates.ts";
 import { fold, passTable } from "./history.ts";
-import { HOLDER_WORDS, inodesOver, type Outlook, outlook } from "./outlook.ts";
-import { PLAIN_WIDTH, type Screen } from "./screen.ts";
-import { type Cell, hanging, table } from "./table.ts";
+import { inodesOver, outlook } from "./outlook.ts";
+import { type Look, PLAIN_WIDTH } from "./screen.ts";
+import { gateLines, ruleTable } from "./sections.ts";
+import type { StatusFacts } from "./status-facts.ts";
+import { type Cell, hanging, table, warning } from "./table.ts";
 import { formatMoment } from "./ticks.ts";
 import { cacheLines } from "./warmth.ts";
-
-/** Everything that the screen says. */
-export interface StatusFacts {
-  readonly version: string;
-  readonly host: string;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  readonly settings: Settings;
-  readonly engine: Fact<Engine>;
-  readonly pressure: Pressure;
-  readonly gates: readonly Verdict[];
-  readonly deferrals: State["deferrals"];
-  readonly passes: readonly PassRecord[];
-  /** Why the state could not be read. */
-  readonly stateTrouble: string | null;
-  /** `null`: not asked for. */
-  readonly plan: Fact<PlanPreview> | null;
-  /** `null`: not asked for. */
-  readonly holders: Fact<readonly Holder[]> | null;
-  readonly timer: Timer | null;
-  readonly auth: LastCheck | null;
-  readonly suspicions: readonly Suspicion[];
-  /** Of uses. */
-  readonly ledger: Ledger;
-}
 
 const SHOWN_PASSES = 5;
 /** Beyond this a line is hard to read, however wide the terminal. */
 const WIDEST = 160;
 
 /** The whole screen: the verdict, what holds the disk, and then all that they rest on. Pure. */
-export function statusScreen(facts: StatusFacts, screen: Screen, colours: Colors): string {
-  const width = Math.min(screen.width ?? PLAIN_WIDTH, WIDEST);
-  const pen: Pen = { width, screen, colours };
-  const { pressure, gates, suspicions } = facts;
+export function statusScreen(facts: StatusFacts, terminal: Look): string[] {
+  const look = { ...terminal, width: Math.min(terminal.width ?? PLAIN_WIDTH, WIDEST) };
+  const section = (title: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : ["", look.colours.bold(title), ...lines];
+  const { pressure, suspicions, plan } = facts;
   const over = pressure.verdict.verdict === "open";
   return [
-    ...heading(facts, pen),
-    ...(over ? holding(facts, pen) : []),
-    ...section("Disk", disk(facts, pen), pen),
-    ...section(
-      "Gates (a pass goes on where all are open)",
-      gates.flatMap((gate) => gateLines(gate, colours, width)),
-      pen,
-    ),
-    ...(over ? [] : holding(facts, pen)),
-    ...section("Rules", rules(facts, pen), pen),
+    ...heading(facts, look),
+    ...(over ? holding(facts, look) : []),
+    ...section("Disk", disk(facts, look)),
+    ...section("Gates (a pass goes on where all are open)", gateLines(facts.gates.map(brief), look)),
+    ...(over ? [] : holding(facts, look)),
+    ...(plan?.known ? ruleTable(plan.value, look) : []),
     ...section(
       "Cache",
-      cacheLines(facts).flatMap((line) => hanging("  ", 2, line, width)),
-      pen,
+      cacheLines(facts).flatMap((line) => hanging("  ", line, look)),
     ),
-    ...section("Schedule", schedule(facts, pen), pen),
-    ...section("Credentials", credentials(facts, pen), pen),
+    ...section("Schedule", schedule(facts, look)),
+    ...section("Credentials", credentials(facts, look)),
     ...section(
       "Settings to look at",
-      suspicions.flatMap((one) => suspicion(one, pen)),
-      pen,
+      suspicions.flatMap(({ setting, why }) => warning(`${setting}: ${why}`, look, "  ")),
     ),
-    ...section("Last passes", passes(facts, pen), pen),
-  ].join("\n");
-}
-
-interface Pen {
-  readonly width: number;
-  readonly screen: Screen;
-  readonly colours: Colors;
-}
-
-const section = (title: string, lines: readonly string[], { colours }: Pen): string[] =>
-  lines.length === 0 ? [] : ["", colours.bold(title), ...lines];
-
-/** The verdict and the way out, then which program looked at which engine. */
-function heading(facts: StatusFacts, { colours, screen, width }: Pen): string[] {
-  const { version, host, engine } = facts;
-  const rootDir = engine.known ? engine.value.info.rootDir : null;
-  const { state, text, wayOut } = outlook({ ...facts, rootDir });
-  const paint: Record<Outlook["state"], (text: string) => string> = {
-    good: colours.green,
-    waiting: colours.yellow,
-    bad: colours.red,
-  };
-  const told = engine.known
-    ? `engine ${engine.value.version.version}, ${engine.value.info.imageStore} image store, data in ${engine.value.info.rootDir}`
-    : `engine not reached: ${engine.reason}`;
-  return [
-    ...hanging(paint[state](screen.unicode ? "● " : "* "), 2, { text, style: colours.bold }, width),
-    // In one piece, so that a command can be copied.
-    ...(wayOut === null ? [] : [`  -> ${visible(wayOut)}`]),
-    ...hanging(
-      "  ",
-      2,
-      { text: `ci-docker-prune ${version} on ${host}; ${told}`, style: colours.dim },
-      width,
-    ),
+    ...section("Last passes", passes(facts, look)),
   ];
 }
 
-const HOLDS = "Holds the disk";
+/** The first line has said how full the disk is. */
+const brief = (verdict: Verdict): Verdict =>
+  verdict.gate === "disk-pressure" && verdict.verdict === "closed"
+    ? { ...verdict, reason: "nothing is pruned" }
+    : verdict;
+
+/** The verdict and the way out, then which program looked at which engine. */
+function heading(facts: StatusFacts, look: Look): string[] {
+  const { version, host, engine } = facts;
+  const { bold, dim, green, yellow, red } = look.colours;
+  const info = engine.known ? engine.value.info : null;
+  const { state, text, wayOut } = outlook({ ...facts, rootDir: info?.rootDir ?? null });
+  const style = { good: green, waiting: yellow, bad: red }[state];
+  const told = engine.known
+    ? `engine ${engine.value.version.version}, ${info?.imageStore} image store, data in ${info?.rootDir}`
+    : `engine not reached: ${engine.reason}`;
+  return [
+    ...hanging({ text: look.unicode ? "● " : "* ", style }, { text, style: bold }, look),
+    // In one piece, so that a command can be copied.
+    ...(wayOut === null ? [] : [`  -> ${visible(wayOut)}`]),
+    ...hanging("  ", { text: `ci-docker-prune ${version} on ${host}; ${told}`, style: dim }, look),
+  ];
+}
 
 /** Which kind of object a pass removes of what holds the disk. */
 const KIND_OF: Readonly<Partial<Record<Holder["what"], ObjectKind>>> = {
@@ -132,167 +80,126 @@ const KIND_OF: Readonly<Partial<Record<Holder["what"], ObjectKind>>> = {
   "build-cache": "build-cache",
 };
 
-function holding({ holders, plan }: StatusFacts, pen: Pen): string[] {
-  const { width, colours } = pen;
+function holding({ holders, plan }: StatusFacts, look: Look): string[] {
   if (holders === null) return [];
-  if (!holders.known) return section(HOLDS, hanging("  ", 2, holders.reason, width), pen);
-  const rows = holders.value.flatMap(({ what, bytes, count, note, largest }): Cell[][] => {
+  const { dim } = look.colours;
+  const freed = (kind: ObjectKind) =>
+    plan?.known ? formatBytes(sumSizes(plan.value.plan.remove.filter((one) => one.kind === kind))) : "?";
+  const all = holders.known ? holders.value : [];
+  const rows = all.flatMap(({ what, bytes, count, note, largest }): Cell[][] => {
     const kind = KIND_OF[what];
-    const freed =
-      kind === undefined
-        ? "-"
-        : plan?.known
-          ? formatBytes(sumSizes(plan.value.plan.remove.filter((object) => object.kind === kind)))
-          : "?";
     return [
       [
-        `  ${HOLDER_WORDS[what]}`,
+        `  ${HOLDER_TITLES[what]}`,
         formatBytes(bytes),
         count === null ? "" : String(count),
-        freed,
-        note === HOLDER_WORDS[what] ? "" : note,
+        kind === undefined ? "-" : freed(kind),
+        note === HOLDER_TITLES[what] ? "" : note,
       ],
       ...largest.map((part): Cell[] => [
-        { text: `    ${shorten(part.name, width)}`, style: colours.dim },
-        { text: formatBytes(part.bytes), style: colours.dim },
+        { text: `    ${shorten(part.name, look)}`, style: dim },
+        { text: formatBytes(part.bytes), style: dim },
         "",
         "",
-        { text: part.note, style: colours.dim },
+        { text: part.note, style: dim },
       ]),
     ];
   });
-  return ["", ...table([HOLDS, "SIZE", "COUNT", "A PASS FREES", ""], rows, { colours, width })];
+  return [
+    "",
+    ...table(["Holds the disk", "SIZE", "COUNT", "A PASS FREES", ""], rows, look),
+    ...(holders.known ? [] : hanging("  ", holders.reason, look)),
+  ];
 }
 
 /** A name that leaves room for the rest of its row: its end tells more than its start. */
-function shorten(name: string, width: number): string {
-  const room = Math.max(16, Math.floor(width * 0.4));
+function shorten(name: string, { width }: Look): string {
+  const room = Math.max(16, Math.floor((width ?? PLAIN_WIDTH) * 0.4));
   return name.length > room ? `…${name.slice(1 - room)}` : name;
 }
 
-function disk({ pressure, settings }: StatusFacts, pen: Pen): string[] {
+function disk({ pressure, settings }: StatusFacts, look: Look): string[] {
   const { highWatermark, lowWatermark } = settings.disk;
-  const { colours, screen, width } = pen;
-  const low =
-    lowWatermark === null
-      ? ""
-      : `, ${screen.unicode ? "╎" : ":"} low watermark ${formatWatermark(lowWatermark)}`;
+  const { red, dim } = look.colours;
+  const [high, low] = look.unicode ? ["┃", "╎"] : ["|", ":"];
+  const lowMark = lowWatermark === null ? "" : `, ${low} low watermark ${formatWatermark(lowWatermark)}`;
   return [
-    ...pressure.filesystems.flatMap((fact) => {
-      if (!fact.known) return hanging(colours.red("  unknown  "), 11, `${fact.what}: ${fact.reason}`, width);
-      return [
-        ...hanging("  ", 2, fact.value.paths.join(", "), width),
-        `  ${pressureBar(fact.value, settings.disk, pen)}`,
-      ];
-    }),
-    colours.dim(`  ${screen.unicode ? "┃" : "|"} high watermark ${formatWatermark(highWatermark)}${low}`),
+    ...pressure.filesystems.flatMap((fact) =>
+      fact.known
+        ? [
+            ...hanging("  ", fact.value.paths.join(", "), look),
+            `  ${pressureBar(fact.value, settings.disk, look)}`,
+          ]
+        : hanging({ text: "  unknown  ", style: red }, `${fact.what}: ${fact.reason}`, look),
+    ),
+    dim(`  ${high} high watermark ${formatWatermark(highWatermark)}${lowMark}`),
   ];
 }
 
 /** `"██████░░┃░░  60%  26 GiB of 64 GiB left, 7% of inodes"`: of bytes, or of inodes where those crossed their mark. */
-function pressureBar(
-  filesystem: Filesystem,
-  marks: Settings["disk"],
-  { colours, screen, width }: Pen,
-): string {
+function pressureBar(filesystem: Filesystem, marks: Settings["disk"], look: Look): string {
   const { usedPercent, availableBytes, totalBytes, inodesUsedPercent, totalInodes, freeInodes } = filesystem;
+  const { bold, dim, green, yellow, red } = look.colours;
   const inodes = inodesOver(filesystem, marks);
-  const cells = Math.max(10, Math.min(60, width - 52));
+  const cells = Math.max(10, Math.min(60, (look.width ?? PLAIN_WIDTH) - 52));
   const at = (percent: number) => Math.max(0, Math.min(cells - 1, Math.floor((percent / 100) * cells)));
   const high = at(markPercent(filesystem, marks.highWatermark));
   const low = marks.lowWatermark === null ? -1 : at(markPercent(filesystem, marks.lowWatermark));
   const used = inodes ? (inodesUsedPercent ?? 0) : usedPercent;
   const full = Math.round((Math.min(100, used) / 100) * cells);
-  const [filled, empty, highMark, lowMark] = screen.unicode ? ["█", "░", "┃", "╎"] : ["#", ".", "|", ":"];
+  const [filled, empty, highMark, lowMark] = look.unicode ? ["█", "░", "┃", "╎"] : ["#", ".", "|", ":"];
+  const over = crossings(filesystem, marks.highWatermark, marks.inodes).length > 0;
   const part = (from: number, to: number) =>
     Array.from({ length: Math.max(0, to - from) }, (_, cell) =>
       from + cell === low ? lowMark : from + cell < full ? filled : empty,
     ).join("");
-  const over = crossings(filesystem, marks.highWatermark, marks.inodes).length > 0;
-  const bar = `${(over ? colours.yellow : colours.green)(part(0, high))}${colours.bold(highMark)}${(over ? colours.red : colours.dim)(part(high + 1, cells))}`;
+  const bar = `${(over ? yellow : green)(part(0, high))}${bold(highMark)}${(over ? red : dim)(part(high + 1, cells))}`;
   const percent = `${used}%`.padStart(4);
-  const left = `${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left`;
   const text = inodes
     ? ` of inodes (${(totalInodes ?? 0) - (freeInodes ?? 0)} of ${totalInodes}); ${usedPercent}% of bytes`
-    : `  ${left}${inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`}`;
-  return `${bar} ${over ? colours.red(percent) : percent}${text}`;
+    : `  ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left${inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`}`;
+  return `${bar} ${over ? red(percent) : percent}${text}`;
 }
 
-/** What each rule names here, and what of it would go. */
-function rules({ plan }: StatusFacts, { width, colours }: Pen): string[] {
-  if (plan === null || !plan.known) return [];
-  const { rules: reports, plan: settled } = plan.value;
-  // What `snapshots commit` makes is a family of its own on every host; most have none.
-  const shown = reports.filter(
-    ({ matched, list, name }) => matched > 0 || list !== "retention" || name !== SNAPSHOT_RULE,
-  );
-  if (shown.length === 0) return [];
-  const rows = shown.map(({ list, name, matched, keptBytes }) => {
-    const go = settled.remove.filter((object) => object.rule === `${list}/${name}`).length;
-    const what = list === "orphans" ? "container" : "image";
-    const size = keptBytes === null || matched === 0 ? "" : `, ${formatBytes(keptBytes)} of its own`;
-    const text =
-      matched === 0
-        ? `names no ${what} here`
-        : `${matched} ${what}${matched === 1 ? "" : "s"}${size}; ${go === 0 ? "none" : go} would go`;
-    return [`  ${list}/${name}`, text];
-  });
-  return table(["", ""], rows, { colours, width }).slice(1);
-}
-
-function schedule({ timer, now }: StatusFacts, pen: Pen): string[] {
+function schedule({ timer, now }: StatusFacts, look: Look): string[] {
   if (timer === null) return [];
-  const { yellow } = pen.colours;
-  if (!timer.installed) return [`  there is no ${timer.unit}: passes start by hand, or by something else`];
-  if (!timer.active)
-    return hanging(
-      yellow("  ! "),
-      4,
-      `${timer.unit} is not active, so no pass will start: systemctl enable --now ${timer.unit}`,
-      pen.width,
+  const { unit, installed, active, last, next } = timer;
+  if (!installed) return [`  there is no ${unit}: passes start by hand, or by something else`];
+  if (!active)
+    return warning(
+      `${unit} is not active, so no pass will start: systemctl enable --now ${unit}`,
+      look,
+      "  ",
     );
-  const last =
-    timer.last === null
-      ? ""
-      : `, last fired ${formatMoment(timer.last)} (${formatDuration((now - timer.last) / 1000)} ago)`;
-  const next =
-    timer.next === null
+  const fired =
+    last === null ? "" : `, last fired ${formatMoment(last)} (${formatDuration((now - last) / 1000)} ago)`;
+  const then =
+    next === null
       ? "when the next pass starts is not known"
-      : `next pass ${formatMoment(timer.next)} (in ${formatDuration((timer.next - now) / 1000)})`;
-  return hanging("  ", 2, `${next}${last}`, pen.width);
+      : `next pass ${formatMoment(next)} (in ${formatDuration((next - now) / 1000)})`;
+  return hanging("  ", `${then}${fired}`, look);
 }
 
-function credentials({ auth, now }: StatusFacts, pen: Pen): string[] {
-  if (auth === null) return [];
-  const { green, red } = pen.colours;
-  const ago = `, checked ${formatDuration((now - auth.at) / 1000)} ago`;
-  return auth.checks.flatMap(({ registry, username, result, reason, rateLimit }) => {
-    const good = result === "accepted";
-    const user = username === null ? "" : ` as ${username}`;
-    const span = rateLimit?.windowSeconds ? ` in ${formatDuration(rateLimit.windowSeconds)}` : "";
-    const pulls =
-      rateLimit === null ? "" : `; ${rateLimit.remaining} of ${rateLimit.limit} pulls${span} left`;
-    const mark = good ? green("  ok  ") : red("  !!  ");
-    return hanging(mark, 6, `${registry}${user}: ${reason}${pulls}${ago}`, pen.width);
+function credentials({ auth, now }: StatusFacts, look: Look): string[] {
+  const { green, red } = look.colours;
+  return (auth?.checks ?? []).flatMap((checked) => {
+    const ago = `, checked ${formatDuration((now - (auth?.at ?? now)) / 1000)} ago`;
+    const mark =
+      checked.result === "accepted" ? { text: "  ok  ", style: green } : { text: "  !!  ", style: red };
+    return hanging(mark, `${describeCheck(checked)}${ago}`, look);
   });
 }
 
-const suspicion = ({ setting, why }: Suspicion, pen: Pen): string[] =>
-  hanging(`  ${pen.colours.yellow("!")} `, 4, `${setting}: ${why}`, pen.width);
-
-function passes(
-  { passes: all, deferrals, stateTrouble, now }: StatusFacts,
-  { colours, screen, width }: Pen,
-): string[] {
-  if (stateTrouble !== null) return hanging(colours.red("  cannot be read: "), 18, stateTrouble, width);
+function passes({ passes: all, deferrals, stateTrouble, now }: StatusFacts, look: Look): string[] {
+  if (stateTrouble !== null)
+    return hanging({ text: "  cannot be read: ", style: look.colours.red }, stateTrouble, look);
   if (all.length === 0) return ["  none is recorded yet"];
   const span = deferrals.since === null ? "" : `, for ${formatDuration((now - deferrals.since) / 1000)}`;
   const times = deferrals.count === 1 ? "1 time" : `${deferrals.count} times in a row`;
-  const put =
-    deferrals.count === 0
-      ? []
-      : hanging(colours.yellow("  ! "), 4, `put off ${times} under pressure${span}`, width);
   const folded = fold(all, SHOWN_PASSES);
-  const inner: Screen = { ...screen, width: screen.width === null ? null : width - 2 };
-  return [...put, ...passTable([...folded.keys()], inner, colours, folded).map((line) => `  ${line}`)];
+  const inner = { ...look, width: look.width === null ? null : look.width - 2 };
+  return [
+    ...(deferrals.count === 0 ? [] : warning(`put off ${times} under pressure${span}`, look, "  ")),
+    ...passTable([...folded.keys()], inner, folded).map((line) => `  ${line}`),
+  ];
 }

@@ -1,15 +1,9 @@
 import cliui from "cliui";
-import type { Colors } from "picocolors/types";
 import { visible } from "../text.ts";
+import type { Look } from "./screen.ts";
 
 /** A cell's text, made safe to show here; with a style where it has a colour. */
 export type Cell = string | { readonly text: string; readonly style: (text: string) => string };
-
-export interface TableLook {
-  readonly colours: Colors;
-  /** Columns that the table may take; `null`: as many as it wants. */
-  readonly width: number | null;
-}
 
 const GAP = 2;
 /** With less room than this beside the other columns, prose goes below its row. */
@@ -21,43 +15,41 @@ const UNBOUNDED = 100_000;
  * there, or goes below its row, indented, where they leave too little.
  */
 export function table(
-  head: readonly string[],
+  head: readonly string[] | null,
   rows: readonly (readonly Cell[])[],
-  { colours, width }: TableLook,
+  look: Look,
 ): string[] {
-  const titles: Cell[] = head.map((text) => ({ text, style: colours.bold }));
-  const columns = head
-    .slice(0, -1)
-    .map((_, column) =>
-      Math.max(...[titles, ...rows].map((row) => visible(textOf(row[column] ?? "")).length)),
-    );
+  const titles = head?.map((text): Cell => ({ text, style: look.colours.bold }));
+  const all = titles === undefined ? rows : [titles, ...rows];
+  const columns = Array.from({ length: (all[0]?.length ?? 1) - 1 }, (_, column) =>
+    Math.max(...all.map((row) => visible(textOf(row[column] ?? "")).length)),
+  );
   const before = columns.reduce((sum, column) => sum + column + GAP, 0);
-  const room = width === null ? UNBOUNDED : width - before;
+  const room = look.width === null ? UNBOUNDED : look.width - before;
   const below = room < LEAST_PROSE && rows.some((row) => textOf(row.at(-1) ?? "") !== "");
-  const indent = Math.min(GAP + (columns[0] ?? 0), 13);
-  return [titles, ...rows].flatMap((row, index) => {
+  const indent = " ".repeat(Math.min(GAP + (columns[0] ?? 0), 13));
+  return all.flatMap((row) => {
     const cells = columns.map((column, at) => [row[at] ?? "", column + GAP] as const);
     const prose = row.at(-1) ?? "";
     if (!below) return layout([...cells, [prose, room]]);
-    const under =
-      index === 0 || textOf(prose) === "" ? [] : hanging(" ".repeat(indent), indent, prose, width);
+    const under = row === titles || textOf(prose) === "" ? [] : hanging(indent, prose, look);
     return [...layout(cells), ...under];
   });
 }
 
-/**
- * Text beside a first part, in lines that fit.
- * @param start may be coloured
- * @param startWidth columns that `start` takes, and the indent of the lines that follow
- */
-export function hanging(start: string, startWidth: number, text: Cell, width: number | null): string[] {
-  const room = width === null ? UNBOUNDED : Math.max(20, width - startWidth);
-  const [first = "", ...rest] = layout([[text, room]]);
-  return [`${start}${first}`, ...rest.map((line) => `${" ".repeat(startWidth)}${line}`)];
+/** Text beside a first part, in lines that fit. */
+export function hanging(start: Cell, text: Cell, { width }: Pick<Look, "width">): string[] {
+  const indent = textOf(start).length;
+  const [first = "", ...rest] = layout([[text, width === null ? UNBOUNDED : Math.max(20, width - indent)]]);
+  return [`${shown(start)}${first}`, ...rest.map((line) => `${" ".repeat(indent)}${line}`)];
 }
 
-/** Text in lines of at most so many columns; `null`: in one. */
-export const wrap = (text: Cell, width: number | null): string[] => hanging("", 0, text, width);
+/** Text in lines that fit. */
+export const wrap = (text: Cell, look: Pick<Look, "width">): string[] => hanging("", text, look);
+
+/** `"! the disk …"` */
+export const warning = (text: string, look: Look, indent = ""): string[] =>
+  hanging({ text: `${indent}! `, style: look.colours.yellow }, text, look);
 
 function layout(cells: readonly (readonly [cell: Cell, width: number])[]): string[] {
   const ui = cliui({ width: UNBOUNDED, wrap: true });
@@ -72,4 +64,5 @@ function layout(cells: readonly (readonly [cell: Cell, width: number])[]): strin
 }
 
 const textOf = (cell: Cell) => (typeof cell === "string" ? cell : cell.text);
-const shown = (cell: Cell) => (typeof cell === "string" ? visible(cell) : cell.style(visible(cell.text)));
+const shown = (cell: Cell) =>
+  typeof cell === "string" || cell.text === "" ? visible(textOf(cell)) : cell.style(visible(cell.text));

@@ -1,47 +1,15 @@
-import {
-  type CountableTimeInterval,
-  timeDay,
-  timeHour,
-  timeMinute,
-  timeMonday,
-  timeMonth,
-  timeYear,
-} from "d3-time";
+import { timeTicks } from "d3-time";
 
-export interface Tick {
-  readonly at: number;
-  /** `"Nov 15"`, or `"15:00"` within a day, in this machine's time zone. */
-  readonly label: string;
-}
-
-/** From fine to coarse. Days are counted from the first one on: as days of the month, 31 would be followed by 1. */
-const STEPS: readonly (readonly [CountableTimeInterval, number])[] = [
-  ...[1, 5, 15, 30].map((count) => [timeMinute, count] as const),
-  ...[1, 3, 6, 12].map((count) => [timeHour, count] as const),
-  ...[1, 2, 3].map((count) => [timeDay, count] as const),
-  ...[1, 2].map((count) => [timeMonday, count] as const),
-  ...[1, 3, 6].map((count) => [timeMonth, count] as const),
-  ...[1, 2, 5, 10, 100, 1000].map((count) => [timeYear, count] as const),
-];
-
-/** Round moments of the calendar between two, at most so many. */
-export function calendarTicks(from: number, to: number, most: number): Tick[] {
-  // To the millisecond before it a range runs up to; the last moment may be a tick as well.
-  const [start, stop] = [new Date(from), new Date(to + 1)];
-  for (const [interval, count] of STEPS) {
-    if (interval.count(start, stop) / count > 2 * most) continue;
-    const aligned = interval === timeDay || interval === timeMonday;
-    const dates = aligned
-      ? interval.range(interval.ceil(start), stop, count)
-      : (interval.every(count)?.range(start, stop) ?? []);
-    if (dates.length <= most) return dates.map((date) => ({ at: date.getTime(), label: label(date) }));
-  }
-  return [];
-}
+/** Round moments of the calendar between two, about so many; in this machine's time zone. */
+export const calendarTicks = (from: number, to: number, about: number) =>
+  timeTicks(new Date(from), new Date(to), about)
+    .filter((date) => date.getSeconds() + date.getMilliseconds() === 0)
+    .map((date) => ({ at: date.getTime(), label: label(date) }));
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (value: number) => String(value).padStart(2, "0");
 
+/** `"Nov 15"`, or `"15:00"` within a day. */
 function label(date: Date): string {
   if (date.getHours() + date.getMinutes() > 0) return clock(date);
   const firstOfYear = date.getMonth() === 0 && date.getDate() === 1;

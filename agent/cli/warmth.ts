@@ -35,14 +35,20 @@ export function cacheDocument({ settings, ledger, engine, pressure, holders, now
   const regretted = ledger.regrets
     .filter(({ at }) => at > now - WARMTH_DAYS * 86_400_000)
     .map(({ id }) => ledger.images.get(id)?.names[0] ?? id);
-  const disk = { diskBytes: root?.totalBytes ?? null, diskForWorkingSetBytes: wanted };
   return {
     ...warmth,
     ledger: coverageOf(ledger),
     warnings: ledger.warnings,
     regretted: [...new Set(regretted)],
-    ...disk,
+    diskBytes: root?.totalBytes ?? null,
+    diskForWorkingSetBytes: wanted,
   };
+}
+
+/** `" since 2026-07-12 12:00 (19d 22h, 12h of it not heard)"`; nothing where there is no ledger. */
+export function coverage({ since, coveredSeconds, gapSeconds }: ReturnType<typeof coverageOf>): string {
+  const gaps = gapSeconds === 0 ? "" : `, ${formatDuration(gapSeconds)} of it not heard`;
+  return since === null ? "" : ` since ${formatMoment(since)} (${formatDuration(coveredSeconds)}${gaps})`;
 }
 
 const NAMED = 3;
@@ -57,11 +63,10 @@ export function cacheLines(facts: CacheFacts): string[] {
     uses === 0 ? "-" : `${Math.floor((100 * warmUses) / uses)}%`;
   const more = regretted.length > NAMED ? ", …" : "";
   const names = regretted.length === 0 ? "" : ` (${regretted.slice(0, NAMED).join(", ")}${more})`;
-  const gaps = ledger.gapSeconds === 0 ? "" : `, ${formatDuration(ledger.gapSeconds)} of it not heard`;
   return [
     `${share(told)} of ${told.uses} uses in ${WARMTH_DAYS} days met an image that was here; by day: ${days.map(share).join(" ")}`,
     `${told.evictions} evicted, ${told.regrets} came back${names}`,
-    `ledger of uses since ${formatMoment(ledger.since)} (${formatDuration(ledger.coveredSeconds)}${gaps})`,
+    `ledger of uses${coverage(ledger)}`,
     ...told.warnings,
     ...(diskBytes === null || wanted <= diskBytes
       ? []

@@ -88,7 +88,7 @@ onEngine("looking at a host", () => {
       expect(widest(stdout)).toBeLessThanOrEqual(80);
       expect(stdout).toMatch(/^4 passes since \d{4}-\d\d-\d\d/);
       expect(stdout).toMatch(/╌╌ high watermark 80% {3}┈┈ low watermark 20%/);
-      expect(stdout).toMatch(/[\u2801-\u28ff]/);
+      expect(stdout).toMatch(/[▁-█]/);
       expect(stdout).toMatch(
         /deferred .*\n +a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app/,
       );
@@ -140,11 +140,11 @@ onEngine("looking at a host", () => {
       }
       // Whether the passes above left anything that could go is another matter with each store.
       expect(stdout).toMatch(
-        /^● disk \d+% full, and a pass (is not enough: one object would go|cannot help: )/,
+        /^● disk \d+% full, and a pass (is not enough: it would remove one object|cannot help: )/,
       );
       expect(stdout).toMatch(/█+[╎█]*┃/);
       expect(stdout).toContain("┃ high watermark 80%, ╎ low watermark 20%");
-      expect(stdout).toMatch(/retention\/ci-apps +\d images?; /);
+      expect(stdout).toMatch(/retention\/ci-apps +\d +\d/);
       expect(stdout).toMatch(/! prune\.until: what is 1s old goes/);
     });
 
@@ -154,7 +154,7 @@ onEngine("looking at a host", () => {
         const { code, stdout } = await agent(["status"], {}, { ...UTF8, COLUMNS: "200" });
         expect(code).toBe(0);
         expect(stdout).toMatch(
-          /closed +live-run +a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app, live( for [\dms ]+)?\n/,
+          /closed +live-run +a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app, for [\dms ]+\n/,
         );
         expect(stdout).toMatch(/^● disk \d+% full, and no pass may run now: a CI run is live: service ab12-/);
       } finally {

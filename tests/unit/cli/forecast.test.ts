@@ -100,6 +100,12 @@ describe("the forecast of a host", () => {
     expect(out).toMatch(/^own +18\.6 GiB +75\.4 GiB +82 +.* 0 +\d of 100$/m);
     expect(out).toContain("take at least 196 GiB: a disk of 251 GiB holds them below the low mark (78%)");
     expect(out).toContain("Images of unknown size, which count as 0: 1.");
+    // As `history` draws it, for the first policy on each disk.
+    expect(
+      out.match(/^own, a disk of 18\.6 GiB\n.* high watermark 80% .* low watermark 78%\n 100% /gm),
+    ).toHaveLength(1);
+    expect(out).toMatch(/[v▼] evicted images\n/);
+    expect(out).not.toMatch(/^(lru|never), a disk/m);
   });
 
   it("says that a ledger is too short, and how long it needs", async () => {

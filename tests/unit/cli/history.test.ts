@@ -1,13 +1,12 @@
 import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
-import { historyDocument, historyScreen } from "../../../agent/cli/history.ts";
-import type { History } from "../../../agent/cli/past.ts";
+import { type History, historyDocument, historyScreen } from "../../../agent/cli/history.ts";
 import { screenOf } from "../../../agent/cli/screen.ts";
 import { disk, pass, week } from "../past-passes.ts";
 import { NOW } from "../support.ts";
 
 const PLAIN = pc.createColors(false);
-const TERMINAL = { width: 80, unicode: true };
+const TERMINAL = { width: 80 as number | null, unicode: true };
 const GOLDEN = "../../golden/screens";
 
 beforeAll(() => {
@@ -22,11 +21,10 @@ const history = (changes: Partial<History> = {}): History => ({
   ...changes,
 });
 
-const screen = (
-  changes: Partial<History> = {},
-  where = TERMINAL as Parameters<typeof historyScreen>[2],
-  limit = 20,
-) => historyScreen(history(changes), { wanted: ["/"], limit }, where, PLAIN, NOW);
+const screen = (changes: Partial<History> = {}, where = TERMINAL, limit = 20) =>
+  historyScreen(history(changes), { wanted: ["/"], limit, now: NOW }, { ...where, colours: PLAIN }).join(
+    "\n",
+  );
 
 describe("the screen of history", () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { afterRemoval, outlook, type Seen } from "../../../agent/cli/outlook.ts";
+import { afterFreeing, outlook, type Seen } from "../../../agent/cli/outlook.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
@@ -85,7 +85,7 @@ describe("the verdict on a host", () => {
       "below it, with rules that do not wait, that of the snapshots too",
       seen({}, LOW, { snapshots: { when: "always" } }),
       "good",
-      "disk 58% full, below the high watermark: a pass would apply the one rule that does not wait for pressure, and prune nothing",
+      "disk 58% full, below the high watermark: a pass would only apply what does not wait for pressure (rules: 1)",
       null,
     ],
     [
@@ -120,7 +120,7 @@ describe("the verdict on a host", () => {
       "not enough may go",
       seen({ plan: plan([image(2 * GiB), image(3 * GiB)]) }),
       "bad",
-      "disk 90% full, and a pass is not enough: 2 objects would go, at most 5.0 GiB: the disk would be at 85% or more, the mark is 80%: not enough: 50.0 GiB in team/app (images; 9 names, none in use)",
+      "disk 90% full, and a pass is not enough: it would remove 2 objects, at most 5.0 GiB: the disk would be at 85% or more, the mark is 80%: not enough: 50.0 GiB in team/app (images; 9 names, none in use)",
       "a rule",
     ],
     [
@@ -143,7 +143,7 @@ describe("the verdict on a host", () => {
       "all of the last tier is not enough",
       seen({ plan: plan([image(2 * GiB)], [image(GiB), image(GiB)]), holders: null }),
       "bad",
-      "disk 90% full, and a pass is not enough: one object, then about 2 images of the cache would go, at most 4.0 GiB: the disk would be at 86% or more, the mark is 80%: not enough",
+      "disk 90% full, and a pass is not enough: it would remove one object, then evict about 2 images, at most 4.0 GiB: the disk would be at 86% or more, the mark is 80%: not enough",
       null,
     ],
     [
@@ -165,14 +165,14 @@ describe("the verdict on a host", () => {
       "put off by a deploy that has just begun",
       seen({ gates: [stuck(40)] }),
       "waiting",
-      "disk 90% full, and no pass may run now: a service is converging: backup_once (0 of 1 tasks run, for 40s)",
+      "disk 90% full, and no pass may run now: a service is converging",
       STUCK_WAY_OUT,
     ],
     [
       "put off by a service that is stuck",
       seen({ gates: [stuck(10 * DAY)], plan: plan([image(20 * GiB)]) }),
       "waiting",
-      "disk 90% full, and no pass may run now: a service is stuck: backup_once (0 of 1 tasks run, for 10d); one object would go then, at most 20.0 GiB: the disk would be at 70%, the mark is 80%: enough",
+      "disk 90% full, and no pass may run now: a service is converging; it would remove one object, at most 20.0 GiB: the disk would be at 70%, the mark is 80%: enough",
       STUCK_WAY_OUT,
     ],
     [
@@ -188,6 +188,7 @@ describe("the verdict on a host", () => {
         gates: [
           gate({
             gate: "live-run",
+            reason: "a CI run is live",
             facts: {
               live: [{ kind: "container", name: "w1", rule: "x", ageSeconds: 3 * DAY }],
               liveCount: 1,
@@ -196,7 +197,7 @@ describe("the verdict on a host", () => {
         ],
       }),
       "waiting",
-      "disk 90% full, and no pass may run now: a CI run is live: container w1, live for 3d",
+      "disk 90% full, and no pass may run now: a CI run is live",
       "if w1 is no run any more: docker container rm w1; liveRuns.ignoreOlderThan in the settings lets passes go on",
     ],
     [
@@ -240,23 +241,23 @@ describe("the verdict on a host", () => {
 describe("how full the disk would be", () => {
   it("is told in bytes for a mark in bytes", () => {
     const facts = seen({}, {}, { disk: { highWatermark: "30GiB free" } });
-    expect(afterRemoval(facts, [image(5 * GiB)])).toEqual({
+    expect(afterFreeing(facts, 5 * GiB)).toEqual({
       enough: false,
       text: "at most 5.0 GiB: at most 15.0 GiB would be left, the mark is 30.0 GiB: not enough",
     });
-    expect(afterRemoval(facts, [image(25 * GiB)])?.enough).toBe(true);
+    expect(afterFreeing(facts, 25 * GiB)?.enough).toBe(true);
   });
 
   it("never promises inodes", () => {
     const facts = seen({}, { ...LOW, inodesUsedPercent: 90 });
-    expect(afterRemoval(facts, [image(50 * GiB)])).toEqual({
+    expect(afterFreeing(facts, 50 * GiB)).toEqual({
       enough: false,
       text: "at most 50.0 GiB: the disk would be at 8% or more, the mark is 80%; 90% of inodes are in use, the mark is 80%: not enough",
     });
   });
 
   it("is not known where the engine's disk is not", () => {
-    expect(afterRemoval(seen({ rootDir: null }), [])).toBeNull();
+    expect(afterFreeing(seen({ rootDir: null }), 0)).toBeNull();
   });
 
   it("a disk under pressure that is not the engine's stays under pressure", () => {
@@ -265,6 +266,6 @@ describe("how full the disk would be", () => {
       known(filesystem({ paths: ["/ssd"], device: "2", usedPercent: 50 })),
     ];
     const pressure = { filesystems: two, verdict: diskPressure(settingsOf({}).disk, two) };
-    expect(afterRemoval(seen({ pressure, rootDir: "/ssd" }), [image(9 * GiB)])?.enough).toBe(false);
+    expect(afterFreeing(seen({ pressure, rootDir: "/ssd" }), 9 * GiB)?.enough).toBe(false);
   });
 });

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
-import { gateWords } from "../../../agent/cli/gates.ts";
-import { statusDocument } from "../../../agent/cli/status.ts";
-import { type StatusFacts, statusScreen } from "../../../agent/cli/status-screen.ts";
+import { type StatusFacts, statusDocument } from "../../../agent/cli/status-facts.ts";
+import { statusScreen } from "../../../agent/cli/status-screen.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { diskPressure } from "../../../agent/gates/disk-pressure.ts";
 import type { Verdict } from "../../../agent/gates/verdict.ts";
@@ -17,6 +16,8 @@ import { pass, week } from "../past-passes.ts";
 import { ago, DAY, filesystem, GiB, HOUR, imageId, NOW, settingsOf } from "../support.ts";
 
 const PLAIN = pc.createColors(false);
+const screenOf = (shown: StatusFacts, width: number, unicode = true, colours = PLAIN) =>
+  statusScreen(shown, { width, unicode, colours }).join("\n");
 const GOLDEN = "../../golden/screens";
 
 beforeAll(() => {
@@ -275,7 +276,7 @@ describe("the screen", () => {
     ["status-blind-80", blind, TERMINAL],
     ["status-full-100", full, { width: 100, unicode: true }],
   ])("%s", async (name, shown, screen) => {
-    const text = statusScreen(shown, screen, PLAIN);
+    const text = screenOf(shown, screen.width, screen.unicode);
     await expect(`${text}\n`).toMatchFileSnapshot(`${GOLDEN}/${name}.txt`);
     // A way out stands in one piece, so that it can be copied.
     const lines = text.split("\n").filter((line) => !line.startsWith("  -> "));
@@ -287,20 +288,20 @@ describe("the screen", () => {
   it("is what README shows", () => {
     const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
     const [, shown = ""] = /```\n(● [\s\S]*?)```/.exec(readme) ?? [];
-    const lines = statusScreen(full, { width: 100, unicode: true }, PLAIN).split("\n");
+    const lines = statusScreen(full, { width: 100, unicode: true, colours: PLAIN });
     expect(shown.trimEnd()).toBe(lines.slice(0, lines.indexOf("Schedule") - 1).join("\n"));
   });
 
   it("says the same with colours", () => {
     for (const shown of [quiet, waiting, blind]) {
-      const coloured = statusScreen(shown, TERMINAL, pc.createColors(true));
+      const coloured = screenOf(shown, 80, true, pc.createColors(true));
       expect(coloured).toContain("\u001b[");
-      expect(coloured.replaceAll(/\u001b\[\d+m/g, "")).toBe(statusScreen(shown, TERMINAL, PLAIN));
+      expect(coloured.replaceAll(/\u001b\[\d+m/g, "")).toBe(screenOf(shown, 80));
     }
   });
 
   const said = (changes: Partial<StatusFacts>, base = quiet) =>
-    statusScreen({ ...base, ...changes }, { width: 400, unicode: true }, PLAIN).replaceAll(/\n {4,}/g, " ");
+    screenOf({ ...base, ...changes }, 400).replaceAll(/\n {4,}/g, " ");
 
   it.each<readonly [string, Partial<StatusFacts>, RegExp]>([
     [
@@ -359,40 +360,9 @@ describe("the screen", () => {
         auth: { ...AUTH, checks: [{ ...AUTH.checks[0]!, registry: evil, username: evil, reason: evil }] },
       },
     );
-    const text = statusScreen(disguised, { width: 200, unicode: true }, PLAIN);
+    const text = screenOf(disguised, 200);
     expect(text.split("x\\u000a\\u001b[31m\\u202e").length).toBeGreaterThan(8);
     expect(text).not.toMatch(/[\u001b\u202e]/);
-  });
-});
-
-describe("a gate in words", () => {
-  const many = (count: number) =>
-    Array.from({ length: count }, (_, at) => ({
-      kind: "container",
-      name: `run-${at}`,
-      rule: "x",
-      ageSeconds: 60 * at,
-    }));
-  it.each([
-    [
-      "names three runs and counts the others",
-      { ...LIVE, facts: { live: many(10), liveCount: 14 } },
-      "a CI run is live: container run-0, live; container run-1, live for 1m; container run-2, live for 2m and 11 more",
-    ],
-    [
-      "does not name a service's own containers again",
-      LIVE,
-      "a CI run is live: service ab12-1f2e3d_ci_commoninternet_net_app, live for 12m 20s; service ab12-1f2e3d_ci_commoninternet_net_db, live for 12m 18s",
-    ],
-    [
-      "says since when a service does not settle, which is stuck after an hour",
-      CONVERGING,
-      "a service is stuck: web (0 of 1 tasks run, for 2d 4h)",
-    ],
-    ["is the reason where that is all there is", LOCK, LOCK.reason],
-    ["or where the facts are of another form", { ...LIVE, facts: { live: 7 } }, LIVE.reason],
-  ] as const)("%s", (_, verdict, words) => {
-    expect(gateWords(verdict as Verdict)).toBe(words);
   });
 });
 
@@ -445,7 +415,7 @@ describe("the section on the cache", () => {
     const all = [{ engine: "E", at: 0 }, ...lines].map((line) => JSON.stringify(line));
     const ledger = readLedger(all, "E", NOW);
     const given = facts(raw, { usedBytes: 40 * GiB }, { ledger, ...changes });
-    const screen = statusScreen(given, { width: 200, unicode: false }, PLAIN).split("\n");
+    const screen = statusScreen(given, { width: 200, unicode: false, colours: PLAIN });
     const from = screen.indexOf("Cache");
     return {
       lines: from < 0 ? [] : screen.slice(from + 1, screen.indexOf("", from)),

@@ -339,7 +339,11 @@ describe("the plan's own section for the last tier", () => {
     const ports = { ...portsOf(fake), settings };
     const seen = await previewGates(ports, false);
     const plan = await previewPlan(ports, seen);
-    const screen = planScreen(settings, seen, plan, { colours: pc.createColors(false), width: null });
+    const screen = planScreen(settings, seen, plan, {
+      colours: pc.createColors(false),
+      width: null,
+      unicode: true,
+    });
     return { screen: screen.join("\n"), document: planDocument(seen, plan) };
   }
 

@@ -135,7 +135,11 @@ describe("the plan of a preview", () => {
   it("tells a list that it is without", async () => {
     const { fake, seen, plan } = await preview({ hook: at("dangling", failing("refused")) });
     expect(plan).toMatchObject({ known: true, value: { unread: [{ what: "the dangling images" }] } });
-    const screen = planScreen(settingsOf({}), seen, plan, { colours: pc.createColors(false), width: 200 });
+    const screen = planScreen(settingsOf({}), seen, plan, {
+      colours: pc.createColors(false),
+      width: 200,
+      unicode: true,
+    });
     expect(screen.join("\n")).toContain("! the dangling images could not be read, and are not in this plan");
     expect(fake.writes).toEqual([]);
   });

@@ -22,12 +22,13 @@ describe("a forecast", () => {
   const marks = {
     high: { kind: "used-percent", percent: 80 } as const,
     low: { kind: "used-percent", percent: 60 } as const,
+    window: 6 * HOUR,
   };
   const at = (
     policy: "own" | "lru" | "never",
     diskBytes: number,
     raw: Parameters<typeof forecast>[2] = marks,
-  ) => forecast(uses, [{ policy, diskBytes }], raw, 6 * HOUR)[0];
+  ) => forecast(uses, [{ policy, diskBytes }], raw)[0]?.row;
 
   it("without eviction pulls each image once, and says which runs did not fit", () => {
     // Ten images of 260 MB are 2.6 GB; the warm one and nine others fit.
@@ -50,7 +51,7 @@ describe("a forecast", () => {
 
   it("takes a mark in bytes as a share of each disk", () => {
     const free = (megabytes: number) => ({ kind: "free-bytes", bytes: megabytes * MB }) as const;
-    const bytes = { high: free(520), low: free(1040) };
+    const bytes = { ...marks, high: free(520), low: free(1040) };
     expect(at("lru", 2600 * MB, bytes)).toEqual(at("lru", 2600 * MB));
   });
 
@@ -58,20 +59,30 @@ describe("a forecast", () => {
     // app:N is Docker Hub's, ghcr.io is not: six in six hours.
     expect(at("never", 1e12)?.mostHubPulls).toBe(6);
     const names = ["docker.io/library/a", "localhost/b", "localhost:5000/c", "team/d", "quay.io/e/f"];
-    const [row] = forecast(
+    const [told] = forecast(
       names.map((name, index) => use(index, image(`${name}:1`, MB))),
       [{ policy: "never", diskBytes: 1e12 }],
-      marks,
-      HOUR,
+      { ...marks, window: HOUR },
     );
-    expect(row?.mostHubPulls).toBe(2);
+    expect(told?.row.mostHubPulls).toBe(2);
   });
 
   it("says the same for the same ledger, and nothing for an empty one", () => {
     expect(at("own", 600 * MB)).toEqual(at("own", 600 * MB));
-    expect(forecast([], [{ policy: "own", diskBytes: 1 }], marks, HOUR)).toMatchObject([
-      { pulls: 0, pulledBytes: 0, mostHubPulls: 0 },
+    expect(forecast([], [{ policy: "own", diskBytes: 1 }], marks)).toMatchObject([
+      { row: { pulls: 0, pulledBytes: 0, mostHubPulls: 0 }, moments: [] },
     ]);
+  });
+
+  it("tells how full the disk is over time, and since when runs do not fit, in so many moments as a chart can use", () => {
+    const [told] = forecast(uses, [{ policy: "never", diskBytes: 2600 * MB }], marks);
+    expect(told?.marks).toEqual({ high: 0.8, low: 0.6 });
+    expect([told?.moments[0]?.usedPercent, Math.round(told?.moments.at(-1)?.usedPercent ?? 0)]).toEqual([
+      20, 490,
+    ]);
+    expect(told?.moments.find(({ runsOverCapacity }) => runsOverCapacity > 0)?.at).toBe(10 * HOUR);
+    const many = Array.from({ length: 5000 }, (_, minute) => use(minute * 60, warm));
+    expect(forecast(many, [{ policy: "own", diskBytes: 1e12 }], marks)[0]?.moments.length).toBeLessThan(510);
   });
 });
 
