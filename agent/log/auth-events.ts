@@ -1,5 +1,5 @@
 import { formatDuration } from "../units.ts";
-import { row } from "./row.ts";
+import { row, warning } from "./row.ts";
 
 /** What the commands of `auth` say. Registries by name (`"docker.io"`); `target` is the client's config file. */
 
@@ -52,18 +52,17 @@ export const AUTH_EVENTS = {
       return `${mark("✓", "green")}registry credentials in ${target}: nothing to change${others}`;
     },
   }),
-  "auth.shadowed": row<{
+  "auth.shadowed": warning<{
     readonly target: string;
     readonly registry: string;
     /** The key that does it. */
     readonly by: string;
     readonly helper: string;
-  }>({
-    level: "warn",
-    msg: "the Docker client will not use these credentials: it asks a helper instead",
-    say: ({ target, registry, by, helper }, { mark }) =>
-      `${mark("!", "yellow")}${registry}: ${by} in ${target} names the helper "${helper}", which the Docker client asks instead`,
-  }),
+  }>(
+    "the Docker client will not use these credentials: it asks a helper instead",
+    ({ target, registry, by, helper }) =>
+      `${registry}: ${by} in ${target} names the helper "${helper}", which the Docker client asks instead`,
+  ),
   /** `reason` holds no secret: auth/redact.ts. */
   "auth.failed": row<{ readonly target: string; readonly reason: string }>({
     level: "error",

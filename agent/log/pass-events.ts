@@ -5,9 +5,7 @@ import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { countOf, counts, KINDS } from "./object-events.ts";
-import { type Level, type Look, type NamedFilesystem, row } from "./row.ts";
-
-/** What a pass says of itself: how it starts, what its gates say, what it plans, how it ends. */
+import { type Level, type Look, type NamedFilesystem, row, warning } from "./row.ts";
 
 /** What a pass came to; part of the contract, explained in docs/development/design.md. */
 export type Outcome =
@@ -147,12 +145,15 @@ export const PASS_EVENTS = {
       return `${mark("?", "red")}could not ${asked.startsWith("whether ") ? "tell" : "read"} ${asked}: ${reason}`;
     },
   }),
-  "service.ignored": row<{ readonly service: string; readonly why: string; readonly busySeconds: Seconds }>({
-    level: "warn",
-    msg: "a service is stuck for so long that it no longer blocks",
-    say: ({ service, why, busySeconds }, { mark }) =>
-      `${mark("!", "yellow")}service ${service} has been stuck for ${formatDuration(busySeconds)} (${why}) and no longer blocks`,
-  }),
+  "service.ignored": warning<{
+    readonly service: string;
+    readonly why: string;
+    readonly busySeconds: Seconds;
+  }>(
+    "a service is stuck for so long that it no longer blocks",
+    ({ service, why, busySeconds }) =>
+      `service ${service} has been stuck for ${formatDuration(busySeconds)} (${why}) and no longer blocks`,
+  ),
   "prune.planned": row<{
     readonly untilSeconds: Seconds;
     /** Absent: `untilSeconds` holds for them too. */
@@ -206,24 +207,19 @@ export const PASS_EVENTS = {
     notice: ({ outcome }) => outcome !== "below-watermark",
     say: describeFinish,
   }),
-  "state.damaged": row<{ readonly reason: string; readonly setAside: string }>({
-    level: "warn",
-    msg: "the state file was damaged and set aside",
-    say: ({ reason, setAside }, { mark }) =>
-      `${mark("!", "yellow")}the state file was damaged (${reason}); the pass starts from nothing; the old one: ${setAside}`,
-  }),
-  "state.unwritable": row<{ readonly reason: string }>({
-    level: "warn",
-    msg: "the state could not be written",
-    say: ({ reason }, { mark }) =>
-      `${mark("!", "yellow")}the state could not be written, the next pass will not know of this: ${reason}`,
-  }),
-  "metrics.unwritable": row<{ readonly file: string; readonly reason: string }>({
-    level: "warn",
-    msg: "the metrics could not be written",
-    say: ({ file, reason }, { mark }) =>
-      `${mark("!", "yellow")}the metrics could not be written, ${file}: ${reason}`,
-  }),
+  "state.damaged": warning<{ readonly reason: string; readonly setAside: string }>(
+    "the state file was damaged and set aside",
+    ({ reason, setAside }) =>
+      `the state file was damaged (${reason}); the pass starts from nothing; the old one: ${setAside}`,
+  ),
+  "state.unwritable": warning<{ readonly reason: string }>(
+    "the state could not be written",
+    ({ reason }) => `the state could not be written, the next pass will not know of this: ${reason}`,
+  ),
+  "metrics.unwritable": warning<{ readonly file: string; readonly reason: string }>(
+    "the metrics could not be written",
+    ({ file, reason }) => `the metrics could not be written, ${file}: ${reason}`,
+  ),
 };
 
 function describeIneffective(fields: Ineffective, { pc }: Look): string {

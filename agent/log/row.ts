@@ -33,3 +33,7 @@ export interface EventRow<Fields> {
 
 /** Types a row by the fields that it is given. */
 export const row = <Fields>(row: EventRow<Fields>): EventRow<Fields> => row;
+
+/** What somebody should look at, and what the pass goes on after. */
+export const warning = <Fields>(msg: string, words: (fields: Fields) => string) =>
+  row<Fields>({ level: "warn", msg, say: (fields, { mark }) => `${mark("!", "yellow")}${words(fields)}` });

@@ -41,13 +41,10 @@ export interface ForecastRow extends Scenario, Totals {
   readonly mostHubPulls: number;
 }
 
-/** A moment of a replay, after the pulls of its runs. */
-export interface Moment {
+/** A moment of a replay: after the pulls of a run, with the sums up to then. */
+export interface Moment extends Pick<Totals, "evictions" | "runsOverCapacity"> {
   readonly at: Seconds;
-  usedPercent: number;
-  /** Up to then. */
-  evictions: number;
-  runsOverCapacity: number;
+  readonly usedPercent: number;
 }
 
 export interface Replayed {
@@ -63,9 +60,6 @@ export interface Rules {
   readonly window: Seconds;
 }
 
-/** Moments of one replay: more than a chart has columns. */
-const MOMENTS = 500;
-
 /**
  * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark,
  * as `watch` has it.
@@ -76,7 +70,6 @@ export function forecast(
   rules: Rules,
 ): Replayed[] {
   const runs = runsOf(uses).map((run): ReplayRun => ({ ...run, seconds: RUN }));
-  const step = ((runs.at(-1)?.at ?? 0) - (runs[0]?.at ?? 0)) / MOMENTS;
   return scenarios.map(({ policy, diskBytes }) => {
     const marks = { high: shareOf(rules.high, diskBytes), low: shareOf(rules.low, diskBytes) };
     const told = POLICIES[policy](marks);
@@ -85,7 +78,8 @@ export function forecast(
     const used: Policy["used"] = (run, disk) => {
       told.used?.(run, disk);
       hub.count(run, disk);
-      note(moments, run.at, disk, step);
+      const { evictions, runsOverCapacity } = disk.totals;
+      moments.push({ at: run.at, usedPercent: 100 * disk.fill, evictions, runsOverCapacity });
     };
     const totals = replay(runs, diskBytes, { ...told, used });
     return { row: { policy, diskBytes, ...totals, mostHubPulls: hub.most() }, marks, moments };
@@ -94,16 +88,6 @@ export function forecast(
 
 const shareOf = (mark: Watermark, disk: Bytes): number =>
   mark.kind === "used-percent" ? mark.percent / 100 : Math.max(0, 1 - mark.bytes / disk);
-
-/** Adds a moment, or makes the last one worse, where it is less than a step ago. */
-function note(moments: Moment[], at: Seconds, { fill, totals }: ReplayDisk, step: Seconds): void {
-  const { evictions, runsOverCapacity } = totals;
-  const last = moments.at(-1);
-  if (last === undefined || at - last.at >= step)
-    moments.push({ at, usedPercent: 100 * fill, evictions, runsOverCapacity });
-  else
-    Object.assign(last, { usedPercent: Math.max(last.usedPercent, 100 * fill), evictions, runsOverCapacity });
-}
 
 function hubPulls(window: Seconds) {
   const seen = new WeakSet<object>();
