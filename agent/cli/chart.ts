@@ -2,6 +2,7 @@ import type { Colors } from "picocolors/types";
 import { type Curve, type Mark, type Point, stepAt } from "../state/passes.ts";
 import { visible } from "../text.ts";
 import { type Look, PLAIN_WIDTH } from "./screen.ts";
+import { hanging } from "./table.ts";
 import { calendarTicks } from "./ticks.ts";
 
 /** How full a disk was over time, and what happened meanwhile. */
@@ -78,7 +79,7 @@ export function chart({ title, curve, range, marks, words }: Chart, look: Look):
   const sign = (mark: Mark) => MARK_COLOURS[mark](look.colours)(signs.marks[mark]);
   const used = new Set(worst.values());
   const legend = (Object.keys(words) as Mark[]).flatMap((mark) =>
-    used.has(mark) ? [`${sign(mark)} ${words[mark]}`] : [],
+    used.has(mark) ? [`${signs.marks[mark]} ${words[mark]}`] : [],
   );
   const shown = Array.from({ length: columns }, (_, column) => {
     const mark = worst.get(column);
@@ -97,7 +98,7 @@ export function chart({ title, curve, range, marks, words }: Chart, look: Look):
     dim(`${"0%".padStart(LABEL - 1)} ${signs.corner}${floor}`),
     dim(`${indent}${dates}`.trimEnd()),
     `${dim("passes".padEnd(LABEL + 1))}${shown.join("")}`.trimEnd(),
-    ...(legend.length === 0 ? [] : [`${indent}${legend.join("   ")}`]),
+    ...(legend.length === 0 ? [] : hanging(indent, legend.join("   "), look)),
   ];
 }
 
