@@ -114,7 +114,8 @@ interface Shown {
 export function historyScreen(history: History, { wanted, limit, now }: Shown, look: Look): string[] {
   const { passes, source, since, unreadable } = history;
   const { dim, red } = look.colours;
-  if (unreadable !== null) return [red(visible(`${capital(source)} cannot be read: ${unreadable}`))];
+  if (unreadable !== null)
+    return [red(visible(`${source.replace("the", "The")} cannot be read: ${unreadable}`))];
   const [first] = passes;
   if (first === undefined) {
     const when = since === null ? "" : ` since ${formatMoment(since)}`;
@@ -236,5 +237,3 @@ function diskText({ filesystems }: PastPass, { unicode }: Look): string {
   const { start, end, of } = scarcest;
   return start === end ? `${end}%${of}` : `${start}${unicode ? "→" : "->"}${end}%${of}`;
 }
-
-const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

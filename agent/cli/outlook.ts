@@ -143,23 +143,11 @@ function cause({ holders, pressure, settings, rootDir }: Seen): Pick<Outlook, "t
   return { text, wayOut };
 }
 
-/** How full the disk would be if so much went, and whether that is enough. */
-export interface AfterFreeing {
-  readonly enough: boolean;
-  /** `"at most 71.0 MiB: the disk would be at 85% or more, the mark is 80%: not enough"` */
-  readonly text: string;
-}
-
-/** What a pass would take of the last tier. */
-export interface LastTier {
-  /** As many images as it takes to reach the mark of the last tier, of the first in its order. */
-  readonly count: number;
-  /** After those, and all that goes before them; `null`: not known. */
-  readonly after: AfterFreeing | null;
-}
-
-/** Pure. `null` where all the rest is enough, or nothing is in the order of eviction. */
-export function lastTier(disk: Disk, { remove, evict = [] }: Plan): LastTier | null {
+/**
+ * What a pass would take of the last tier: as many images as it takes to reach its mark, of the first in its order; and
+ * how full the disk would be after those, and all that goes before them. Pure. `null` where all the rest is enough.
+ */
+export function lastTier(disk: Disk, { remove, evict = [] }: Plan) {
   let bytes = sumSizes(remove);
   if (evict.length === 0 || afterFreeing(disk, bytes)?.enough === true) return null;
   for (const [index, object] of evict.entries()) {
@@ -172,14 +160,14 @@ export function lastTier(disk: Disk, { remove, evict = [] }: Plan): LastTier | n
 }
 
 /**
- * Pure. `null` where the filesystem under the engine's data is not known.
- * @param bytes at most: shared layers count more than once
+ * How full the disk would be if so much went at most, and whether that is enough. Pure. `null` where the filesystem
+ * under the engine's data is not known.
  */
 export function afterFreeing(
   { pressure, settings, rootDir }: Disk,
   bytes: Bytes,
   mark = settings.disk.highWatermark,
-): AfterFreeing | null {
+) {
   const all = readable(pressure.filesystems);
   const root = all.find(({ paths }) => rootDir !== null && paths.includes(rootDir));
   if (root === undefined) return null;

@@ -11,7 +11,7 @@ import { afterChildren, childrenFirst, withChildren } from "./lineage.ts";
 import type { Measured } from "./measured.ts";
 import { judgeNetworks } from "./networks.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
-import { type Judged, type Plan, toPlan, verdictsOn } from "./plan.ts";
+import { type Judged, type Plan, verdictsOn } from "./plan.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 import type { Users } from "./usage.ts";
 import { volumeKeepers } from "./volumes.ts";
@@ -131,21 +131,15 @@ function judgeAll(
   };
   const families = ruled.families
     .filter(({ rule }) => rule.name !== CACHE_RULE)
-    .map((family) => ({
-      name: ruleId(family.rule),
-      ...judgeFamily(family, retention, ruled.measured, now),
-    }));
+    .map((family) => ({ rule: family.rule, ...judgeFamily(family, retention, ruled.measured, now) }));
   const last = ruled.families.find(({ rule }) => rule.name === CACHE_RULE);
   const { history } = remembered;
   const tier = last === undefined || history === undefined ? null : judgeCache(last, retention, history, now);
   const named = [...families.flatMap(({ judged }) => judged), ...ruled.unread.map(unread)];
   const inFamilies = new Set(named.map(({ id }) => id));
 
-  const images: ImageContext = {
-    used: stillUsed(candidates.everyContainer, containers),
-    parents: candidates.parents,
-    firstSeen: remembered.dangling,
-  };
+  const used = stillUsed(candidates.everyContainer, containers);
+  const images: ImageContext = { used, parents: candidates.parents, firstSeen: remembered.dangling };
   const unnamed = candidates.images.filter(({ summary }) => !inFamilies.has(summary.id));
   const dangling = withChildren(
     candidates.images,
@@ -153,34 +147,33 @@ function judgeAll(
   );
   const buildCache = judgeBuildCache(candidates.buildCache, prune, now);
   const networks = judgeNetworks(candidates.networks, candidates.everyContainer, prune, now);
-  const { remove } = toPlan(dangling);
   return {
     context: {
-      volumeKeepers: keepers,
-      images,
-      retention,
+      ...{ volumeKeepers: keepers, images, retention, history },
       ranks: new Map([
-        ...families.map(({ name, ranks }) => [name, ranks] as const),
+        ...families.map(({ rule, ranks }) => [ruleId(rule), ranks] as const),
         ...(last === undefined || tier === null ? [] : [[ruleId(last.rule), tier.ranks] as const]),
       ]),
-      history,
     },
     plan: {
       keep: [
-        ...toPlan([...orphans, ...containers, ...named, ...networks, ...dangling, ...buildCache]).keep,
+        ...[...orphans, ...containers, ...named, ...networks, ...dangling, ...buildCache].filter(stays),
         ...(tier?.keep ?? []),
       ],
       ...(tier === null ? {} : { evict: tier.evict }),
       remove: [
-        ...toPlan([...orphans, ...containers]).remove,
-        ...namedChildrenFirst(toPlan(named).remove, ruled.families),
-        ...toPlan(networks).remove,
-        ...afterChildren(candidates.images, inOrderOfSafety(remove, remembered.dangling)),
-        ...toPlan(buildCache).remove,
+        ...[...orphans, ...containers].filter(goes),
+        ...namedChildrenFirst(named.filter(goes), ruled.families),
+        ...networks.filter(goes),
+        ...afterChildren(candidates.images, inOrderOfSafety(dangling.filter(goes), remembered.dangling)),
+        ...buildCache.filter(goes),
       ],
     },
   };
 }
+
+const goes = ({ action }: Judged) => action === "remove";
+const stays = ({ action }: Judged) => action === "keep";
 
 /**
  * As they come, but children before parents: the engine only takes the name off an image that another one was built
@@ -216,6 +209,6 @@ function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
 
 /** Images of containers that will still be there. An orphan's image stays for this pass: its stop may fail. */
 function stillUsed(everyContainer: readonly ContainerSummary[], containers: readonly Judged[]): Set<string> {
-  const leaving = new Set(containers.filter(({ action }) => action === "remove").map(({ id }) => id));
+  const leaving = new Set(containers.filter(goes).map(({ id }) => id));
   return new Set(everyContainer.filter(({ id }) => !leaving.has(id)).map(({ imageId }) => imageId));
 }

@@ -89,20 +89,8 @@ function holder<T extends Sized>(
   };
 }
 
-/** Images of one repository, or the nameless ones. */
-export interface ImageGroup {
-  /** `"registry.example.org/team/app"`; `null`: dangling. */
-  readonly repository: string | null;
-  /** Its own layers, and the largest part that it shares with others once: about what removing all of it frees. */
-  readonly bytes: Bytes;
-  readonly names: number;
-  /** How many of its images some container uses, running or not. */
-  readonly inUse: number;
-  readonly oldest: number | null;
-}
-
-/** One group a repository, largest first. Pure. */
-export function imageGroups({ images: all, containers: users }: DiskUsage): ImageGroup[] {
+/** One group a repository, largest first; `null`: the nameless images. Pure. */
+export function imageGroups({ images: all, containers: users }: DiskUsage) {
   const used = new Set(users.map(({ imageId }) => imageId));
   const byRepository = new Map<string | null, UsedImage[]>();
   for (const image of all) {
@@ -112,6 +100,7 @@ export function imageGroups({ images: all, containers: users }: DiskUsage): Imag
   }
   const groups = [...byRepository].map(([repository, members]) => ({
     repository,
+    // About what removing all of it frees: what is its own, and the largest part that it shares with others once.
     bytes:
       members.reduce((total, { ownBytes }) => total + ownBytes, 0) +
       Math.max(...members.map(({ sharedBytes }) => sharedBytes)),
@@ -119,6 +108,7 @@ export function imageGroups({ images: all, containers: users }: DiskUsage): Imag
       (total, { tags, digests }) => total + Math.max(1, tags.length || digests.length),
       0,
     ),
+    /** How many some container uses, running or not. */
     inUse: members.filter(({ id }) => used.has(id)).length,
     oldest: members.reduce<number | null>(
       (least, { createdAt }) => (createdAt === null ? least : Math.min(least ?? createdAt, createdAt)),

@@ -90,14 +90,6 @@ export interface Plan {
   readonly evict?: readonly Judged[];
 }
 
-/** Sorts the judged objects into a plan. Pure. */
-export function toPlan(judged: readonly Judged[]): Plan {
-  return {
-    remove: judged.filter(({ action }) => action === "remove"),
-    keep: judged.filter(({ action }) => action === "keep"),
-  };
-}
-
 /** What the last tier leaves alone in the end. */
 export const NOT_NEEDED = { because: "not-needed", reason: "the disk has room enough without it" } as const;
 
