@@ -6,17 +6,16 @@ import type { Judged, Plan } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import { sameWorkItem } from "../settings/rules.ts";
 import { pruneBuildCache } from "./build-cache.ts";
+import { Confirmation } from "./confirm.ts";
 import { Ended, GatesGuard } from "./guard.ts";
 import { removeNameless } from "./nameless.ts";
 import { type Acted, type ActPorts, endingOf } from "./ports.ts";
 import { remove } from "./remove.ts";
 import { Report, type Step } from "./report.ts";
-import { type Judgement, Targets } from "./targets.ts";
+import { CONCURRENCY, type Judgement, Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
-/** Objects of one kind under way at once: 4 is where 20.10 on two cores stops getting faster. */
-const CONCURRENCY = 4;
-/** So many of a step go one after the other before that. */
+/** So many of a step go one after the other before several at once do. */
 const ALONE = 2;
 
 /** Seconds between the removal of images and that of the images they were made on. */
@@ -67,6 +66,7 @@ class Execution {
   readonly #guard: GatesGuard;
   readonly #targets: Targets;
   readonly #report: Report;
+  readonly #confirmation: Confirmation;
   readonly #images: ReadonlyMap<string, Made>;
   readonly #below: string[] = [];
   /** There was an emergency when the work began: the build cache has two turns. */
@@ -78,10 +78,16 @@ class Execution {
     const { images, ruled } = work.candidates;
     this.#ports = ports;
     this.#work = work;
-    this.#guard = new GatesGuard(ports);
-    this.#targets = new Targets(ports, this.#guard, work);
+    const askGates = () => {
+      this.#confirmation.confirm();
+      return ports.askGates();
+    };
+    this.#guard = new GatesGuard({ ...ports, askGates });
+    const targets = new Targets(ports, this.#guard, work);
+    this.#targets = targets;
     this.#report = new Report(ports);
     this.#twice = ports.emergency() !== null;
+    this.#confirmation = new Confirmation(ports, this.#report, (kind, ids) => targets.stillThere(kind, ids));
     // Of a nameless image only a child of its own matters: one that merely begins with the same layers loses nothing.
     const dangling = images.map(({ summary: { id, parentId }, detail }) => ({
       id,
@@ -147,7 +153,13 @@ class Execution {
       const turn = step.by === "emergency" ? "second" : this.#twice ? "first" : "only";
       await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune, turn);
     } else if (step.by === "cache") await this.#evict(step, objects);
-    else await this.#removeAll(step, objects);
+    else {
+      try {
+        await this.#removeAll(step, objects);
+      } finally {
+        await this.#catchBug(() => this.#confirmation.settle());
+      }
+    }
     const after = tally.sums;
     journal.emit(
       event("step.finished", {
@@ -212,14 +224,15 @@ class Execution {
       return true;
     } catch (error) {
       if (error instanceof Ended) {
-        this.#report.leave(parents);
+        for (const object of parents)
+          this.#confirmation.tell(object, { fate: "not-reached", ending: error.ending });
         return false;
       }
       if (!(error instanceof EngineError)) throw error;
       if (error.endsThePass) this.#guard.end(endingOf(error));
       const reason = `whether another image was built on it could not be read: ${error.message}`;
       for (const object of parents)
-        this.#report.tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
+        this.#confirmation.tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
       return false;
     }
   }
@@ -236,13 +249,14 @@ class Execution {
 
   async #removeOne(step: Step, object: Judged): Promise<void> {
     await this.#endWithRoomEnough(step);
-    if (this.#guard.ending !== null) {
-      this.#report.leave([object]);
+    const { ending } = this.#guard;
+    if (ending !== null) {
+      this.#confirmation.tell(object, { fate: "not-reached", ending });
       return;
     }
     const outcome = await remove(this.#targets.of(object), this.#guard);
     this.#ports.progress(++this.#done, this.#work.plan.remove.length);
-    this.#report.tell(object, outcome);
+    this.#confirmation.tell(object, outcome);
     if (outcome.fate === "removed" && object.rule === `retention/${SNAPSHOT_RULE}`)
       await this.#removeBelow(object);
   }

@@ -15,8 +15,6 @@ export interface Target {
   look(): Promise<Kept | null>;
   /** Sends what removes it. Returns `"only-names"` where it lost its names and is still there. */
   send(): Promise<"only-names" | undefined>;
-  /** Whether it is there although the engine said that it was removed; absent: `send` asks. */
-  isLeft?(): Promise<boolean>;
   /** Looks whether it is there, after an answer that was lost; absent: as `look` does. */
   find?(): Promise<unknown>;
 }
@@ -45,8 +43,7 @@ export async function remove(target: Target, guard: Guard): Promise<Outcome> {
     if (kept === null && (await guard.check())) kept = await target.look();
     if (kept !== null) return { fate: "kept", kept };
     sent = true;
-    if ((await target.send()) === "only-names") return { fate: "untagged" };
-    return (await target.isLeft?.()) ? { fate: "failed", error: LEFT, unknown: false } : { fate: "removed" };
+    return (await target.send()) === "only-names" ? { fate: "untagged" } : { fate: "removed" };
   } catch (error) {
     if (error instanceof Ended) return { fate: "not-reached", ending: error.ending };
     if (!(error instanceof EngineError)) throw error;
@@ -60,8 +57,6 @@ export async function remove(target: Target, guard: Guard): Promise<Outcome> {
       : { fate: "failed", error, unknown };
   }
 }
-
-const LEFT = new EngineError("refused", "the engine said that it was removed, and it is still there");
 
 const IN_USE: Kept = { because: "in-use", reason: "the engine refuses: it is in use (409)" };
 

@@ -34,7 +34,14 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       roomEnough: () => isRoomEnough(context, decided),
       needsRoom: async (evicted) => needsRoom(settings, await measure(context, decided), evicted),
     },
-    { plan, candidates: observed, context: planContext, settings, pressed: rules.pressed },
+    {
+      plan,
+      candidates: observed,
+      context: planContext,
+      settings,
+      pressed: rules.pressed,
+      listsAreSlow: decided.engine.info.imageStore === "containerd",
+    },
   );
   noteEvictions(ports, tally);
   const ended = {

@@ -43,6 +43,7 @@ const failWith = (kind: EngineErrorKind) => new EngineError(kind, `engine says $
 interface Story {
   readonly containers?: number;
   readonly images?: number;
+  readonly listsAreSlow?: boolean;
   readonly settings?: object;
   /** What the inspection immediately before the deletion says, by name. */
   readonly now?: Readonly<Record<string, Partial<ImageDetail & ContainerDetail> | EngineErrorKind>>;
@@ -50,6 +51,12 @@ interface Story {
   readonly deletion?: Readonly<Record<string, EngineErrorKind>>;
   /** By name: the engine says that it was removed, and it was not. */
   readonly left?: readonly string[];
+  /** By name: left until this call. */
+  readonly leaves?: Readonly<Record<string, string>>;
+  /** What the list of `"containers"` or `"images"` after that comes to, or the nth: `"containers 1"`. */
+  readonly lists?: Readonly<Record<string, EngineErrorKind>>;
+  /** Gets the events, also where the play throws. */
+  readonly events?: AuditEvent[];
   readonly cache?: readonly CacheRecord[] | null | EngineErrorKind;
   readonly cachePrune?: { readonly ids: readonly string[]; readonly claimedBytes: number } | EngineErrorKind;
   /** Called before each request to the engine, with all calls so far. */
@@ -66,7 +73,7 @@ interface Story {
 /** Plays a pass against an engine in memory, which logs its calls: `"delete c1"`, `"look i2"`, `"gates"`. */
 async function play(story: Story) {
   const calls: string[] = [];
-  const events: AuditEvent[] = [];
+  const events = story.events ?? [];
   const progress: string[] = [];
   const stop = new AbortController();
   const names = new Map<string, string>();
@@ -111,7 +118,6 @@ async function play(story: Story) {
   const removed = new Set<string>();
   const look = <T extends object>(id: string, usual: T): T => {
     const name = names.get(id) ?? "?";
-    // Not among the calls: it follows every deletion.
     if (removed.has(name)) throw failWith("gone");
     call(`look ${name}`);
     const said = story.now?.[name] ?? {};
@@ -126,6 +132,18 @@ async function play(story: Story) {
     if (kind !== undefined) throw failWith(kind);
     if (!story.left?.includes(name)) removed.add(name);
   };
+  const still = <T extends { readonly id: string }>(
+    what: string,
+    facts: readonly { readonly summary: T }[],
+  ) => {
+    call(`list ${what}`);
+    const nth = calls.filter((one) => one === `list ${what}`).length;
+    const failure = story.lists?.[what] ?? story.lists?.[`${what} ${nth}`];
+    if (failure !== undefined) throw failWith(failure);
+    for (const [name, when] of Object.entries(story.leaves ?? {}))
+      if (calls.includes(when)) removed.add(name);
+    return facts.map(({ summary }) => summary).filter(({ id }) => !removed.has(names.get(id) ?? ""));
+  };
   const never = (what: string) => async () => {
     throw new Error(`not to be asked while acting: ${what}`);
   };
@@ -134,9 +152,9 @@ async function play(story: Story) {
     info: never("info"),
     services: never("services"),
     tasks: never("tasks"),
-    containers: never("containers"),
+    containers: async () => still("containers", containers),
     startingContainers: never("starting containers"),
-    danglingImages: never("dangling images"),
+    danglingImages: async () => still("images", images),
     allImages: never("all images"),
     diskUsage: never("disk usage"),
     namedImages: never("named images"),
@@ -188,7 +206,11 @@ async function play(story: Story) {
       calls.filter((text) => text.startsWith("delete")).length >= (story.roomAfter ?? 1e9),
     progress: (done, total) => progress.push(`${done}/${total}`),
   };
-  const acted = await execute(ports, { plan, candidates, context, settings, pressed: true });
+  const acted = await execute(ports, {
+    ...{ plan, candidates, context, settings },
+    pressed: true,
+    listsAreSlow: story.listsAreSlow ?? false,
+  });
   const told = events
     .filter(({ event }) => event.startsWith("object."))
     .map((one) => {
@@ -212,9 +234,9 @@ describe("a plan that meets no obstacle", () => {
   it("is gone through kind by kind: each object is looked at once more immediately before it goes", async () => {
     const { calls, told, acted, tally } = await play({ containers: 2, images: 2 });
     expect(calls).toEqual([
-      ...["look c1", "delete c1", "look c2", "delete c2"],
+      ...["look c1", "delete c1", "look c2", "delete c2", "list containers"],
       "gates",
-      ...["look i1", "delete i1", "look i2", "delete i2"],
+      ...["look i1", "delete i1", "look i2", "delete i2", "list images"],
     ]);
     expect(told).toEqual(["removed c1", "removed c2", "removed i1", "removed i2"]);
     expect(counts(tally)).toEqual({ removed: 4, kept: 0, failed: 0 });
@@ -258,13 +280,79 @@ describe("a plan that meets no obstacle", () => {
   });
 });
 
-it("what is still there after the engine said that it was removed has failed, and is not said to be removed", async () => {
-  const { told, events } = await play({ containers: 2, images: 2, left: ["c1", "i2"] });
-  expect(told).toEqual(["failed c1", "removed c2", "removed i1", "failed i2"]);
-  expect(eventNamed(events, "object.failed")).toMatchObject([
-    { error: "the engine said that it was removed, and it is still there" },
-    {},
-  ]);
+describe("a removal is told once the engine does not list the object any more", () => {
+  it("and what is still there has failed, and is never said to be removed", async () => {
+    const { told, events, tally } = await play({ containers: 2, images: 2, left: ["c1", "i2"] });
+    expect(told).toEqual(["failed c1", "removed c2", "removed i1", "failed i2"]);
+    expect(counts(tally)).toEqual({ removed: 2, kept: 0, failed: 2 });
+    expect(eventNamed(events, "object.failed")).toMatchObject([
+      { error: "the engine said that it was removed, and it is still there", removed: "no" },
+      {},
+    ]);
+    expect(eventNamed(events, "step.finished")).toMatchObject([
+      { removed: 1, failed: 1 },
+      { removed: 1, failed: 1 },
+    ]);
+  });
+
+  it("one list for all that went since the gates were asked, while the work goes on", async () => {
+    const { calls, told, events } = await play({ containers: 30, pace: 300 });
+    const lists = calls.flatMap((call, at) => (call === "list containers" ? [at] : []));
+    expect(lists.length).toBe(calls.filter((call) => call === "gates").length + 1);
+    expect(told.slice().sort()).toEqual(Array.from({ length: 30 }, (_, at) => `removed c${at + 1}`).sort());
+    // Not all of it at the end.
+    const first = events.findIndex(({ event }) => event === "object.removed");
+    expect(first).toBeGreaterThanOrEqual(0);
+    expect(calls.slice(lists[0]).filter((call) => call.startsWith("delete")).length).toBeGreaterThan(20);
+  });
+
+  it("what is listed in the middle may be going away, and waits for the end of the kind", async () => {
+    const { told } = await play({ containers: 30, pace: 300, left: ["c1"], leaves: { c1: "delete c20" } });
+    expect(told.slice().sort()).toEqual(Array.from({ length: 30 }, (_, at) => `removed c${at + 1}`).sort());
+    expect(told.indexOf("removed c1")).toBeGreaterThan(4);
+  });
+
+  it("and in the order of outcomes, with what was kept in between", async () => {
+    const { told } = await play({ containers: 4, now: { c2: "gone", c3: { state: "running" } } });
+    expect(told).toEqual(["removed c1", "gone c2", "kept c3 in-use", "removed c4"]);
+  });
+
+  it.each(["refused", "timeout", "stopped"] as const)(
+    "the engine's word counts where there is no list (%s), and that is said before",
+    async (kind) => {
+      const { told, events, tally } = await play({ containers: 2, lists: { containers: kind } });
+      expect(told).toEqual(["removed c1", "removed c2"]);
+      expect(counts(tally)).toEqual({ removed: 2, kept: 0, failed: 0 });
+      const said = events.findIndex(({ event }) => event === "fact.unknown");
+      expect(said).toBeGreaterThanOrEqual(0);
+      expect(said).toBeLessThan(events.findIndex(({ event }) => event === "object.removed"));
+    },
+  );
+
+  it("a failed list in the middle holds them on until the next", async () => {
+    const { told, events } = await play({ containers: 30, pace: 300, lists: { "containers 1": "refused" } });
+    expect(told).toHaveLength(30);
+    expect(eventNamed(events, "fact.unknown")).toEqual([]);
+  });
+
+  it("by a look at each where lists are slow", async () => {
+    const { calls, told } = await play({ containers: 2, images: 1, left: ["c2"], listsAreSlow: true });
+    expect(told).toEqual(["removed c1", "failed c2", "removed i1"]);
+    expect(calls.filter((call) => call.startsWith("list"))).toEqual([]);
+  });
+
+  it("a bug in the middle loses none of them", async () => {
+    const events: AuditEvent[] = [];
+    const bug = play({
+      containers: 3,
+      events,
+      meanwhile: (calls) => {
+        if (calls.at(-1) === "look c2") throw new TypeError("a bug");
+      },
+    });
+    await expect(bug).rejects.toThrow("a bug");
+    expect(eventNamed(events, "object.removed")).toHaveLength(1);
+  });
 });
 
 describe("the gates are asked again", () => {
@@ -286,7 +374,7 @@ describe("the gates are asked again", () => {
 
   it("after a look that took too long, and then the object is looked at once more", async () => {
     const { calls } = await play({ containers: 1, slow: { "look c1": 6000 } });
-    expect(calls).toEqual(["look c1", "gates", "look c1", "delete c1"]);
+    expect(calls).toEqual(["look c1", "gates", "look c1", "delete c1", "list containers"]);
   });
 
   it("and a run that started during such a look keeps the object, and ends the pass", async () => {
@@ -327,7 +415,7 @@ describe("the gates are asked again", () => {
       settings: { prune: { buildCache: true } },
       gates: () => CLOSED,
     });
-    expect(calls).toEqual(["look i1", "delete i1", "gates"]);
+    expect(calls).toEqual(["look i1", "delete i1", "list images", "gates"]);
     expect(acted.ending?.by).toBe("gate");
   });
 });
@@ -501,7 +589,7 @@ describe("the low watermark", () => {
 
   it("spares the build cache", async () => {
     const { calls } = await play({ images: 1, settings: { prune: { buildCache: true } }, roomAfter: 1 });
-    expect(calls).toEqual(["look i1", "delete i1"]);
+    expect(calls).toEqual(["look i1", "delete i1", "list images"]);
   });
 });
 

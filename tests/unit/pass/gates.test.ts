@@ -205,8 +205,8 @@ describe("before the first deletion", () => {
     await runPass({ ...portsOf(fake), journal }, settingsOf({}), { dryRun: false, withoutPressure: false });
     const at = (text: string) => fake.log.indexOf(text);
     for (const [told, next] of [
-      ["log object.removed c1", "remove c2"],
-      ["log object.removed i1", "remove i2"],
+      ["log object.removed c2", "remove i1"],
+      ["log object.removed i2", "prune cache 86400"],
     ] as const) {
       expect(at(told)).toBeGreaterThan(0);
       expect(fake.log.slice(at(told), at(next))).toContain("taken");
