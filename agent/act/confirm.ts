@@ -23,6 +23,7 @@ export class Confirmation {
   readonly #stillThere: StillThere;
   readonly #held: Held[] = [];
   #asking: Promise<void> = Promise.resolve();
+  #confirmed = false;
   #bug: { readonly error: unknown } | null = null;
 
   constructor(ports: Pick<ActPorts, "journal">, report: Report, stillThere: StillThere) {
@@ -38,10 +39,10 @@ export class Confirmation {
   }
 
   /**
-   * Asks while the work goes on. What is still listed is held on, since it may be going away; so is all where the list
+   * Asks, while the work may go on. What is still listed is held on, since it may be going away; so is all where the list
    * cannot be read.
    */
-  confirm(): void {
+  confirm(): Promise<void> {
     this.#asking = this.#asking.then(async () => {
       try {
         await this.#tellWhere(false);
@@ -49,6 +50,16 @@ export class Confirmation {
         if (!(error instanceof EngineError)) this.#bug ??= { error };
       }
     });
+    return this.#asking;
+  }
+
+  /**
+   * Once a pass, when the first have gone: whether the engine does what it says, and whether anybody reads the log. Their
+   * lines are written before more is sent.
+   */
+  async confirmFirst(): Promise<void> {
+    if (!this.#confirmed) await this.confirm();
+    this.#confirmed = true;
   }
 
   /** Tells the rest. What is still there has failed; where nobody can tell, the engine's word counts. */

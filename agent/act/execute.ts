@@ -53,8 +53,8 @@ export interface Work extends Judgement {
 }
 
 /**
- * Goes through this very plan; what was planned is looked at once more immediately before it is deleted, by the same
- * rules. Engine errors are in the log and the ending; only bugs throw, after what was under way has ended.
+ * Goes through this very plan; what was planned is looked at immediately before it is deleted, by the same
+ * rules, and most of it for the first time then. Engine errors are in the log and the ending; only bugs throw, after what was under way has ended.
  */
 export async function execute(ports: ActPorts, work: Work): Promise<Acted> {
   return new Execution(ports, work).run();
@@ -73,13 +73,14 @@ class Execution {
   readonly #twice: boolean;
   #bug: { readonly error: unknown } | null = null;
   #done = 0;
+  #changed = false;
 
   constructor(ports: ActPorts, work: Work) {
     const { images, ruled } = work.candidates;
     this.#ports = ports;
     this.#work = work;
     const askGates = () => {
-      this.#confirmation.confirm();
+      void this.#confirmation.confirm();
       return ports.askGates();
     };
     this.#guard = new GatesGuard({ ...ports, askGates });
@@ -125,7 +126,8 @@ class Execution {
     }
     const { ending } = this.#guard;
     if (ending !== null) this.#report.ended(ending, stepsLeft, this.#ports.stop);
-    return { ending, below: this.#below };
+    const { looked } = this.#targets.leftovers;
+    return { ending, below: this.#below, looked, changed: this.#changed };
   }
 
   async #mayStart(step: Step, first: boolean): Promise<void> {
@@ -184,6 +186,7 @@ class Execution {
       isOfPrune(step.by) && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
     const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
     await this.#removeWave(step, first.slice(0, ALONE), 1);
+    await this.#confirmation.confirmFirst();
     await this.#removeWave(step, first.slice(ALONE), concurrency);
     for (const wave of later) {
       if (!isOfPrune(step.by) || (await this.#mayTakeParents(wave)))
@@ -256,7 +259,10 @@ class Execution {
     }
     const outcome = await remove(this.#targets.of(object), this.#guard);
     this.#ports.progress(++this.#done, this.#work.plan.remove.length);
-    this.#confirmation.tell(object, outcome);
+    this.#changed ||= outcome.fate === "gone" || (outcome.fate === "kept" && outcome.error !== undefined);
+    if (object.kind === "container" && !["removed", "gone"].includes(outcome.fate))
+      this.#targets.leftovers.keeps(object);
+    this.#confirmation.tell(this.#targets.leftovers.asSeen(object), outcome);
     if (outcome.fate === "removed" && object.rule === `retention/${SNAPSHOT_RULE}`)
       await this.#removeBelow(object);
   }

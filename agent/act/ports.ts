@@ -1,5 +1,6 @@
 import type { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
+import type { ContainerDetail, ImageDetail } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
@@ -46,6 +47,10 @@ export interface Acted {
   readonly ending: Ending | null;
   /** Ids of what lay nameless below snapshots and went with them. */
   readonly below: readonly string[];
+  /** Something was gone when its turn came, or the engine refused it as in use. */
+  readonly changed: boolean;
+  /** What the looks found of containers and dangling images, by id. */
+  readonly looked: ReadonlyMap<string, ContainerDetail | ImageDetail>;
 }
 
 export function endingOf(error: EngineError): Ending {

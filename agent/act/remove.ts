@@ -13,6 +13,8 @@ export type Kept = Pick<Judged, "because" | "reason"> & Partial<Judged>;
 export interface Target {
   /** Looks at it once more. Returns why it stays; `null`: it goes. */
   look(): Promise<Kept | null>;
+  /** The last look took so long that it is none immediately before; absent: it never does. */
+  tookLong?(): boolean;
   /** Sends what removes it. Returns `"only-names"` where it lost its names and is still there. */
   send(): Promise<"only-names" | undefined>;
   /** Looks whether it is there, after an answer that was lost; absent: as `look` does. */
@@ -39,8 +41,8 @@ export async function remove(target: Target, guard: Guard): Promise<Outcome> {
   try {
     await guard.check();
     let kept = await target.look();
-    // The look took so long that the gates were asked again, and that took time in turn.
-    if (kept === null && (await guard.check())) kept = await target.look();
+    // The look took long, or so long that the gates were asked again, and that took time in turn.
+    if (kept === null && ((await guard.check()) || target.tookLong?.())) kept = await target.look();
     if (kept !== null) return { fate: "kept", kept };
     sent = true;
     return (await target.send()) === "only-names" ? { fate: "untagged" } : { fate: "removed" };
@@ -57,6 +59,10 @@ export async function remove(target: Target, guard: Guard): Promise<Outcome> {
       : { fate: "failed", error, unknown };
   }
 }
+
+export const UNREADABLE: Kept = { because: "unreadable", reason: "it could not be read" };
+
+export const keptBy = (judged: Judged): Kept | null => (judged.action === "keep" ? judged : null);
 
 const IN_USE: Kept = { because: "in-use", reason: "the engine refuses: it is in use (409)" };
 

@@ -1,15 +1,13 @@
 import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import type { Inspector } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
-import type { PruneInForce } from "../plan/age.ts";
 import { contextOf } from "../plan/cache.ts";
-import { judgeContainer } from "../plan/containers.ts";
 import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Family } from "../plan/family.ts";
-import { judgeImage } from "../plan/images.ts";
 import { keptNetwork } from "../plan/networks.ts";
 import { judgeOrphan } from "../plan/orphans.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
@@ -18,14 +16,17 @@ import type { Users } from "../plan/usage.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { GatesGuard } from "./guard.ts";
+import { Leftovers } from "./leftovers.ts";
 import type { ActPorts } from "./ports.ts";
-import { type Kept, removeContainer, removeNames, type Target } from "./remove.ts";
+import { type Kept, keptBy, removeContainer, removeNames, type Target, UNREADABLE } from "./remove.ts";
 
 /** Requests of one kind under way at once: 4 is where 20.10 on two cores stops getting faster. */
 export const CONCURRENCY = 4;
 
 /** A plan, and what its verdicts came from. */
 export interface Judgement {
+  /** The one that inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
+  readonly inspector?: Inspector;
   /** A list takes the engine 3 to 6 ms for each object that is there: so on the containerd store. */
   readonly listsAreSlow?: boolean;
   readonly candidates: Candidates;
@@ -39,28 +40,24 @@ export class Targets {
   readonly #guard: GatesGuard;
   readonly #writer: EngineWriter;
   readonly #by: Judgement;
-  readonly #containers;
-  readonly #images;
+  readonly leftovers: Leftovers;
   readonly #orphans;
   readonly #families: ReadonlyMap<string, Family>;
   readonly #members = new Map<string, ImageDetail>();
-  #parents: ReadonlySet<string>;
   readonly #services: OnceARound<Users["services"]>;
   readonly #allContainers: OnceARound<Users["containers"]>;
 
   constructor(ports: ActPorts, guard: GatesGuard, by: Judgement) {
-    const { containers, images, ruled } = by.candidates;
+    const { ruled } = by.candidates;
     this.#ports = ports;
     this.#guard = guard;
     this.#writer = guard.writer();
     this.#by = by;
-    this.#containers = new Map(containers.map(({ summary }) => [summary.id, summary]));
-    this.#images = new Map(images.map(({ summary }) => [summary.id, summary]));
+    this.leftovers = new Leftovers(ports, this.#writer, by);
     this.#orphans = new Map(ruled.orphans.map((facts) => [facts.summary.id, facts]));
     this.#families = new Map(ruled.families.map((family) => [ruleId(family.rule), family]));
     for (const { members } of ruled.families)
       for (const { image } of members) this.#members.set(image.id, image);
-    this.#parents = by.context.images.parents;
     this.#services = new OnceARound(() => this.#readServices());
     this.#allContainers = new OnceARound(() => ports.reader.containers(ALL_STATES));
   }
@@ -74,14 +71,15 @@ export class Targets {
   #of(object: Judged): Target {
     const { kind, rule } = object;
     if (kind === "network") return this.#network(object);
-    if (kind === "container") return rule === undefined ? this.#leftover(object) : this.#orphan(object);
-    return rule === undefined ? this.#dangling(object) : this.#member(object);
+    if (kind === "container")
+      return rule === undefined ? this.leftovers.container(object) : this.#orphan(object);
+    return rule === undefined ? this.leftovers.image(object) : this.#member(object);
   }
 
   /** Reads anew on which images another one was made. Throws EngineError. */
   async readParents(): Promise<void> {
     const images = await this.#ports.reader.allImages();
-    this.#parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
+    this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
   /**
@@ -108,28 +106,6 @@ export class Targets {
     return this.#members.get(id);
   }
 
-  /** By what the object was judged: of an emergency that is over nothing is looked at. */
-  #prune({ inEmergency }: Judged): PruneInForce {
-    const { prune } = this.#by.settings;
-    return inEmergency ? (this.#ports.emergency() ?? prune) : prune;
-  }
-
-  #leftover(object: Judged): Target {
-    const { id } = object;
-    const { reader, clock } = this.#ports;
-    const summary = this.#containers.get(id);
-    return {
-      look: async () => {
-        if (summary === undefined) return UNREADABLE;
-        const { volumeKeepers, images } = this.#by.context;
-        const detail = await reader.container(id, false);
-        const facts = { summary, detail, firstSeen: images.firstSeen[id] };
-        return keptBy(judgeContainer(facts, volumeKeepers, this.#prune(object), clock.now()));
-      },
-      send: async () => void (await this.#writer.removeContainer(id)),
-    };
-  }
-
   #network({ id }: Judged): Target {
     return {
       look: async () => {
@@ -137,21 +113,6 @@ export class Targets {
         return keptNetwork(network, await this.#ports.reader.containers(ALL_STATES));
       },
       send: async () => void (await this.#writer.removeNetwork(id)),
-    };
-  }
-
-  #dangling(object: Judged): Target {
-    const { id } = object;
-    const { reader, clock } = this.#ports;
-    const summary = this.#images.get(id);
-    return {
-      look: async () => {
-        if (summary === undefined) return UNREADABLE;
-        const facts = { summary, detail: await reader.image(id) };
-        const context = { ...this.#by.context.images, parents: this.#parents };
-        return keptBy(judgeImage(facts, context, this.#prune(object), clock.now()));
-      },
-      send: async () => void (await this.#writer.removeImage(id)),
     };
   }
 
@@ -289,7 +250,3 @@ const OVER: Kept = {
   because: "not-needed",
   reason: "the disk fell below prune.emergency.at before its turn came",
 };
-
-const UNREADABLE: Kept = { because: "unreadable", reason: "it could not be read" };
-
-const keptBy = (judged: Judged): Kept | null => (judged.action === "keep" ? judged : null);

@@ -54,6 +54,7 @@ export const prunePlanned = (
   plan: Plan,
   { until, containers, images, shorter }: PruneAges,
   buildCache: FieldsOf<"prune.planned">["buildCache"],
+  unlooked = 0,
 ) =>
   event("prune.planned", {
     untilSeconds: until,
@@ -64,6 +65,7 @@ export const prunePlanned = (
     remove: countByKind(plan.remove),
     keep: countByKind(plan.keep),
     removeBytes: sumSizes(plan.remove),
+    ...(unlooked === 0 ? {} : { unlooked }),
   });
 
 export function objectFields(object: Judged): ObjectFields {

@@ -166,10 +166,12 @@ export const PASS_EVENTS = {
     readonly remove: Readonly<Record<ObjectKind, number>>;
     readonly keep: Readonly<Record<ObjectKind, number>>;
     readonly removeBytes: Bytes;
+    /** Of those in `remove`, how many are old enough by the list: looked at, and judged, right before their deletion. */
+    readonly unlooked?: number;
   }>({
     level: "info",
     msg: "this is what the pass will remove",
-    say: ({ untilSeconds, buildCache, remove, keep, removeBytes, ...own }) => {
+    say: ({ untilSeconds, buildCache, remove, keep, removeBytes, unlooked = 0, ...own }) => {
       const limits = [
         formatDuration(untilSeconds),
         ...ofKind("containers", own.containersUntilSeconds),
@@ -178,7 +180,8 @@ export const PASS_EVENTS = {
       ].join(", ");
       const size = removeBytes > 0 ? ` (${formatBytes(removeBytes)})` : "";
       const cache = buildCache === "engine-decides" ? "; build cache by the engine, same age limit" : "";
-      return `Plan: remove ${counts(remove)}${size}, keep ${counts(keep)}; age limit ${limits}${cache}`;
+      const looks = unlooked > 0 ? `; ${unlooked} of these if a look right before finds them that old` : "";
+      return `Plan: remove ${counts(remove)}${size}, keep ${counts(keep)}; age limit ${limits}${cache}${looks}`;
     },
   }),
   /** At the level of what ended it. `left`: objects of the plan, `stepsLeft`: kinds, that were not come to. */

@@ -1,11 +1,11 @@
 import pMap from "p-map";
 import { type EngineReader, STOPPED_STATES } from "../engine/reader.ts";
 import { Inspector, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
-import type { ContainerSummary } from "../engine/types.ts";
+import type { ContainerDetail, ContainerSummary, ImageDetail, ImageSummary } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
 import { limitOf, type PruneInForce } from "../plan/age.ts";
-import { worthInspecting } from "../plan/containers.ts";
+import { type ContainerFacts, worthInspecting } from "../plan/containers.ts";
 import type { Candidates, Ruled } from "../plan/decide.ts";
 import { type ImageFacts, keptByListing } from "../plan/images.ts";
 import { anyInForce, type Rules } from "../settings/rules.ts";
@@ -25,6 +25,11 @@ export interface Scope {
    * and records what it reports.
    */
   readonly forecastCache: boolean;
+  /**
+   * Whether this one is inspected for the plan; absent: all are. A pass that acts looks at each right before its
+   * deletion anyway, and most go by that look alone: what the list shows as old enough is a candidate.
+   */
+  readonly inspects?: (id: string) => boolean;
 }
 
 /** The engine, and what the last look at the gates has seen. */
@@ -40,6 +45,8 @@ export interface Observed extends Candidates {
   readonly unreadNetworks: string | null;
   /** Single objects; `null`: none. `all`: every inspection that was asked for failed. */
   readonly unreadObjects: Inspector["unread"];
+  /** Also for the looks before the deletions, which `unreadObjects` then counts as well. */
+  readonly inspector: Inspector;
 }
 
 /**
@@ -51,7 +58,7 @@ export interface Observed extends Candidates {
 export async function observeCandidates(
   reader: EngineReader,
   { engine, live, services }: Look,
-  { prune, rules, networks, forecastCache }: Scope,
+  { prune, rules, networks, forecastCache, inspects = () => true }: Scope,
   now: number,
 ): Promise<Fact<Observed>> {
   if (!live.known) return live;
@@ -59,6 +66,7 @@ export async function observeCandidates(
   if (ruled && !services.known) return services;
   const inspector = new Inspector(reader, engine.bootedAt);
   const limit = (kind: "containers" | "images") => (prune === null ? 0 : limitOf(prune, kind).seconds);
+  const classic = engine.info.imageStore === "classic";
   const unreadLists: { what: string; reason: string }[] = [];
   return orUnknown("the objects to judge", async () => {
     const needed = prune?.containers || prune?.images || ruled || networks;
@@ -71,10 +79,7 @@ export async function observeCandidates(
     // An image that a rule names is that rule's alone.
     const images = prune?.images && named !== null ? await list("the dangling images", observeImages) : [];
     const lineage = await list("the parents of images", () =>
-      observeLineage(inspector, images ?? [], engine.info.imageStore === "classic", {
-        until: limit("images"),
-        now,
-      }),
+      observeLineage(reader, images ?? [], classic, (below) => inspectImage(below)),
     );
     // A container that nobody could list may be on any of them.
     const onNetworks =
@@ -92,7 +97,10 @@ export async function observeCandidates(
           : [],
       ruled: named ?? (stopped === null ? NOTHING_RULED : await orphansAlone(all)),
       unreadLists,
-      unreadObjects: inspector.unread,
+      inspector,
+      get unreadObjects() {
+        return inspector.unread;
+      },
     };
   });
 
@@ -115,34 +123,38 @@ export async function observeCandidates(
     return observeRuled(inspector, { ...rules, retention: [] }, seen, now);
   }
 
-  function inspectContainers(stopped: readonly ContainerSummary[]) {
+  function inspectContainers(stopped: readonly ContainerSummary[]): Promise<ContainerFacts[]> {
     return pMap(
       stopped,
-      async (summary) => ({
-        summary,
-        detail: worthInspecting(summary, limit("containers"), now)
-          ? orNull(await inspector.container(summary.id, true))
-          : null,
-      }),
+      async (summary) => {
+        if (!worthInspecting(summary, limit("containers"), now)) return { summary, detail: null };
+        if (!inspects(summary.id)) return { summary, detail: containerByList(summary), byList: true };
+        return { summary, detail: orNull(await inspector.container(summary.id, true)) };
+      },
       { concurrency: CONCURRENCY },
     );
   }
 
+  /** The containerd store lists other labels and names than it shows: there each is inspected. */
+  async function inspectImage(summary: ImageSummary): Promise<ImageFacts> {
+    if (keptByListing(summary, limit("images"), now)) return { summary, detail: null };
+    if (classic && !inspects(summary.id)) return { summary, detail: imageByList(summary), byList: true };
+    return { summary, detail: orNull(await inspector.image(summary.id)) };
+  }
+
   async function observeImages(): Promise<ImageFacts[]> {
-    const inspected = await pMap(
-      await reader.danglingImages(),
-      async (summary) => ({
-        summary,
-        detail: keptByListing(summary, limit("images"), now)
-          ? null
-          : orNull(await inspector.image(summary.id)),
-      }),
-      { concurrency: CONCURRENCY },
-    );
+    const inspected = await pMap(await reader.danglingImages(), inspectImage, { concurrency: CONCURRENCY });
     // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is
     // tagged.
-    return engine.info.imageStore === "classic"
+    return classic
       ? inspected
       : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);
   }
 }
+
+/** As if it had been inspected, as far as the list tells: with nothing that would make it younger. */
+const containerByList = ({ id, state, createdAt }: ContainerSummary): ContainerDetail => ({
+  ...{ id, state, createdAt },
+  ...{ startedAt: null, finishedAt: null, exitCode: null, oomKilled: false, sizeBytes: null },
+});
+const imageByList = (summary: ImageSummary): ImageDetail => ({ ...summary, lastTaggedAt: null, layers: [] });

@@ -1,6 +1,7 @@
 import pMap from "p-map";
-import { type Inspector, orNull } from "../engine/tolerant.ts";
-import { type ImageFacts, isDangling, keptByListing } from "../plan/images.ts";
+import type { EngineReader } from "../engine/reader.ts";
+import type { ImageSummary } from "../engine/types.ts";
+import { type ImageFacts, isDangling } from "../plan/images.ts";
 import { CONCURRENCY } from "./ruled.ts";
 
 export interface Lineage {
@@ -15,19 +16,18 @@ export interface Lineage {
  * does not list as dangling while they have a child. The full list of images, which takes seconds on the containerd
  * store, is spared where nothing is old enough to go, and on the classic store where nothing has a parent: there the
  * engine itself refuses to remove one under its child (409), which the containerd store does not. Throws EngineError.
- * @param until seconds
- * @param now milliseconds
+ * @param inspect what is known of one that may be below
  */
 export async function observeLineage(
-  inspector: Inspector,
+  reader: EngineReader,
   dangling: readonly ImageFacts[],
   classic: boolean,
-  { until, now }: { readonly until: number; readonly now: number },
+  inspect: (below: ImageSummary) => Promise<ImageFacts>,
 ): Promise<Lineage> {
   const old = dangling.filter(({ detail }) => detail !== null);
   if (old.length === 0 || (classic && old.every(({ detail }) => detail?.parentId === "")))
     return { images: dangling, parents: new Set() };
-  const all = new Map((await inspector.reader.allImages()).map((image) => [image.id, image]));
+  const all = new Map((await reader.allImages()).map((image) => [image.id, image]));
   const known = new Set(dangling.map(({ summary }) => summary.id));
   const below: ImageFacts[] = [];
   await pMap(old, ({ summary: { id } }) => follow(all.get(id)?.parentId), { concurrency: CONCURRENCY });
@@ -41,8 +41,8 @@ export async function observeLineage(
     const summary = all.get(id ?? "");
     if (summary === undefined || !isDangling(summary) || known.has(summary.id)) return;
     known.add(summary.id);
-    const detail = keptByListing(summary, until, now) ? null : orNull(await inspector.image(summary.id));
-    below.push({ summary, detail, below: true });
-    if (detail !== null) await follow(summary.parentId);
+    const facts = await inspect(summary);
+    below.push({ ...facts, below: true });
+    if (facts.detail !== null) await follow(summary.parentId);
   }
 }

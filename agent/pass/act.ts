@@ -1,8 +1,14 @@
 import { execute } from "../act/execute.ts";
+import type { ContainerDetail, ImageDetail } from "../engine/types.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
+import type { Observed } from "../observe/candidates.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
+import type { ContainerFacts } from "../plan/containers.ts";
+import type { Candidates } from "../plan/decide.ts";
+import type { ImageFacts } from "../plan/images.ts";
+import { remember } from "../state/sightings.ts";
 import type { PassContext, Passed } from "./context.ts";
-import type { Decided } from "./decide.ts";
+import { type Decided, warnOfFuture } from "./decide.ts";
 import { emergencyOf } from "./emergency.ts";
 import { needsRoom, noteEvictions } from "./evictions.ts";
 import { lostLock, say } from "./gates.ts";
@@ -17,7 +23,7 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
   const { plan, observed, planContext } = decision;
   let { emergency } = decided;
   ports.inEmergency(emergency !== null);
-  const { ending } = await execute(
+  const done = await execute(
     {
       ...ports,
       tally,
@@ -40,15 +46,40 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       context: planContext,
       settings,
       pressed: rules.pressed,
+      inspector: observed.inspector,
       listsAreSlow: decided.engine.info.imageStore === "containerd",
     },
   );
+  const seen = withLooks(observed, done.looked);
+  warnOfFuture(ports.journal, seen, ports.clock.now());
   noteEvictions(ports, tally);
   const ended = {
-    ...withUnread(acted(ending, tally, plan, ports.stop), observed),
+    ...withUnread(acted(done, tally, ports.stop), observed),
     rules: reportRules(rules, observed.ruled, tally),
   };
-  return { ...decided, learnt: { ...decided.learnt, busy: gatekeeper.busy }, ended };
+  return { ...decided, learnt: { ...learntByLooks(context, decided, seen), busy: gatekeeper.busy }, ended };
+}
+
+/** The candidates as the looks before their deletion found them. Pure. */
+function withLooks(
+  { containers, images, ruled }: Observed,
+  looked: ReadonlyMap<string, ContainerDetail | ImageDetail>,
+): Pick<Candidates, "containers" | "images" | "ruled"> {
+  const look = <T extends ContainerFacts | ImageFacts>(facts: T): T => {
+    const detail = looked.get(facts.summary.id);
+    return detail === undefined ? facts : { ...facts, detail };
+  };
+  return { containers: containers.map(look), images: images.map(look), ruled };
+}
+
+/** What was remembered of the objects by the lists alone, with what the looks taught. */
+function learntByLooks(
+  { ports, settings }: PassContext,
+  { learnt, state }: Decided,
+  seen: ReturnType<typeof withLooks>,
+) {
+  if (learnt.dangling === undefined) return learnt;
+  return { ...learnt, dangling: remember(state, seen, settings.prune, ports.clock.now()).dangling };
 }
 
 /** The disk as it is now. */

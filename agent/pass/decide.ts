@@ -11,7 +11,7 @@ import { isImageOfFuture } from "../plan/images.ts";
 import { NOT_NEEDED, type Plan } from "../plan/plan.ts";
 import { historyOf, newLines } from "../state/history.ts";
 import type { Ledger } from "../state/ledger.ts";
-import { type Memories, remember, sincesOf } from "../state/sightings.ts";
+import { datedByFuture, type Memories, remember, sincesOf } from "../state/sightings.ts";
 import type { State } from "../state/state.ts";
 import { figuresOf } from "../state/warmth.ts";
 import type { PassContext, Passed } from "./context.ts";
@@ -71,6 +71,8 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     rules,
     networks: prune.networksAbove !== null,
     forecastCache: options.dryRun,
+    // In an emergency all are: what goes anyway is told apart from what goes by the shorter limit alone.
+    ...(options.dryRun || emergency !== null ? {} : { inspects: datedByFuture(state.dangling) }),
   };
   const look = { engine, ...gatekeeper.seen };
   const decision = await makeDecision({ ...ports, settings }, look, scope, state);
@@ -80,12 +82,15 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     return { ...asked, ended: failed(decision.reason) };
   }
   const { observed, memories, plan } = decision.value;
+  const { containers, images } = observed;
   for (const { what, reason } of observed.unreadLists) ports.journal.emit(factUnknown(what, reason));
   if (observed.unreadNetworks !== null)
     ports.journal.emit(factUnknown("the networks", observed.unreadNetworks));
-  warnOfFuture(ports.journal, observed, ports.clock.now());
   const cache = scope.prune?.buildCache !== true ? "off" : options.dryRun ? "forecast" : "engine-decides";
-  ports.journal.emit(prunePlanned(plan, prune, cache));
+  const byList = new Set(
+    [...containers, ...images].flatMap((facts) => (facts.byList ? facts.summary.id : [])),
+  );
+  ports.journal.emit(prunePlanned(plan, prune, cache, plan.remove.filter(({ id }) => byList.has(id)).length));
   for (const object of plan.keep) ports.journal.emit(objectKept(object));
   for (const event of warnings(plan, observed.ruled, scope.prune)) ports.journal.emit(event);
   // After a list that failed nobody knows what is still there.
@@ -96,6 +101,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   const decided = { ...asked, emergency, decision: decision.value, learnt };
   noteInLedger(context, asked, decision.value);
   if (!options.dryRun) return decided;
+  warnOfFuture(ports.journal, observed, ports.clock.now());
   const tier = expectedEvictions(settings, before, rememberedRoots({ ...state, ...learnt }), plan);
   for (const object of [...plan.remove, ...tier.go]) ports.journal.emit(objectPlanned(object));
   for (const object of tier.spared)
@@ -112,7 +118,11 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
 }
 
 /** One warning, however many there are: a clock was ahead when they were made, on this host or where they come from. */
-function warnOfFuture(journal: Journal, { containers, images }: Observed, now: number): void {
+export function warnOfFuture(
+  journal: Journal,
+  { containers, images }: Pick<Observed, "containers" | "images">,
+  now: number,
+): void {
   const ofFuture = [
     ...containers.filter((facts) => isContainerOfFuture(facts, now)),
     ...images.filter(({ summary, detail }) => isImageOfFuture(detail ?? summary, now)),

@@ -1,10 +1,9 @@
-import type { Ending } from "../act/ports.ts";
+import type { Acted } from "../act/ports.ts";
 import type { Tally } from "../act/tally.ts";
 import { Exit } from "../exit.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import { stopReason } from "../host/stop.ts";
 import type { Observed } from "../observe/candidates.ts";
-import type { Plan } from "../plan/plan.ts";
 import type { Ended } from "./context.ts";
 
 /** What a pass came to, by where and why it ended. Pure. */
@@ -39,7 +38,7 @@ export const bug = (error: Error): Ended => ({
 });
 
 /** How the deletions ended; whether pressure remains is seen later, by measuring. */
-export function acted(ending: Ending | null, tally: Tally, plan: Plan, stop: AbortSignal): Ended {
+export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSignal): Ended {
   const taken = tally.count("removed") + tally.count("untagged");
   const lost = tally.count("failed");
   if (ending?.by === "engine") return failed(ending.error.message);
@@ -63,10 +62,9 @@ export function acted(ending: Ending | null, tally: Tally, plan: Plan, stop: Abo
       ending?.by === "low-watermark" ? "every filesystem is below the low watermark" : "the plan is done";
     return { ...done, outcome: "pruned", reason };
   }
-  const reason =
-    plan.remove.length === 0
-      ? "nothing fulfils the rules"
-      : "all that was planned was gone, in use or named again when its turn came";
+  const reason = changed
+    ? "nothing that fulfils the rules was there and unused when its turn came"
+    : "nothing fulfils the rules";
   return { ...done, outcome: "nothing-eligible", reason };
 }
 

@@ -8,6 +8,8 @@ export interface ContainerFacts {
   readonly summary: ContainerSummary;
   /** `null`: created too recently to be past any limit, so not asked; or it went before it could be asked. */
   readonly detail: ContainerDetail | null;
+  /** It was not inspected yet: `detail` is what the list tells, and the look before its deletion judges it. */
+  readonly byList?: true;
   /** Milliseconds: when our own state first saw it there stopped; of what the future dates. */
   readonly firstSeen?: number | undefined;
 }
@@ -62,6 +64,7 @@ export function judgeContainer(
   if (detail === null) return keep("unreadable", "it could not be inspected");
   const holding = volumeKeepers.get(summary.id);
   if (holding !== undefined) return keep("holds-volumes", holding);
+  if (facts.byList) return remove("expired", `created longer ago than ${limit.key}`);
   return neverStarted
     ? remove("expired", `created longer ago than ${limit.key} and never started`)
     : remove("expired", `${state} for longer than ${limit.key}`);

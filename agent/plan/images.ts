@@ -8,6 +8,8 @@ export interface ImageFacts {
   readonly summary: ImageSummary;
   /** `null`: not asked, because the summary alone keeps it (`keptByListing`); or it went before it could be asked. */
   readonly detail: ImageDetail | null;
+  /** It was not inspected yet: `detail` is what the list tells, and the look before its deletion judges it. */
+  readonly byList?: true;
   /** Dangling ones were made on it: it can only go after them. */
   readonly below?: true;
 }

@@ -34,6 +34,19 @@ export function sinceOf(sightings: Sightings): Readonly<Record<string, number>> 
   return Object.fromEntries(Object.entries(sightings).map(([id, { since }]) => [id, since]));
 }
 
+/**
+ * Whether an inspection of it has shown a date in the future, which no list tells: such containers are remembered, and
+ * such images by their name of {@link sightingOf}. Pure.
+ */
+export function datedByFuture(dangling: Sightings): (id: string) => boolean {
+  const ids = new Set(
+    Object.keys(dangling).flatMap((key) => (isPlainImage(key) ? [] : (key.split(" ")[0] ?? []))),
+  );
+  return (id) => ids.has(id);
+}
+
+const isPlainImage = (key: string) => key.startsWith("sha256:") && !key.includes(" ");
+
 /** How much further apart than the age limit two listings may lie: for the jitter of a timer. */
 const LISTING_SLACK: Seconds = 3600;
 

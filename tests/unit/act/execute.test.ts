@@ -162,8 +162,8 @@ async function play(story: Story) {
     pulledFrom: never("where an image is from"),
     networks: never("networks"),
     network: never("a network"),
-    container: async (id) => look(id, containerDetail({ id })),
-    image: async (id) => look(id, image({ id })),
+    container: async (id) => look(id, containerDetail({ id, sizeBytes: 10 })),
+    image: async (id) => look(id, image({ id, sizeBytes: 100 })),
     buildCache: async () => {
       call("list cache");
       const { cache = [] } = story;
@@ -283,7 +283,7 @@ describe("a plan that meets no obstacle", () => {
 describe("a removal is told once the engine does not list the object any more", () => {
   it("and what is still there has failed, and is never said to be removed", async () => {
     const { told, events, tally } = await play({ containers: 2, images: 2, left: ["c1", "i2"] });
-    expect(told).toEqual(["failed c1", "removed c2", "removed i1", "failed i2"]);
+    expect(told).toEqual(["removed c2", "failed c1", "removed i1", "failed i2"]);
     expect(counts(tally)).toEqual({ removed: 2, kept: 0, failed: 2 });
     expect(eventNamed(events, "object.failed")).toMatchObject([
       { error: "the engine said that it was removed, and it is still there", removed: "no" },
@@ -298,12 +298,19 @@ describe("a removal is told once the engine does not list the object any more", 
   it("one list for all that went since the gates were asked, while the work goes on", async () => {
     const { calls, told, events } = await play({ containers: 30, pace: 300 });
     const lists = calls.flatMap((call, at) => (call === "list containers" ? [at] : []));
-    expect(lists.length).toBe(calls.filter((call) => call === "gates").length + 1);
+    // And after the first two, and at the end.
+    expect(lists.length).toBe(calls.filter((call) => call === "gates").length + 2);
     expect(told.slice().sort()).toEqual(Array.from({ length: 30 }, (_, at) => `removed c${at + 1}`).sort());
     // Not all of it at the end.
     const first = events.findIndex(({ event }) => event === "object.removed");
     expect(first).toBeGreaterThanOrEqual(0);
     expect(calls.slice(lists[0]).filter((call) => call.startsWith("delete")).length).toBeGreaterThan(20);
+  });
+
+  it("and after the first two of a pass, before more is sent", async () => {
+    const { calls } = await play({ containers: 5, images: 5 });
+    expect(calls.slice(0, 5)).toEqual(["look c1", "delete c1", "look c2", "delete c2", "list containers"]);
+    expect(calls.filter((call) => call === "list images")).toHaveLength(1);
   });
 
   it("what is listed in the middle may be going away, and waits for the end of the kind", async () => {

@@ -375,7 +375,7 @@ describe("between deletions", () => {
     [
       "it is told to stop during the last look at an object",
       {
-        hook: all(relief, at("inspect c2", toldToStop, 2)),
+        hook: all(relief, at("inspect c2", toldToStop)),
         writes: ["remove c1"],
         outcome: "incomplete",
         exit: 75,
@@ -393,7 +393,7 @@ describe("between deletions", () => {
     [
       "the engine dies in a deletion",
       {
-        hook: all(relief, at("remove c2", failing("cut-off")), at("inspect c2", failing("unreachable"), 3)),
+        hook: all(relief, at("remove c2", failing("cut-off")), at("inspect c2", failing("unreachable"), 2)),
         writes: ["remove c1", "remove c2"],
         outcome: "failed",
         exit: 69,
@@ -435,7 +435,7 @@ describe("between deletions", () => {
           relief,
           at("remove c1", toldToStop),
           at("remove c1", failing("timeout")),
-          at("inspect c1", failing("timeout"), 3),
+          at("inspect c1", failing("timeout"), 2),
         ),
         writes: ["remove c1"],
         outcome: "failed",
