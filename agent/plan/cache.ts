@@ -12,7 +12,7 @@ import { parseReference } from "./usage.ts";
 export interface CacheHistory {
   readonly settings: Settings["cache"];
   readonly own: OwnHistory;
-  /** When an image came, and when it was used last. Milliseconds by image id. */
+  /** When an image came, where that is known, and when it was used last. Milliseconds by image id. */
   readonly came: Readonly<Record<string, number>>;
   readonly used: Readonly<Record<string, number>>;
   /** Names by which an image was seen to be pulled. By image id. */
@@ -48,7 +48,8 @@ export function judgeCache(
   const verdicts = judged.map((object): Judged => {
     const member = members.get(object.id);
     if (object.action === "keep" || member === undefined) return object;
-    const kept = stays(member, history) ?? (order.has(object.id) ? null : UNKNOWN);
+    const known = order.has(object.id) && history.came[object.id] !== undefined;
+    const kept = stays(member, history) ?? (known ? null : UNKNOWN);
     if (kept !== null) return { ...object, action: "keep", ...kept };
     const because = history.own.because(object.id, now / 1000);
     const reason = because === undefined ? "" : explain(because, (id) => history.nameOf(id));

@@ -4,7 +4,7 @@ import type { Arrival } from "../plan/forecast.ts";
 import { PACKED, runsOf } from "../plan/ledger.ts";
 import { OwnHistory } from "../plan/own-history.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Ledger, type LedgerLine, toLedgerImage } from "./ledger.ts";
+import { type KnownImage, type Ledger, type LedgerLine, toLedgerImage } from "./ledger.ts";
 
 /** What the last tier goes by, from the ledger of uses. Pure. */
 export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHistory {
@@ -13,13 +13,18 @@ export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHis
   return {
     settings,
     own,
-    came: Object.fromEntries([...ledger.images.values()].map(({ id, cameAt }) => [id, cameAt])),
+    came: Object.fromEntries(
+      [...ledger.images.values()].flatMap((image) => (isGone(image) ? [] : [[image.id, image.cameAt]])),
+    ),
     // In order of time: the last one counts.
     used: Object.fromEntries(ledger.uses.map(({ at, image }) => [image.id, at * 1000])),
     pulled: Object.fromEntries([...ledger.images.values()].map(({ id, pulled }) => [id, pulled])),
     nameOf: (id) => ledger.images.get(id)?.names[0] ?? id.replace(/^sha256:/, "").slice(0, 12),
   };
 }
+
+/** A pass evicted it, and nobody wrote that it came again: where it is here, nobody knows since when. */
+const isGone = ({ cameAt, evictedAt }: KnownImage) => evictedAt !== null && evictedAt > cameAt;
 
 /** Milliseconds: a container that was made so near to a use that is known is that use. */
 const SAME_USE = 600_000;
@@ -40,7 +45,7 @@ export function newLines(
   const known = new Set(images.map(({ id }) => id));
   const came = images.flatMap(({ id, tags, digests, sizeBytes }): LedgerLine[] => {
     const before = ledger.images.get(id);
-    const isBack = before?.evictedAt != null && before.evictedAt > before.cameAt;
+    const isBack = before !== undefined && isGone(before);
     const names = (facts: { readonly names: readonly string[]; readonly digests: readonly string[] }) =>
       [...facts.names, ...facts.digests].sort().join(" ");
     if (before !== undefined && !isBack && names(before) === names({ names: tags, digests })) return [];

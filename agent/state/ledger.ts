@@ -138,10 +138,10 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
       const { image: id, at, pulled: name, ...facts } = line;
       const before = images.get(id);
       const evictedAt = evicted.get(id) ?? null;
-      // Names that changed say nothing of when it came; one that was evicted has come anew.
+      // Names that changed say nothing of when it came; one that was evicted, or pulled, has come anew.
       const back = evictedAt !== null && (before === undefined || before.cameAt < evictedAt);
       if (back) regrets.push({ id, evictedAt, at });
-      const cameAt = before === undefined || back ? at : before.cameAt;
+      const cameAt = before === undefined || back || name !== undefined ? at : before.cameAt;
       if (cameAt === at) unused.set(id, at);
       const pulled = [...(before?.pulled ?? []), ...(name === undefined ? [] : [name])];
       images.set(id, { ...facts, id, cameAt, firstAt: before?.firstAt ?? at, evictedAt, pulled });
@@ -150,6 +150,8 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
       use(line.use, line.at, line.group);
     } else if ("gap" in line) gaps.push({ from: line.gap, to: line.at });
     else if ("evicted" in line) {
+      const gone = images.get(line.evicted);
+      if (gone !== undefined) images.set(gone.id, { ...gone, evictedAt: line.at });
       evicted.set(line.evicted, line.at);
       evictions.push({ id: line.evicted, at: line.at });
     }
@@ -161,15 +163,13 @@ export function readLedger(lines: readonly string[], engine: string | null, now:
   const counted = uses.filter(({ at }) => at * 1000 >= now - YEAR).slice(-MOST_USES);
   return {
     engine: parsed.lines.findLast((line) => "engine" in line)?.engine ?? null,
-    ...{
-      images,
-      uses: counted,
-      gaps,
-      evictions,
-      regrets,
-      since: told[0]?.at ?? null,
-      until: told.at(-1)?.at ?? null,
-    },
+    images,
+    uses: counted,
+    gaps,
+    evictions,
+    regrets,
+    since: told[0]?.at ?? null,
+    until: told.at(-1)?.at ?? null,
     warnings: [
       ...parsed.warnings,
       ...(future === 0 ? [] : [`the ledger of uses has ${future} lines from the future, which do not count`]),

@@ -185,6 +185,18 @@ describe("the last tier", () => {
       "young",
     ],
     [
+      "it came back since it was evicted, and nobody heard when",
+      {},
+      { ledger: [...LEDGER, { evicted: imageId("once"), at: ago(3 * HOUR) }] },
+      "young",
+    ],
+    [
+      "it was pulled again a moment ago",
+      {},
+      { ledger: [...LEDGER, { ...came("once", 600), pulled: "once:1" }] },
+      "young",
+    ],
+    [
       "a rule of the settings names it",
       { retention: [{ name: "mine", match: { repositories: ["once"] }, keepCount: 5, grace: "1s" }] },
       { images: names.map((name) => pulled(name, { lastTaggedAt: ago(9 * DAY) })) },
@@ -294,6 +306,25 @@ describe("the last tier", () => {
     expect(fake.saved.at(-1)?.cache).toMatchObject({ uses: 8, warmUses: 8, evictions: 0, regrets: 0 });
     const off = await play({ world: host(), settings: { prune: { networksAbove: null } } });
     expect(off.fake.saved.at(-1)?.cache).toBe(null);
+  });
+
+  it("what is here though it was evicted came again: a pass writes so, and a later one may take it", async () => {
+    const ledger: LedgerLine[] = [...LEDGER, { evicted: imageId("once"), at: ago(3 * HOUR) }];
+    const { fake } = await play({
+      world: host({ ledger: [...ledger] }),
+      settings: on({ keep: ["often", "twice"] }),
+    });
+    expect(fake.world.ledger.slice(ledger.length)).toEqual([
+      expect.objectContaining({ image: imageId("once"), names: ["once:1"] }),
+    ]);
+    const now = fake.now + 2 * HOUR * 1000;
+    const later = await play({
+      ...{ now, world: host({ ledger: fake.world.ledger }) },
+      settings: on(),
+      hook: frees(20),
+    });
+    expect(later.fake.writes).toEqual(["untag once:1"]);
+    expect(later.fake.saved.at(-1)?.cache).toMatchObject({ regrets: 1 });
   });
 
   it("an empty ledger takes nothing: the first pass learns, the next one may evict", async () => {
