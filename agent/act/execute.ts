@@ -9,10 +9,10 @@ import { pruneBuildCache } from "./build-cache.ts";
 import { Confirmation } from "./confirm.ts";
 import { Ended, GatesGuard } from "./guard.ts";
 import { removeNameless } from "./nameless.ts";
-import { type Acted, type ActPorts, endingOf } from "./ports.ts";
+import { type Acted, type ActPorts, endingOf, type Judgement } from "./ports.ts";
 import { remove } from "./remove.ts";
 import { Report, type Step } from "./report.ts";
-import { CONCURRENCY, type Judgement, Targets } from "./targets.ts";
+import { CONCURRENCY, Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
 /** So many of a step go one after the other before several at once do. */

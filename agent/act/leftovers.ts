@@ -6,9 +6,8 @@ import type { PruneInForce } from "../plan/age.ts";
 import { type ContainerFacts, judgeContainer } from "../plan/containers.ts";
 import { type ImageFacts, judgeImage } from "../plan/images.ts";
 import type { Judged } from "../plan/plan.ts";
-import type { ActPorts } from "./ports.ts";
+import type { ActPorts, Judgement } from "./ports.ts";
 import { type Kept, keptBy, type Target, UNREADABLE } from "./remove.ts";
-import type { Judgement } from "./targets.ts";
 
 /** Milliseconds: what was seen longer ago is looked at again. */
 const LOOK_HOLDS = 200;

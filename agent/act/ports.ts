@@ -1,11 +1,14 @@
 import type { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
+import type { Inspector } from "../engine/tolerant.ts";
 import type { ContainerDetail, ImageDetail } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Journal } from "../log/journal.ts";
 import type { PruneInForce } from "../plan/age.ts";
+import type { Candidates, PlanContext } from "../plan/decide.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Tally } from "./tally.ts";
 
 /** What executing a plan needs from outside. */
@@ -33,6 +36,17 @@ export interface ActPorts {
   needsRoom(evicted: number): Promise<boolean>;
   /** Progress for a person who watches. */
   progress(done: number, total: number): void;
+}
+
+/** A plan, and what its verdicts came from. */
+export interface Judgement {
+  /** The one that inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
+  readonly inspector?: Inspector;
+  /** A list takes the engine 3 to 6 ms for each object that is there: so on the containerd store. */
+  readonly listsAreSlow?: boolean;
+  readonly candidates: Candidates;
+  readonly context: PlanContext;
+  readonly settings: Settings;
 }
 
 /** Why a pass ended before its plan was done. */

@@ -1,12 +1,10 @@
 import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import type { Inspector } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
 import { contextOf } from "../plan/cache.ts";
-import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Family } from "../plan/family.ts";
 import { keptNetwork } from "../plan/networks.ts";
 import { judgeOrphan } from "../plan/orphans.ts";
@@ -14,25 +12,13 @@ import type { Judged, ObjectKind } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
 import type { Users } from "../plan/usage.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { GatesGuard } from "./guard.ts";
 import { Leftovers } from "./leftovers.ts";
-import type { ActPorts } from "./ports.ts";
+import type { ActPorts, Judgement } from "./ports.ts";
 import { type Kept, keptBy, removeContainer, removeNames, type Target, UNREADABLE } from "./remove.ts";
 
 /** Requests of one kind under way at once: 4 is where 20.10 on two cores stops getting faster. */
 export const CONCURRENCY = 4;
-
-/** A plan, and what its verdicts came from. */
-export interface Judgement {
-  /** The one that inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
-  readonly inspector?: Inspector;
-  /** A list takes the engine 3 to 6 ms for each object that is there: so on the containerd store. */
-  readonly listsAreSlow?: boolean;
-  readonly candidates: Candidates;
-  readonly context: PlanContext;
-  readonly settings: Settings;
-}
 
 /** How each object of a plan is looked at once more, by the rules of the plan, and removed. */
 export class Targets {
