@@ -88,3 +88,12 @@ function holds(number: string): boolean {
       .replace(/^0+|0+$/g, "");
   return digits(String(Number(number))) === digits(number);
 }
+
+/** What was read from outside: nobody changes it. Patterns and globs stay what they are. */
+export type Frozen<T> = T extends { test(text: string): boolean }
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Frozen<Item>[]
+    : T extends object
+      ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+      : T;

@@ -11,12 +11,7 @@ import { EngineError, kindOfStatus } from "./errors.ts";
  * Why the answers are read here (docker-modem 5.0, measured): a socket that dies in mid-body leaves the modem's own
  * promise unsettled for ever, and a body that is not JSON comes back as a Buffer instead of an error.
  */
-export interface EngineClient {
-  /** Sends one request; resolves to the parsed JSON body (`undefined` when empty). Throws EngineError. */
-  call(request: EngineRequest): Promise<unknown>;
-  /** Requests sent so far. */
-  readonly requests: number;
-}
+export type EngineClient = Pick<DockerodeClient, "call" | "requests">;
 
 export interface EngineRequest {
   readonly method: "GET" | "DELETE" | "POST";
@@ -67,7 +62,7 @@ const LARGEST_ANSWER = 64 * 1024 * 1024;
 /** docker-modem reads these even when socketPath is given: DOCKER_HOST=tcp://… would win over it. */
 const ENGINE_VARIABLES = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_PATH_PREFIX"];
 
-export class DockerodeClient implements EngineClient {
+export class DockerodeClient {
   #requests = 0;
   readonly #modem: Docker["modem"];
   readonly #options: ClientOptions;
@@ -113,6 +108,7 @@ export class DockerodeClient implements EngineClient {
     this.#modem = modem;
   }
 
+  /** Sent so far. */
   get requests(): number {
     return this.#requests;
   }
@@ -122,6 +118,7 @@ export class DockerodeClient implements EngineClient {
     this.#apiVersion = version;
   }
 
+  /** Sends one request; resolves to the parsed JSON body (`undefined` when empty). Throws EngineError. */
   async call(request: EngineRequest): Promise<unknown> {
     const seconds = request.deadline ?? this.#options.timeout;
     const { giveUp } = this.#options;
@@ -145,7 +142,7 @@ export class DockerodeClient implements EngineClient {
       const body = await readBody(response, signal);
       const status = response.statusCode ?? 0;
       if (status < 200) throw new EngineError("cut-off", `${what}: ${status}, which is no answer`, status);
-      if (status < 200 || status > 299) {
+      if (status > 299) {
         throw new EngineError(
           kindOfStatus(status),
           `${what}: ${status} ${messageOf(body, request.redact)}`.trim(),

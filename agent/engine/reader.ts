@@ -15,59 +15,9 @@ import type {
   Step,
   Task,
 } from "./types.ts";
-import {
-  toBuildCache,
-  toContainer,
-  toContainers,
-  toHistory,
-  toImage,
-  toImages,
-  toNetwork,
-  toNetworks,
-  toPulledFrom,
-} from "./wire.ts";
-import { toInfo, toServices, toTasks, toVersion } from "./wire-swarm.ts";
+import * as wire from "./wire.ts";
+import * as swarm from "./wire-swarm.ts";
 import { toDiskUsage } from "./wire-usage.ts";
-
-/** What can be asked of the engine. Every method throws EngineError. */
-export interface EngineReader {
-  /** Asks once and fixes the API version of all later requests. */
-  version(): Promise<EngineVersion>;
-  info(): Promise<EngineInfo>;
-  services(): Promise<Service[]>;
-  /** Tasks of these services; at these desired states, or at any when none is named. */
-  tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]>;
-  /** Containers in one of these states. */
-  containers(states: readonly string[]): Promise<ContainerSummary[]>;
-  /** Containers whose health check has not spoken yet. */
-  startingContainers(): Promise<ContainerSummary[]>;
-  /** @param size also measure the writable layer, which walks it: may time out early, then ask without */
-  container(id: string, size: boolean): Promise<ContainerDetail>;
-  /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
-  danglingImages(): Promise<ImageSummary[]>;
-  /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
-  allImages(): Promise<ImageSummary[]>;
-  image(id: string): Promise<ImageDetail>;
-  /** {@link ImageDetail.pulledFrom}; empty before API 1.53, which does not tell. */
-  pulledFrom(id: string): Promise<string[]>;
-  /** Images that these filters name, not their parents; `tags` may hold only those that a reference named. */
-  namedImages(filters: {
-    readonly reference?: readonly string[];
-    readonly label?: readonly string[];
-  }): Promise<ImageSummary[]>;
-  /** The steps of an image, oldest first. */
-  history(id: string): Promise<Step[]>;
-  /** Networks of local scope that somebody made. */
-  networks(): Promise<NetworkSummary[]>;
-  network(id: string): Promise<NetworkDetail>;
-  /**
-   * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
-   * @returns `null` where that would be needed and was not asked for
-   */
-  buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null>;
-  /** As dear as all lists together: for reports only, never for a decision. */
-  diskUsage(): Promise<DiskUsage>;
-}
 
 /**
  * The only ids that a deletion may ever name (envelope.ts); an object with another one is listed, unread, and stays.
@@ -98,7 +48,13 @@ export function apiAtLeast(version: string, wanted: string): boolean {
   return major !== wantedMajor ? major > wantedMajor : minor >= wantedMinor;
 }
 
-export class Reader implements EngineReader {
+type Query = Readonly<Record<string, string>>;
+type NameFilters = Readonly<Partial<Record<"reference" | "label", readonly string[]>>>;
+
+/** What can be asked of the engine. Every method throws EngineError. */
+export type EngineReader = Pick<Reader, keyof Reader>;
+
+export class Reader {
   readonly #client: DockerodeClient;
   #apiVersion = NEWEST_API;
   #tellsIdentity = false;
@@ -107,12 +63,17 @@ export class Reader implements EngineReader {
     this.#client = client;
   }
 
-  #get(path: string, query?: Readonly<Record<string, string>>): Promise<unknown> {
-    return this.#client.call({ method: "GET", path, ...(query === undefined ? {} : { query }) });
+  #get(path: string, query: Query = {}): Promise<unknown> {
+    return this.#client.call({ method: "GET", path, query });
   }
 
+  #list(path: string, filters: object): Promise<unknown> {
+    return this.#get(path, Object.keys(filters).length === 0 ? {} : { filters: JSON.stringify(filters) });
+  }
+
+  /** Asks once and fixes the API version of all later requests. */
   async version(): Promise<EngineVersion> {
-    const { version, newestApi, oldestApi } = toVersion(
+    const { version, newestApi, oldestApi } = swarm.toVersion(
       await this.#client.call({ method: "GET", path: "/version", apiVersion: null }),
     );
     const wanted = apiAtLeast(newestApi, NEWEST_API) ? NEWEST_API : newestApi;
@@ -124,89 +85,94 @@ export class Reader implements EngineReader {
   }
 
   async info(): Promise<EngineInfo> {
-    return toInfo(await this.#get("/info"));
+    return swarm.toInfo(await this.#get("/info"));
   }
 
-  async services(): Promise<Service[]> {
-    return toServices(await this.#get("/services", { status: "true" }));
+  async services(): Promise<readonly Service[]> {
+    return swarm.toServices(await this.#get("/services", { status: "true" }));
   }
 
-  async tasks(serviceIds: readonly string[], desiredStates: readonly string[]): Promise<Task[]> {
-    if (serviceIds.length === 0) return [];
-    const filters = JSON.stringify({
-      service: serviceIds,
-      ...(desiredStates.length === 0 ? {} : { "desired-state": desiredStates }),
-    });
-    return toTasks(await this.#get("/tasks", { filters }));
+  /** Tasks of these services; at these desired states, or at any when none is named. */
+  async tasks(service: readonly string[], desiredStates: readonly string[]): Promise<readonly Task[]> {
+    if (service.length === 0) return [];
+    const states = desiredStates.length === 0 ? {} : { "desired-state": desiredStates };
+    return swarm.toTasks(await this.#list("/tasks", { service, ...states }));
   }
 
-  async containers(states: readonly string[]): Promise<ContainerSummary[]> {
-    return toContainers(await this.#get("/containers/json", { filters: JSON.stringify({ status: states }) }));
+  /** Containers in one of these states. */
+  async containers(states: readonly string[]): Promise<readonly ContainerSummary[]> {
+    return wire.toContainers(await this.#list("/containers/json", { status: states }));
   }
 
-  async startingContainers(): Promise<ContainerSummary[]> {
-    return toContainers(
-      await this.#get("/containers/json", { filters: JSON.stringify({ health: ["starting"] }) }),
-    );
+  /** Containers whose health check has not spoken yet. */
+  async startingContainers(): Promise<readonly ContainerSummary[]> {
+    return wire.toContainers(await this.#list("/containers/json", { health: ["starting"] }));
   }
 
+  /** @param size also measure the writable layer, which walks it: may time out early, then ask without */
   async container(id: string, size: boolean): Promise<ContainerDetail> {
     if (!CONTAINER_ID.test(id)) throw oddId(id);
-    const path = `/containers/${id}/json`;
-    if (!size) return toContainer(await this.#get(path));
-    return toContainer(
-      await this.#client.call({ method: "GET", path, query: { size: "true" }, deadline: SIZE_DEADLINE }),
+    const measured = size ? { query: { size: "true" }, deadline: SIZE_DEADLINE } : {};
+    return wire.toContainer(
+      await this.#client.call({ method: "GET", path: `/containers/${id}/json`, ...measured }),
     );
   }
 
-  async danglingImages(): Promise<ImageSummary[]> {
-    return toImages(await this.#get("/images/json", { filters: JSON.stringify({ dangling: ["true"] }) }));
+  /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
+  async danglingImages(): Promise<readonly ImageSummary[]> {
+    return wire.toImages(await this.#list("/images/json", { dangling: ["true"] }));
   }
 
-  async allImages(): Promise<ImageSummary[]> {
-    return toImages(await this.#get("/images/json", { all: "true" }));
+  /** Slow on the containerd store (6 s for 1000): only where parents must be known. */
+  async allImages(): Promise<readonly ImageSummary[]> {
+    return wire.toImages(await this.#get("/images/json", { all: "true" }));
   }
 
   async image(id: string): Promise<ImageDetail> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
-    return toImage(await this.#get(`/images/${id}/json`));
+    return wire.toImage(await this.#get(`/images/${id}/json`));
   }
 
-  async pulledFrom(id: string): Promise<string[]> {
+  /** {@link ImageDetail.pulledFrom}; empty before API 1.53, which does not tell. */
+  async pulledFrom(id: string): Promise<readonly string[]> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     if (!this.#tellsIdentity) return [];
     const path = `/images/${id}/json`;
-    return toPulledFrom(await this.#client.call({ method: "GET", path, apiVersion: IDENTITY_API }));
+    return wire.toPulledFrom(await this.#client.call({ method: "GET", path, apiVersion: IDENTITY_API }));
   }
 
-  async namedImages(filters: Readonly<Record<string, readonly string[]>>): Promise<ImageSummary[]> {
-    const query: Readonly<Record<string, string>> =
-      Object.keys(filters).length === 0 ? {} : { filters: JSON.stringify(filters) };
-    return toImages(await this.#get("/images/json", query));
+  /** Images that these filters name, not their parents; `tags` may hold only those that a reference named. */
+  async namedImages(filters: NameFilters): Promise<readonly ImageSummary[]> {
+    return wire.toImages(await this.#list("/images/json", filters));
   }
 
-  async history(id: string): Promise<Step[]> {
+  /** The steps of an image, oldest first. */
+  async history(id: string): Promise<readonly Step[]> {
     if (!IMAGE_ID.test(id)) throw oddId(id);
-    return toHistory(await this.#get(`/images/${id}/history`));
+    return wire.toHistory(await this.#get(`/images/${id}/history`));
   }
 
-  async networks(): Promise<NetworkSummary[]> {
-    const filters = JSON.stringify({ scope: ["local"], type: ["custom"] });
-    return toNetworks(await this.#get("/networks", { filters }));
+  /** Networks of local scope that somebody made. */
+  async networks(): Promise<readonly NetworkSummary[]> {
+    return wire.toNetworks(await this.#list("/networks", { scope: ["local"], type: ["custom"] }));
   }
 
   async network(id: string): Promise<NetworkDetail> {
     if (!CONTAINER_ID.test(id)) throw oddId(id);
-    return toNetwork(await this.#get(`/networks/${id}`));
+    return wire.toNetwork(await this.#get(`/networks/${id}`));
   }
 
-  async buildCache(atAnyCost: boolean): Promise<CacheRecord[] | null> {
-    if (!apiAtLeast(this.#apiVersion, "1.42")) {
-      return atAnyCost ? toBuildCache(await this.#get("/system/df")) : null;
-    }
-    return toBuildCache(await this.#get("/system/df", { type: "build-cache" }));
+  /**
+   * @param atAnyCost engines before API 1.42 cannot list it without walking everything else
+   * @returns `null` where that would be needed and was not asked for
+   */
+  async buildCache(atAnyCost: boolean): Promise<readonly CacheRecord[] | null> {
+    const alone = apiAtLeast(this.#apiVersion, "1.42");
+    if (!alone && !atAnyCost) return null;
+    return wire.toBuildCache(await this.#get("/system/df", alone ? { type: "build-cache" } : {}));
   }
 
+  /** As dear as all lists together: for reports only, never for a decision. */
   async diskUsage(): Promise<DiskUsage> {
     return toDiskUsage(await this.#get("/system/df"));
   }

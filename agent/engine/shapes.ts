@@ -3,6 +3,8 @@ import { EngineError } from "./errors.ts";
 
 /** What the shapes of the engine's answers are made of. */
 
+const isObject = (input: unknown) => typeof input === "object" && input !== null && !Array.isArray(input);
+
 /**
  * An object of any keys, each value of this shape, as an object without a prototype: labels may be called
  * `constructor` or `__proto__`, which valibot's own record leaves out.
@@ -24,45 +26,40 @@ export const recordOf = <T>(value: v.GenericSchema<unknown, T>) =>
     }),
   );
 
-const isObject = (input: unknown) => typeof input === "object" && input !== null && !Array.isArray(input);
+export const text = v.nullish(v.string(), "");
+export const flag = v.nullish(v.boolean(), false);
 export const labels = v.nullish(recordOf(v.string()), {});
-export const strings = v.nullish(v.array(v.string()), []);
+export const listOf = <T extends v.GenericSchema>(item: T) => v.nullish(v.array(item), []);
+export const strings = listOf(v.string());
 export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** RFC 3339 -> ms. The zero time of Go (year 1) and an empty text mean "never"; so does anything before 1970. */
-export const time = v.nullish(
-  v.pipe(
-    v.string(),
-    v.rawTransform<string, number | null>(({ dataset, addIssue, NEVER }) => {
-      if (dataset.value === "") return null;
-      const at = Date.parse(dataset.value);
-      if (Number.isNaN(at)) {
-        addIssue({ message: "not a time" });
-        return NEVER;
-      }
-      return at <= 0 ? null : at;
-    }),
-  ),
-  "",
+export const time = v.pipe(
+  text,
+  v.check((written) => written === "" || !Number.isNaN(Date.parse(written)), "not a time"),
+  v.transform((written) => (Date.parse(written) > 0 ? Date.parse(written) : null)),
+);
+
+/** Seconds since the epoch -> ms. Absent is 0, or -62135596800 on 20.10: the zero time. */
+export const seconds = v.pipe(
+  v.number(),
+  v.transform((at) => (at > 0 ? at * 1000 : null)),
 );
 
 /** Bytes; -1 means "not measured". */
-export const size = v.nullish(
-  v.pipe(
-    v.number(),
-    v.transform((bytes) => Math.max(0, bytes)),
-  ),
-  0,
+export const size = v.pipe(
+  v.nullish(v.number(), 0),
+  v.transform((bytes) => Math.max(0, bytes)),
 );
 
-/** Throws EngineError, `malformed`, unless the answer has this shape. @param what names it in the error */
-export function read<T extends v.GenericSchema>(what: string, schema: T, body: unknown): v.InferOutput<T> {
-  const result = v.safeParse(schema, body);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue);
-  throw new EngineError(
-    "malformed",
-    `${what}: unexpected answer${path === null ? "" : ` at ${path}`}: ${issue.message}`,
-  );
-}
+/** Reads answers of this shape; others throw EngineError, `malformed`. @param what names it in the error */
+export const reading =
+  <T extends v.GenericSchema>(what: string, schema: T) =>
+  (body: unknown): v.InferOutput<T> => {
+    const result = v.safeParse(schema, body);
+    if (result.success) return result.output;
+    const [issue] = result.issues;
+    const path = v.getDotPath(issue);
+    const where = path === null ? "" : ` at ${path}`;
+    throw new EngineError("malformed", `${what}: unexpected answer${where}: ${issue.message}`);
+  };

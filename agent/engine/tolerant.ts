@@ -74,11 +74,11 @@ export class Inspector {
     return this.#inspect(() => this.reader.image(id));
   }
 
-  pulledFrom(id: string): Promise<Inspected<string[]>> {
+  pulledFrom(id: string): Promise<Inspected<readonly string[]>> {
     return this.#inspect(() => this.reader.pulledFrom(id));
   }
 
-  history(id: string): Promise<Inspected<Step[]>> {
+  history(id: string): Promise<Inspected<readonly Step[]>> {
     return this.#inspect(() => this.reader.history(id));
   }
 

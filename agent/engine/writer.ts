@@ -3,40 +3,17 @@ import { EngineError } from "./errors.ts";
 import type { CachePruned, Labels } from "./types.ts";
 import { toCachePruned, toCommitted } from "./wire.ts";
 
-/** What can be done to the engine: nothing else deletes. Every method throws EngineError. */
-export interface EngineWriter {
-  /** Never with force, never with volumes: the engine refuses a running one (409). */
-  removeContainer(id: string): Promise<void>;
-  /**
-   * By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409).
-   */
-  removeImage(id: string): Promise<void>;
-  /**
-   * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A
-   * container that uses it by its only name is refused (409).
-   * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
-   * @returns ids of images that went with it, as far as the engine says so
-   */
-  removeTag(reference: string): Promise<readonly string[]>;
-  /** The engine refuses one with endpoints. */
-  removeNetwork(id: string): Promise<void>;
-  /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
-  stopContainer(id: string, timeoutSeconds: number): Promise<boolean>;
-  /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
-  commit(id: string, repository: string, tag: string, labels: Labels): Promise<string>;
-  /** Records not used for that long, and not shared with an image. The engine has no request for a single one. */
-  pruneBuildCache(unusedForSeconds: number): Promise<CachePruned>;
-}
-
 /**
  * A client that goes away cancels a prune half-way and loses its report, so this one call may take long.
  * systemd's TimeoutStartSec bounds the whole pass.
  */
 const BUILD_PRUNE_DEADLINE = 3600;
 
-export class Writer implements EngineWriter {
-  readonly #client: DockerodeClient;
+/** What can be done to the engine: nothing else deletes. Every method throws EngineError. */
+export type EngineWriter = Pick<Writer, keyof Writer>;
 
+export class Writer {
+  readonly #client: DockerodeClient;
   readonly #deadline: number;
 
   /** @param deleteTimeout seconds; removing an image of many files takes minutes on a slow disk */
@@ -45,33 +22,36 @@ export class Writer implements EngineWriter {
     this.#deadline = deleteTimeout;
   }
 
+  #delete(path: string, query: Readonly<Record<string, string>> = {}): Promise<unknown> {
+    return this.#client.call({ method: "DELETE", path, query, deadline: this.#deadline });
+  }
+
+  /** Never with force, never with volumes: the engine refuses a running one (409). */
   async removeContainer(id: string): Promise<void> {
-    await this.#client.call({ method: "DELETE", path: `/containers/${id}`, deadline: this.#deadline });
+    await this.#delete(`/containers/${id}`);
   }
 
+  /**
+   * By id, never with force, and never its untagged parents: an image with a tag of its own or a user is refused (409).
+   */
   async removeImage(id: string): Promise<void> {
-    await this.#client.call({
-      method: "DELETE",
-      path: `/images/${id}`,
-      query: { noprune: "true" },
-      deadline: this.#deadline,
-    });
+    await this.#delete(`/images/${id}`, { noprune: "true" });
   }
 
+  /**
+   * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A
+   * container that uses it by its only name is refused (409).
+   * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
+   * @returns ids of images that went with it, as far as the engine says so
+   */
   async removeTag(reference: string): Promise<readonly string[]> {
-    return deletedIds(
-      await this.#client.call({
-        method: "DELETE",
-        path: `/images/${reference}`,
-        query: { noprune: "true" },
-        deadline: this.#deadline,
-      }),
-    );
+    return deletedIds(await this.#delete(`/images/${reference}`, { noprune: "true" }));
   }
 
+  /** The engine refuses one with endpoints. */
   async removeNetwork(id: string): Promise<void> {
     try {
-      await this.#client.call({ method: "DELETE", path: `/networks/${id}`, deadline: this.#deadline });
+      await this.#delete(`/networks/${id}`);
     } catch (error) {
       // 403: it has active endpoints, or is predefined.
       if (error instanceof EngineError && error.status === 403)
@@ -80,6 +60,7 @@ export class Writer implements EngineWriter {
     }
   }
 
+  /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
   async stopContainer(id: string, timeoutSeconds: number): Promise<boolean> {
     try {
       await this.#client.call({
@@ -95,18 +76,19 @@ export class Writer implements EngineWriter {
     }
   }
 
+  /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
   async commit(id: string, repository: string, tag: string, labels: Labels): Promise<string> {
-    return toCommitted(
-      await this.#client.call({
-        method: "POST",
-        path: "/commit",
-        query: { container: id, repo: repository, tag },
-        body: { Labels: labels },
-        deadline: this.#deadline,
-      }),
-    );
+    const answer = await this.#client.call({
+      method: "POST",
+      path: "/commit",
+      query: { container: id, repo: repository, tag },
+      body: { Labels: labels },
+      deadline: this.#deadline,
+    });
+    return toCommitted(answer).Id;
   }
 
+  /** Records not used for that long, and not shared with an image. The engine has no request for a single one. */
   async pruneBuildCache(unusedForSeconds: number): Promise<CachePruned> {
     const filters = JSON.stringify({ until: [`${Math.ceil(unusedForSeconds)}s`] });
     return toCachePruned(
@@ -123,9 +105,5 @@ export class Writer implements EngineWriter {
 /** `[{"Untagged":"app:1"},{"Deleted":"sha256:…"}]` -> the ids; none where the answer is of another shape. */
 function deletedIds(answer: unknown): string[] {
   const entries: readonly unknown[] = Array.isArray(answer) ? answer : [];
-  return entries.flatMap((entry) =>
-    typeof entry === "object" && entry !== null && "Deleted" in entry && typeof entry.Deleted === "string"
-      ? [entry.Deleted]
-      : [],
-  );
+  return entries.map((entry) => Object(entry).Deleted).filter((id) => typeof id === "string");
 }

@@ -157,7 +157,7 @@ async function observeNamed(inspector: Inspector, rules: readonly RetentionRule[
   const labels = rules
     .filter(({ match }) => match.repositories.length === 0)
     .flatMap(({ match }) => match.labels);
-  const lists: ImageSummary[][] = [];
+  const lists: (readonly ImageSummary[])[] = [];
   if (byName.some((text) => text.includes("**"))) lists.push(await inspector.reader.namedImages({}));
   else if (byName.length > 0) lists.push(await inspector.reader.namedImages({ reference: byName }));
   // Several labels in one question mean all of them; a rule means any.

@@ -72,7 +72,7 @@ async function readIdleBuilders(
   return idle;
 }
 
-async function readServices(reader: EngineReader, apiVersion: string): Promise<Service[]> {
+async function readServices(reader: EngineReader, apiVersion: string): Promise<readonly Service[]> {
   const services = await countedServices(reader, apiVersion);
   // What looks unsettled by its counts may be done by its tasks.
   const short = services.filter((service) => busyWhy(service, false) !== null && isByCounts(service));
@@ -103,7 +103,7 @@ const isByCounts = ({ mode, status, updateState }: Service): boolean =>
   ["replicated", "global"].includes(mode) &&
   ["none", "completed", "rollback_completed"].includes(updateState);
 
-async function countedServices(reader: EngineReader, apiVersion: string): Promise<Service[]> {
+async function countedServices(reader: EngineReader, apiVersion: string): Promise<readonly Service[]> {
   const services = await reader.services();
   if (apiAtLeast(apiVersion, "1.41")) return services;
   // Before API 1.41 there is no ServiceStatus: count the tasks that are meant to run.

@@ -1,4 +1,5 @@
 import type * as v from "valibot";
+import type { Frozen } from "../json.ts";
 import type { settingsSchema } from "./schema.ts";
 
 export type { NameGlob } from "./globs.ts";
@@ -20,12 +21,3 @@ export type OrphanRule = Settings["orphans"][number];
 
 /** `always`: on every pass whose other gates are open; `pressure`: only when the disk is under pressure as well. */
 export type When = RetentionRule["when"];
-
-/** Patterns and globs stay what they are. */
-type Frozen<T> = T extends { test(text: string): boolean }
-  ? T
-  : T extends readonly (infer Item)[]
-    ? readonly Frozen<Item>[]
-    : T extends object
-      ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-      : T;

@@ -64,7 +64,7 @@ const noting = (reader: EngineReader, asked: string[]): EngineReader =>
       name,
       (...args: readonly unknown[]) => {
         asked.push(name);
-        return method(...args);
+        return (method as (...args: readonly unknown[]) => unknown)(...args);
       },
     ]),
   ) as unknown as EngineReader;

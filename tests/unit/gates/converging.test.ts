@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Service, ServiceMode } from "../../../agent/engine/types.ts";
+import type { Service } from "../../../agent/engine/types.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import { busyServices, busyWhy, converging } from "../../../agent/gates/converging.ts";
 import type { Observation } from "../../../agent/gates/observation.ts";
@@ -22,7 +22,7 @@ const status = ([running, desired, completed]: Counts) => ({ running, desired, c
 
 describe("what converging means, row by row", () => {
   interface Row {
-    readonly mode: ServiceMode;
+    readonly mode: Service["mode"];
     readonly counts: Counts;
     readonly more?: Partial<Service>;
     readonly failingGlobal?: boolean;
