@@ -7,9 +7,8 @@ import { makeFolder, removeFile, statLink, UnsafeFile } from "../host/paths.ts";
 import { event } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import { LARGEST_CONFIG, type Merge, mergeConfig } from "./config.ts";
-import type { Login } from "./login.ts";
 import { loadOwned, saveOwned } from "./memory.ts";
-import { redactor } from "./redact.ts";
+import { type Login, redactor } from "./redact.ts";
 import type { Registries } from "./registries.ts";
 import { registryName } from "./servers.ts";
 
@@ -23,40 +22,25 @@ export interface ApplyPorts {
 }
 
 /** Names what cannot be used; the text never holds a secret. */
-class Unusable extends Error {
-  constructor(
-    reason: string,
-    readonly exitCode: ExitCode = Exit.settings,
-  ) {
-    super(reason);
-  }
-}
+class Unusable extends Error {}
 
 /**
  * Puts the wanted credentials into the client's config file, and takes out those that an earlier run put there and that
  * are wanted no more. All or nothing: one secret that cannot be read leaves the file as it is. What happened is in the
  * journal; the result is the exit code.
  */
-export function applyRegistries(
-  { journal, stateDir, credentialsDirectory }: ApplyPorts,
-  { registries }: Registries,
-  target: string,
-): ExitCode {
-  const logins: Login[] = [];
+export function applyRegistries(ports: ApplyPorts, { registries }: Registries, target: string): ExitCode {
+  const wanted = new Map<string, Login>();
   try {
-    const wanted = new Map<string, Login>();
     for (const [key, { username, passwordFile }] of registries) {
-      const password = readSecret(registryName(key), passwordFile, credentialsDirectory);
-      const login = { username, password };
-      logins.push(login);
-      wanted.set(key, login);
+      const password = readSecret(registryName(key), passwordFile, ports.credentialsDirectory);
+      wanted.set(key, { username, password });
     }
-    makeStateFolder(stateDir);
-    inTurn(stateDir, () => {
+    inTurn(ports.stateDir, () => {
       // Somebody may log in at the same moment: then everything is judged anew.
       for (let tries = 1; ; tries++) {
         try {
-          return put({ journal, stateDir }, target, wanted);
+          return put(ports, target, wanted);
         } catch (error) {
           if (!(error instanceof FileChanged) || tries === TRIES) throw error;
         }
@@ -64,9 +48,9 @@ export function applyRegistries(
     });
     return Exit.ok;
   } catch (error) {
-    const exitCode = error instanceof Unusable ? error.exitCode : Exit.incomplete;
-    journal.emit(event("auth.failed", { target, reason: redactor(logins)((error as Error).message) }));
-    return exitCode;
+    const reason = redactor([...wanted.values()])((error as Error).message);
+    ports.journal.emit(event("auth.failed", { target, reason }));
+    return error instanceof Unusable ? Exit.settings : Exit.incomplete;
   }
 }
 
@@ -77,30 +61,20 @@ const TRIES = 20;
 function inTurn(stateDir: string, work: () => void): void {
   let begun = false;
   try {
+    makeFolder(stateDir);
     exclusively(join(stateDir, ".auth.lock"), () => {
       begun = true;
       work();
     });
   } catch (error) {
     if (begun) throw error;
+    // What is wrong with the folder is said when there is something to remember.
     work();
   }
 }
 
-function makeStateFolder(stateDir: string): void {
-  try {
-    makeFolder(stateDir);
-  } catch {
-    // Said when there is something to remember.
-  }
-}
-
 /** Throws FileChanged where somebody else wrote the file meanwhile, Unusable, and what the filesystem says. */
-function put(
-  { journal, stateDir }: Pick<ApplyPorts, "journal" | "stateDir">,
-  target: string,
-  wanted: ReadonlyMap<string, Login>,
-): void {
+function put({ journal, stateDir }: ApplyPorts, target: string, wanted: ReadonlyMap<string, Login>): void {
   const file = readTarget(target);
   const before = loadOwned(stateDir);
   const merged = mergeConfig(file?.text ?? null, wanted, before);
@@ -121,18 +95,12 @@ const LARGEST_SECRET = 64 * 1024;
 /**
  * The one line of a secret file. Throws Unusable, which names the registry and the file and quotes neither's content.
  */
-function readSecret(
-  registry: string,
-  passwordFile: string,
-  credentialsDirectory: string | undefined,
-): string {
+function readSecret(registry: string, passwordFile: string, credentialsDirectory = ""): string {
   const unusable = (why: string) => new Unusable(`the password of ${registry} (${passwordFile}): ${why}`);
-  if (!passwordFile.startsWith("/") && (credentialsDirectory ?? "") === "") {
+  const absolute = passwordFile.startsWith("/");
+  if (!absolute && credentialsDirectory === "")
     throw unusable("a relative path is a credential of systemd's, and $CREDENTIALS_DIRECTORY is not set");
-  }
-  const path = passwordFile.startsWith("/")
-    ? passwordFile
-    : join(credentialsDirectory as string, passwordFile);
+  const path = absolute ? passwordFile : join(credentialsDirectory, passwordFile);
   let bytes: Buffer;
   try {
     ({ bytes } = readFile(path, { maxBytes: LARGEST_SECRET, links: true }));

@@ -1,6 +1,5 @@
-import { type Problem, parseObject } from "./json.ts";
-import type { Login } from "./login.ts";
-import { base64 } from "./redact.ts";
+import { readJson } from "../json.ts";
+import { base64, type Login } from "./redact.ts";
 import { HUB, hostNameOf, lookedUpAs, registryName } from "./servers.ts";
 
 /** The largest config file that is read, in bytes. */
@@ -196,4 +195,26 @@ function shadowsOf(document: Readonly<Record<string, unknown>>, keys: readonly s
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Why something cannot be used, as the end of a sentence; it never quotes what was read. */
+export interface Problem {
+  readonly ok: false;
+  readonly reason: string;
+}
+
+/**
+ * Text -> JSON object. The reason says where the text breaks, never how it reads there: a secret may stand at that
+ * place. A key that is there twice, or a number that would be rounded, is a problem: what is written back would differ.
+ */
+export function parseObject(
+  text: string,
+): { readonly ok: true; readonly value: Record<string, unknown> } | Problem {
+  const read = readJson(text);
+  if (read.ok)
+    return isObject(read.value)
+      ? { ok: true, value: read.value }
+      : { ok: false, reason: "it is not a JSON object" };
+  const [{ path, found, expected } = { path: "", found: "", expected: "" }] = read.faults;
+  return { ok: false, reason: path === "" ? `it is ${found}` : `at ${path}, expected ${expected}` };
 }

@@ -2,8 +2,9 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder } from "../host/paths.ts";
-import type { Checked } from "./check.ts";
-import type { Owned } from "./config.ts";
+import type { Frozen } from "../json.ts";
+import { checked } from "./check.ts";
+import { LARGEST_CONFIG, type Owned } from "./config.ts";
 
 /**
  * What is remembered of credentials between runs, in the state folder: who owns which entry, and how the last checks
@@ -12,56 +13,32 @@ import type { Owned } from "./config.ts";
 const OWNED_FILE = "auth.json";
 const CHECKS_FILE = "auth-check.json";
 
-const LARGEST = 4 * 1024 * 1024;
-
-/** The outcome of the last `auth check`. */
-export interface LastCheck {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly checks: readonly Checked[];
-}
-
-const ownedSchema = v.object({
+const owned = v.object({
   version: v.literal(1),
   owned: v.record(v.string(), v.object({ username: v.string() })),
 });
-
-const checksSchema = v.object({
-  version: v.literal(1),
+const lastCheck = v.object({
+  /** Milliseconds since the epoch. */
   at: v.number(),
-  checks: v.array(
-    v.object({
-      registry: v.string(),
-      username: v.nullable(v.string()),
-      result: v.string() as unknown as v.GenericSchema<Checked["result"]>,
-      reason: v.string(),
-      rateLimit: v.nullable(
-        v.object({
-          limit: v.number(),
-          remaining: v.number(),
-          windowSeconds: v.nullable(v.number()),
-          source: v.nullable(v.string()),
-        }),
-      ),
-      rateLimitReason: v.nullable(v.string()),
-    }),
-  ),
+  checks: v.array(checked),
 });
+
+/** The outcome of the last `auth check`. */
+export type LastCheck = Frozen<v.InferOutput<typeof lastCheck>>;
 
 /** What earlier runs wrote. A file that is absent or damaged owns nothing: then nothing is removed. Never throws. */
 export function loadOwned(dir: string): Owned {
-  return read(join(dir, OWNED_FILE), ownedSchema)?.owned ?? {};
+  return read(join(dir, OWNED_FILE), owned)?.owned ?? {};
 }
 
 /** Throws what the filesystem says. */
-export function saveOwned(dir: string, owned: Owned): void {
-  replace(dir, OWNED_FILE, { version: 1, owned });
+export function saveOwned(dir: string, entries: Owned): void {
+  replace(dir, OWNED_FILE, { version: 1, owned: entries });
 }
 
 /** `null`: there was none, or its file cannot be read. Never throws. */
 export function loadLastCheck(dir: string): LastCheck | null {
-  const found = read(join(dir, CHECKS_FILE), checksSchema);
-  return found === null ? null : { at: found.at, checks: found.checks };
+  return read(join(dir, CHECKS_FILE), lastCheck);
 }
 
 /** Throws what the filesystem says. */
@@ -71,7 +48,7 @@ export function saveLastCheck(dir: string, last: LastCheck): void {
 
 function read<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput<T> | null {
   try {
-    return v.parse(schema, JSON.parse(readFile(path, { maxBytes: LARGEST }).bytes.toString("utf8")));
+    return v.parse(schema, JSON.parse(readFile(path, { maxBytes: LARGEST_CONFIG }).bytes.toString("utf8")));
   } catch {
     return null;
   }

@@ -1,23 +1,25 @@
+import * as v from "valibot";
 import { type Fact, known, unknown } from "../facts.ts";
 import { type Bytes, formatBytes } from "../units.ts";
-import { parseObject } from "./json.ts";
-import type { Login } from "./login.ts";
-import { base64, redactor } from "./redact.ts";
+import { parseObject } from "./config.ts";
+import { base64, type Login, redactor } from "./redact.ts";
 
 /**
  * How many pulls an account of Docker Hub has left. A HEAD request for a manifest shows it and, other than GET, is not
  * counted as a pull. Source: Docker's manual, "Docker Hub pull usage and limits"; the repository exists for this.
  * The only place from which the agent itself goes to the network; everything else the engine does.
  */
-export interface RateLimit {
+export const rateLimit = v.object({
   /** Pulls in a window. */
-  readonly limit: number;
-  readonly remaining: number;
+  limit: v.number(),
+  remaining: v.number(),
   /** `null`: the registry did not say. */
-  readonly windowSeconds: number | null;
+  windowSeconds: v.nullable(v.number()),
   /** What is counted: a user's id or an address; `null`: the registry did not say. */
-  readonly source: string | null;
-}
+  source: v.nullable(v.string()),
+});
+
+export type RateLimit = Readonly<v.InferOutput<typeof rateLimit>>;
 
 export interface Endpoints {
   /** Gives tokens for a login: `https://auth.docker.io/token`. */

@@ -1,4 +1,8 @@
-import type { Login } from "./login.ts";
+/** Who logs in at a registry, and with what: a password, or better a personal access token (PAT). */
+export interface Login {
+  readonly username: string;
+  readonly password: string;
+}
 
 /**
  * Takes secrets out of a text that others wrote (an engine, a registry, node), in every form in which they travel:

@@ -1,4 +1,3 @@
-import { DockerfileParser } from "dockerfile-ast";
 import { Refusal } from "./refusal.ts";
 import { type Escape, expand, isSpace, splitWords, type Variable } from "./words.ts";
 
@@ -21,15 +20,7 @@ const MAX_LINE_BYTES = 65_535;
 
 const TAKES_HEREDOCS = /^(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s/i;
 
-/**
- * The instructions of a Dockerfile, as BuildKit reads them (frontend/dockerfile/parser/parser.go).
- *
- * dockerfile-ast says where instructions begin and end. Where it is known to read a line otherwise than the builder, it
- * is shown that line in other words ({@link shown}); and each end is held against the builder's own rule. Where they
- * still differ (0.7.1: `3<<EOF`, or `<<EOF` in a quoted text) the file is refused: no text that only looks like a LABEL
- * may make a file pass.
- * @throws Refusal
- */
+/** The instructions of a Dockerfile, as BuildKit reads them (frontend/dockerfile/parser/parser.go). @throws Refusal */
 export function parse(text: string): Dockerfile {
   if (text.includes("\0")) throw new Refusal("not a text: it holds a NUL character", 1);
   const lines = text
@@ -39,47 +30,17 @@ export function parse(text: string): Dockerfile {
   const long = lines.findIndex((line) => Buffer.byteLength(line) > MAX_LINE_BYTES);
   if (long >= 0) throw new Refusal(`the builder takes lines of at most ${MAX_LINE_BYTES} bytes`, long + 1);
   const escapeToken = escapeOf(lines);
-  const instructions = boundaries(lines, escapeToken).map(([start, end]): Instruction => {
-    const joined = join(lines, start, escapeToken);
-    const bodies = skipHeredocs(lines, joined, start);
-    if (bodies !== end) throw new Refusal("it cannot be told where this instruction ends", start + 1);
+  const instructions: Instruction[] = [];
+  for (let at = 0; at < lines.length; at++) {
+    const first = trim(lines[at]!);
+    // An escape alone continues into the line after it, which is as good as none.
+    if (first === "" || first === escapeToken || isComment(first)) continue;
+    const joined = join(lines, at, escapeToken);
     const [, keyword = "", rest = ""] = /^([^\t\v\f\r ]+)(.*)$/s.exec(trim(joined.text)) ?? [];
-    return { keyword: keyword.toUpperCase(), rest: trim(rest), line: start + 1 };
-  });
-  return { instructions, escapeToken };
-}
-
-/** First and last line of each instruction, from 0. */
-function boundaries(lines: readonly string[], escapeToken: Escape): [start: number, end: number][] {
-  const text = lines.map((line) => shown(line, escapeToken)).join("\n");
-  return instructionsOf(text).map((instruction) => {
-    const { start, end } = instruction.getRange();
-    return [start.line, end.line];
-  });
-}
-
-/** @throws Refusal what it trips over is in the file (it has had such bugs: its issue 123) */
-function instructionsOf(text: string) {
-  try {
-    return DockerfileParser.parse(text).getInstructions();
-  } catch (error) {
-    throw new Refusal(`dockerfile-ast cannot read it: ${(error as Error).message}`, 1);
+    instructions.push({ keyword: keyword.toUpperCase(), rest: trim(rest), line: at + 1 });
+    at = skipHeredocs(lines, joined, at);
   }
-}
-
-/**
- * A line as dockerfile-ast (0.7.1) is shown it. It takes any comment for a directive, forgets the escape at the end of
- * a line after one before a blank, takes an escaped escape there for one that continues the line, knows no blanks but
- * space and tab, and no `<< EOF`. The escape it sees is always `\`.
- */
-function shown(line: string, escapeToken: Escape): string {
-  if (isComment(line) || line.trim() === escapeToken) return "";
-  const goesOn = continues(line, escapeToken);
-  const plain = (goesOn ? withoutEscape(line, escapeToken) : line)
-    .replace(/<<[\t ]+/g, "<<")
-    .replace(escapeToken === "\\" ? /\\(?=[\\ \t]|$)/g : /[\\`]/g, "\0")
-    .replace(/[\r\v\f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/g, " ");
-  return goesOn ? `${plain}\\` : plain;
+  return { instructions, escapeToken };
 }
 
 interface Joined {

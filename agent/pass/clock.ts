@@ -1,20 +1,9 @@
-import type { Clock } from "../host/clock.ts";
 import type { Engine } from "../observe/engine.ts";
-import { describeJump, differs, jumpBetween, shifted } from "../state/clock.ts";
-import type { ClockMark, State } from "../state/state.ts";
-import type { HostPorts } from "./host.ts";
+import type { ClockMark, Sightings, State } from "../state/state.ts";
+import { formatDuration, type Seconds } from "../units.ts";
+import type { PassPorts } from "./context.ts";
 
-interface ClockPorts {
-  readonly clock: Clock;
-  readonly host: HostPorts;
-}
-
-/** The state as it reads by the clock of now, and what is wrong with that clock. */
-export interface Timed {
-  readonly state: State;
-  /** `null`: the clock runs as it did at the last pass. */
-  readonly trouble: string | null;
-}
+type ClockPorts = Pick<PassPorts, "clock" | "host">;
 
 /** What the clocks say now; `null` where the host does not tell. */
 export function clockMark({ clock, host }: ClockPorts): ClockMark | null {
@@ -25,8 +14,14 @@ export function clockMark({ clock, host }: ClockPorts): ClockMark | null {
     : null;
 }
 
-/** Sightings grow no faster than the boot clock: where the clock was set meanwhile, they are set as well. */
-export function byClockOfNow(ports: ClockPorts, state: State): Timed {
+/**
+ * The state as it reads by the clock of now, and what is wrong with that clock; `null`: it runs as it did at the last
+ * pass. Sightings grow no faster than the boot clock: where the clock was set meanwhile, they are set as well.
+ */
+export function byClockOfNow(
+  ports: ClockPorts,
+  state: State,
+): { readonly state: State; readonly trouble: string | null } {
   const now = clockMark(ports);
   const jump = state.clock === null || now === null ? 0 : jumpBetween(state.clock, now);
   return jump === 0
@@ -39,8 +34,8 @@ export function byClockOfNow(ports: ClockPorts, state: State): Timed {
 
 /** The clock of the engine, which is the host's: one of the two is not what it seems where they differ. */
 export function engineTrouble({ clock }: ClockPorts, { info }: Engine): string | null {
-  const seconds = differs(info.systemTime ?? null, clock.now());
-  return seconds === 0
+  const seconds = (clock.now() - (info.systemTime ?? clock.now())) / 1000;
+  return Math.abs(seconds) <= TOLERANCE
     ? null
     : `this clock is ${describeJump(seconds)} of the engine's: no age can be trusted`;
 }
@@ -49,4 +44,42 @@ export function engineTrouble({ clock }: ClockPorts, { info }: Engine): string |
 export function bootedAt(ports: ClockPorts): number | null {
   const mark = clockMark(ports);
   return mark === null ? null : mark.at - mark.uptime * 1000;
+}
+
+/** What drift and small corrections make no jump of. */
+const TOLERANCE: Seconds = 300;
+
+/**
+ * Seconds by which the clock on the wall was set forward between two passes (negative: back), as the boot clock tells;
+ * 0: it was not. Over a boot it can only be told that it was set back. Pure.
+ */
+function jumpBetween(before: ClockMark, now: ClockMark): Seconds {
+  const wall = (now.at - before.at) / 1000;
+  const jump =
+    now.bootId === before.bootId ? wall - (now.uptime - before.uptime) : Math.min(0, wall - now.uptime);
+  return Math.abs(jump) <= TOLERANCE ? 0 : jump;
+}
+
+/** `7200` -> `"2h forward"`. */
+const describeJump = (seconds: Seconds): string =>
+  `${formatDuration(Math.round(Math.abs(seconds)))} ${seconds > 0 ? "forward" : "back"}`;
+
+/** The state with all its moments set by as much as the clock was, so that nothing in it has aged by that. Pure. */
+function shifted(state: State, seconds: Seconds): State {
+  const by = seconds * 1000;
+  const move = (sightings: Sightings): Sightings =>
+    mapValues(sightings, ({ since, lastSeen }) => ({ since: since + by, lastSeen: lastSeen + by }));
+  const { deferrals } = state;
+  return {
+    ...state,
+    dangling: move(state.dangling),
+    busy: move(state.busy),
+    undated: move(state.undated),
+    uses: mapValues(state.uses, (at) => at + by),
+    deferrals: { ...deferrals, since: deferrals.since === null ? null : deferrals.since + by },
+  };
+}
+
+function mapValues<T>(record: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }

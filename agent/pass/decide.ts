@@ -1,6 +1,5 @@
 import { Exit } from "../exit.ts";
-import type { Fact } from "../facts.ts";
-import { known } from "../facts.ts";
+import { type Fact, known } from "../facts.ts";
 import { event, factUnknown, objectKept, objectPlanned, prunePlanned } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import { type Look, type Observed, observeCandidates, type Scope } from "../observe/candidates.ts";

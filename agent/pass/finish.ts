@@ -1,4 +1,5 @@
 import { Exit, type ExitCode } from "../exit.ts";
+import type { Filesystem } from "../host/disk.ts";
 import { countByKind, event, factUnknown, type PassFinished, passFinished } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -79,13 +80,9 @@ async function judgedByDisk(context: PassContext, passed: Passed, after: Pressur
   if (verdict === "unknown") {
     if (before.verdict.verdict !== "unknown")
       ports.journal.emit(factUnknown("whether the pass helped", reason));
-    return ok && ended.outcome !== "deferred"
-      ? {
-          ...ended,
-          exitCode: Exit.unavailable,
-          reason: `${ended.reason}, but the disk cannot be read: ${reason}`,
-        }
-      : ended;
+    if (!ok || ended.outcome === "deferred") return ended;
+    const blind = `${ended.reason}, but the disk cannot be read: ${reason}`;
+    return { ...ended, exitCode: Exit.unavailable, reason: blind };
   }
   const ranThrough = ["pruned", "nothing-eligible", "incomplete"].includes(ended.outcome);
   const pressed = rules.pressed && !options.withoutPressure && verdict === "open";
@@ -99,14 +96,9 @@ async function judgedByDisk(context: PassContext, passed: Passed, after: Pressur
     }),
   );
   const outcome = ended.outcome === "pruned" ? "pressure-remains" : ended.outcome;
-  return ok
-    ? {
-        ...ended,
-        outcome,
-        exitCode: Exit.pressureRemains,
-        reason: `${ended.reason}, but the disk is still ${reason}`,
-      }
-    : { ...ended, outcome };
+  if (!ok) return { ...ended, outcome };
+  const inVain = `${ended.reason}, but the disk is still ${reason}`;
+  return { ...ended, outcome, exitCode: Exit.pressureRemains, reason: inVain };
 }
 
 /** Passes that are put off for ever free nothing: where the settings say so, that fails the unit. */
@@ -140,11 +132,10 @@ export function freed(before: Pressure, after: Pressure): number {
 }
 
 async function readHolders({ ports }: PassContext, passed: Passed, after: Pressure) {
-  const { engineRoot } = rootsAfter(passed);
-  const filesystem = readable(after.filesystems).find(
-    ({ paths }) => engineRoot !== null && paths.includes(engineRoot),
-  );
-  const root = engineRoot === null ? null : { path: engineRoot, filesystem: filesystem ?? null };
+  const { engineRoot: path } = rootsAfter(passed);
+  const holds = ({ paths }: Filesystem) => path !== null && paths.includes(path);
+  const filesystem = readable(after.filesystems).find(holds) ?? null;
+  const root = path === null ? null : { path, filesystem };
   const giveUp = AbortSignal.timeout(HOLDERS_DEADLINE);
   const found = await observeHolders(ports.reader, root, giveUp, ports.clock.now());
   return found.known ? found.value : `not known: ${found.reason}`;

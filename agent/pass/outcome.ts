@@ -48,13 +48,8 @@ export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSigna
     return { outcome: "incomplete", exitCode: Exit.incomplete, reason, gate: null };
   }
   if (ending?.by === "gate") {
-    const { verdict, reason, gate } = ending.verdict;
-    return {
-      outcome: "incomplete",
-      exitCode: verdict === "unknown" ? Exit.unavailable : Exit.ok,
-      reason: `ended in mid-pass: ${reason}`,
-      gate,
-    };
+    const { exitCode, reason, gate } = deferred(ending.verdict);
+    return { outcome: "incomplete", exitCode, reason: `ended in mid-pass: ${reason}`, gate };
   }
   const done = { exitCode: Exit.ok, gate: null };
   if (taken > 0) {
@@ -74,15 +69,12 @@ export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSigna
  */
 export function withUnread(ended: Ended, { unreadLists, unreadObjects }: Omit<Observed, "ruled">): Ended {
   const lists = unreadLists.map(({ what, reason }) => `${what} could not be read (${reason})`);
-  const objects =
-    unreadObjects === null
-      ? []
-      : [
-          `${unreadObjects.all ? "no object" : `${unreadObjects.count} of the objects`} could ${
-            unreadObjects.all ? "" : "not "
-          }be inspected (${unreadObjects.reason})`,
-        ];
-  const unread = [...lists, ...objects];
+  const unread = [...lists];
+  if (unreadObjects !== null) {
+    const { all, count, reason } = unreadObjects;
+    const which = all ? "no object could be" : `${count} of the objects could not be`;
+    unread.push(`${which} inspected (${reason})`);
+  }
   if (unread.length === 0) return ended;
   const reason = `${ended.reason}; ${unread.join("; ")}`;
   const blind = lists.length > 0 || unreadObjects?.all === true;

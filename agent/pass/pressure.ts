@@ -76,15 +76,13 @@ export function reported(
   const earlier = new Map(readable(before?.filesystems ?? []).map((was) => [was.device, was]));
   return readable(pressure.filesystems).map((filesystem) => {
     const was = earlier.get(filesystem.device);
-    const marks = {
-      highWatermarkPercent: markPercent(filesystem, settings.highWatermark),
-      ...(settings.lowWatermark === null
-        ? {}
-        : { lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark) }),
+    const high = { highWatermarkPercent: markPercent(filesystem, settings.highWatermark) };
+    const low = settings.lowWatermark && {
+      lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark),
     };
-    if (was === undefined) return { ...filesystem, ...marks };
+    if (was === undefined) return { ...filesystem, ...high, ...low };
     const { usedPercent, availableBytes, inodesUsedPercent } = was;
-    return { ...filesystem, ...marks, before: { usedPercent, availableBytes, inodesUsedPercent } };
+    return { ...filesystem, ...high, ...low, before: { usedPercent, availableBytes, inodesUsedPercent } };
   });
 }
 
@@ -118,33 +116,13 @@ export function belowWatermark(
 
 /** What the state keeps of a finished pass. Pure. */
 export function toRecord(pass: string, startedAt: number, finished: PassFinished): PassRecord {
+  const { gone, deferralsInARow, deferredForSeconds, engineRequests, filesystems, ...kept } = finished;
   return {
     pass,
     startedAt,
-    durationSeconds: finished.durationSeconds,
-    outcome: finished.outcome,
-    exitCode: finished.exitCode,
-    reason: finished.reason,
-    gate: finished.gate,
-    filesystems: finished.filesystems.map((filesystem) => ({
-      path: filesystem.paths[0] ?? "?",
-      usedPercent: filesystem.usedPercent,
-      availableBytes: filesystem.availableBytes,
-      totalBytes: filesystem.totalBytes,
-      inodesUsedPercent: filesystem.inodesUsedPercent,
-      highWatermarkPercent: filesystem.highWatermarkPercent,
-      ...(filesystem.lowWatermarkPercent === undefined
-        ? {}
-        : { lowWatermarkPercent: filesystem.lowWatermarkPercent }),
-      ...(filesystem.before === undefined ? {} : { before: filesystem.before }),
-    })),
-    freedBytes: finished.freedBytes,
-    claimedBytes: finished.claimedBytes,
-    removed: finished.removed,
-    removedBytes: finished.removedBytes,
-    kept: finished.kept,
-    failed: finished.failed,
-    objects: finished.objects,
-    rules: finished.rules,
+    ...kept,
+    filesystems: filesystems.map(({ paths, device, usedBytes, totalInodes, freeInodes, ...look }) => {
+      return { path: paths[0] ?? "?", ...look };
+    }),
   };
 }

@@ -1,9 +1,7 @@
-import type { EngineReader } from "../engine/reader.ts";
 import { type Fact, known, unknown } from "../facts.ts";
 import { unaskedGates } from "../gates/gates.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
-import type { Clock } from "../host/clock.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
 import type { Observed } from "../observe/candidates.ts";
 import type { Engine } from "../observe/engine.ts";
@@ -13,18 +11,15 @@ import { rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import { byClockOfNow, engineTrouble } from "./clock.ts";
+import type { PassPorts } from "./context.ts";
 import { makeDecision } from "./decide.ts";
 import { emergencyOf } from "./emergency.ts";
-import type { HostPorts } from "./host.ts";
 import { type Pressure, readPressure } from "./pressure.ts";
 import { reportRules, warnings } from "./rules.ts";
 import { meet, rootsNow } from "./survey.ts";
 
-export interface PreviewPorts {
+export interface PreviewPorts extends Pick<PassPorts, "reader" | "clock" | "host"> {
   readonly settings: Settings;
-  readonly reader: EngineReader;
-  readonly clock: Clock;
-  readonly host: HostPorts;
 }
 
 /** What the gates say now: all four, in order, also those behind one that is not open. */
@@ -51,14 +46,8 @@ export async function previewGates(
   const lock = lockGate(host.lockFile, held.known ? known(!held.value) : held);
   const gates = [withEmergency(settings, pressure), lock];
   if (!engine.known) {
-    return {
-      state,
-      pressure,
-      engine,
-      clockTrouble: trouble,
-      gatekeeper: null,
-      gates: [...gates, ...unaskedGates(engine.reason)],
-    };
+    const all = [...gates, ...unaskedGates(engine.reason)];
+    return { state, pressure, engine, clockTrouble: trouble, gatekeeper: null, gates: all };
   }
   const gatekeeper = new Gatekeeper({ reader, settings, clock }, engine.value, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());

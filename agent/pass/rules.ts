@@ -108,20 +108,15 @@ export function idleRules({ families, users, lookalikes, named }: Ruled): AuditE
 
 /** Limits that nobody can judge: for want of one image, or on a swarm worker. Else they would be silent for ever. */
 function unjudged({ measured, families, servicesUnread }: Ruled): AuditEvent<"fact.unknown">[] {
-  const size =
-    measured.unread === null
-      ? []
-      : [
-          factUnknown(
-            "the size of retention families",
-            `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`,
-          ),
-        ];
+  const found: AuditEvent<"fact.unknown">[] = [];
+  if (measured.unread !== null) {
+    const why = `image ${measured.unread} cannot be read, and so not what it shares: no size limit is applied`;
+    found.push(factUnknown("the size of retention families", why));
+  }
   const waiting = families.filter(({ rule, members }) => rule.madeHere !== true && members.length > 0);
-  if (servicesUnread === null || waiting.length === 0) return size;
-  const names = waiting.map(({ rule }) => `"${rule.name}"`).join(", ");
-  return [
-    ...size,
-    factUnknown("the users of retention families", `${servicesUnread}: ${names} removes nothing`),
-  ];
+  if (servicesUnread !== null && waiting.length > 0) {
+    const names = waiting.map(({ rule }) => `"${rule.name}"`).join(", ");
+    found.push(factUnknown("the users of retention families", `${servicesUnread}: ${names} removes nothing`));
+  }
+  return found;
 }

@@ -1,44 +1,32 @@
-import type { EngineReader } from "../engine/reader.ts";
 import { orUnknown } from "../engine/tolerant.ts";
 import type { EngineInfo } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
-import type { Clock } from "../host/clock.ts";
 import { type Engine, observeEngine } from "../observe/engine.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import { bootedAt } from "./clock.ts";
-import type { HostPorts } from "./host.ts";
+import type { PassPorts } from "./context.ts";
 import { type Pressure, readPressure, rememberedRoots, rootsAreKnown } from "./pressure.ts";
 
-interface SurveyPorts {
-  readonly reader: EngineReader;
-  readonly clock: Clock;
-  readonly host: HostPorts;
-}
-
-type RootPorts = Pick<SurveyPorts, "host" | "clock">;
-
-/** The disk where a pass frees space, and the engine where it had to be asked for that. */
-export interface Survey {
-  readonly pressure: Pressure;
-  /** `null`: it did not have to be asked. */
-  readonly asked: Fact<Engine> | null;
-}
+type SurveyPorts = Pick<PassPorts, "reader" | "clock" | "host">;
+type RootPorts = Pick<PassPorts, "host" | "clock">;
 
 /**
  * Measures the disk, with the folders where the engine keeps its data. The state remembers those; the engine is asked
  * where it does not, where a remembered one cannot be read, and once a day: it may keep nothing there any more.
+ * @returns also what the engine said; `null` where it was not asked
  */
-export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: State): Promise<Survey> {
+export async function surveyDisk(
+  ports: SurveyPorts,
+  { disk }: Settings,
+  state: State,
+): Promise<{ readonly pressure: Pressure; readonly asked: Fact<Engine> | null }> {
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
   const sure = remembered.verdict.verdict !== "unknown";
   if (sure && rootsAreKnown(state, remembered, ports.clock.now()))
     return { pressure: remembered, asked: null };
-  const engine = await meet(ports);
-  return {
-    pressure: await readPressure(ports.host, disk, rootsNow(ports, engine, state)),
-    asked: engine,
-  };
+  const asked = await meet(ports);
+  return { pressure: await readPressure(ports.host, disk, rootsNow(ports, asked, state)), asked };
 }
 
 /** Who answers at the socket, on a host that was booted at some time. */

@@ -88,7 +88,7 @@ function inheritedNames(raw: unknown, path = ""): Problem[] {
   });
 }
 
-function problemOf(issue: v.BaseIssue<unknown>): Problem {
+export function problemOf(issue: v.BaseIssue<unknown>): Problem {
   const keys = issue.path?.map((item) => item.key) ?? [];
   const path = keys.reduce<string>(
     (text, key) =>

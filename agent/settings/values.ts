@@ -9,7 +9,7 @@ import { parseLabelRule } from "./labels.ts";
 export const CENTURY = 100 * 365 * 86_400;
 
 /** Reads text with `read`; `undefined` from it becomes an issue that says what was expected. */
-function text<T>(expected: string, read: (raw: string) => T | undefined) {
+export function text<T>(expected: string, read: (raw: string) => T | undefined) {
   return v.pipe(
     v.string(expected),
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { appendLine, readFile, replaceFile } from "../host/files.ts";
-import { statLink } from "../host/paths.ts";
+import { exists, statLink } from "../host/paths.ts";
 
 /** One pass a line, oldest first; read by reports alone (passes.ts). */
 export const PASSES_FILE = "passes.jsonl";
@@ -21,11 +21,9 @@ export function appendPasses(dir: string, passes: readonly unknown[]): void {
   replaceFile(path, `${lines.join("\n")}\n`, MODE);
 }
 
-/** Throws what the filesystem says. */
+/** None where there is no such file yet. Throws what the filesystem says. */
 export function readLines(dir: string): string[] {
-  const { bytes } = readFile(join(dir, PASSES_FILE), { maxBytes: 64 * MOST_BYTES });
-  return bytes
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => line !== "");
+  const path = join(dir, PASSES_FILE);
+  const text = exists(path) ? readFile(path, { maxBytes: 64 * MOST_BYTES }).bytes.toString("utf8") : "";
+  return text.split("\n").filter((line) => line !== "");
 }

@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { ObjectKind } from "../plan/plan.ts";
 import { type Bytes, parseDuration } from "../units.ts";
 import { KEPT_PASSES, readLines } from "./pass-log.ts";
-import { loadState, type PassRecord } from "./state.ts";
+import { type PassRecord, passRecord } from "./pass-record.ts";
+import { loadState } from "./state.ts";
 
 /** One pass as the state keeps it. */
 export type PastPass = PassRecord;
@@ -18,20 +19,10 @@ export interface PastPasses {
 export function loadPasses(dir: string): PastPasses {
   const { earlier, damage } = loadState(dir);
   try {
-    const found = [...earlier, ...linesOf(dir).map(parse)].filter(isPassRecord);
+    const found = [...earlier, ...readLines(dir).map(parse)].filter(isPassRecord);
     return { passes: found.slice(-KEPT_PASSES), unreadable: damage?.reason ?? null };
   } catch (error) {
     return { passes: [], unreadable: (error as Error).message };
-  }
-}
-
-function linesOf(dir: string): string[] {
-  try {
-    return readLines(dir);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return [];
-    throw error;
   }
 }
 
@@ -43,41 +34,7 @@ function parse(line: string): unknown {
   }
 }
 
-const numbers = v.record(v.string(), v.number());
-const look = {
-  usedPercent: v.number(),
-  availableBytes: v.number(),
-  inodesUsedPercent: v.nullable(v.number()),
-};
-const text = v.string();
-const count = v.number();
-/** What is optional is absent in what versions before 0.2 wrote. */
-const record = v.object({
-  ...{ pass: text, outcome: text, reason: text, gate: v.nullable(text) },
-  ...{ startedAt: count, durationSeconds: count, exitCode: count, kept: count, failed: count },
-  ...{ freedBytes: count, claimedBytes: count, removed: numbers, removedBytes: v.optional(numbers) },
-  filesystems: v.array(
-    v.object({
-      ...look,
-      path: text,
-      totalBytes: count,
-      highWatermarkPercent: v.optional(count),
-      lowWatermarkPercent: v.optional(count),
-      before: v.optional(v.object(look)),
-    }),
-  ),
-  objects: v.optional(v.array(v.object({ kind: text, fate: text, reason: text, count }))),
-  rules: v.optional(
-    v.array(
-      v.object({
-        ...{ list: text, name: text, matched: count, removed: count, failed: count },
-        keptBytes: v.nullable(count),
-      }),
-    ),
-  ),
-});
-
-const isPassRecord = (value: unknown): value is PassRecord => v.is(record, value);
+const isPassRecord = (value: unknown): value is PassRecord => v.is(passRecord, value);
 
 export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache", "network"];
 

@@ -2,32 +2,65 @@ import { join } from "node:path";
 import { exclusively } from "../host/exclusive.ts";
 import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder, renameFile, TooLarge } from "../host/paths.ts";
+import { type Check, isNumber, isText, objectOf, orNull, recordOf } from "./checks.ts";
 import { appendPasses } from "./pass-log.ts";
 import { countQuietPass, withQuietPasses } from "./quiet-count.ts";
 import { isTotals, NO_TOTALS } from "./totals.ts";
-import type { ClockMark, Core, Memory, PassRecord, State } from "./types.ts";
-import type { Warmth } from "./warmth.ts";
+import type { Core, Memory, PassRecord, State } from "./types.ts";
 
 export type * from "./types.ts";
 
 export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
 
-const EMPTY_CORE: Core = {
-  engineRoot: null,
-  containerdRoot: null,
-  engineAskedAt: null,
-  engineVersion: null,
-  clock: null,
-  deferrals: NO_DEFERRALS,
-  totals: NO_TOTALS,
-  cache: null,
+const isClockMark = objectOf({ at: isNumber, bootId: isText, uptime: isNumber });
+const isWarmth = objectOf({
+  at: isNumber,
+  uses: isNumber,
+  warmUses: isNumber,
+  evictions: isNumber,
+  regrets: isNumber,
+  since: isNumber,
+  gapSeconds: isNumber,
+  workingSetBytes: isNumber,
+});
+const areSightings = recordOf(objectOf({ since: isNumber, lastSeen: isNumber }));
+
+/** Of each part of T what it is where nothing is remembered, and whether it is what we once wrote. */
+type Parts<T> = { readonly [Key in keyof T]: readonly [empty: T[Key], is: Check] };
+
+const CORE: Parts<Core> = {
+  engineRoot: [null, orNull(isText)],
+  containerdRoot: [null, orNull(isText)],
+  engineAskedAt: [null, orNull(isNumber)],
+  engineVersion: [null, orNull(isText)],
+  clock: [null, orNull(isClockMark)],
+  deferrals: [NO_DEFERRALS, objectOf({ count: isNumber, since: orNull(isNumber) })],
+  totals: [NO_TOTALS, isTotals],
+  cache: [null, orNull(isWarmth)],
 };
-const EMPTY_MEMORY: Memory = { dangling: {}, busy: {}, undated: {}, uses: {} };
+const MEMORY: Parts<Memory> = {
+  dangling: [{}, areSightings],
+  busy: [{}, areSightings],
+  undated: [{}, areSightings],
+  uses: [{}, recordOf(isNumber)],
+};
+
+/** These parts of it; what is absent is empty. Throws where one is not what it should be. */
+function take<T>(document: Readonly<Record<string, unknown>>, parts: Parts<T>): T {
+  const entries = Object.entries<Parts<T>[keyof T]>(parts).map(([key, [empty, is]]) => {
+    const value = document[key] === undefined ? empty : document[key];
+    if (!is(value)) throw new Error(`"${key}" is not what it should be`);
+    return [key, value];
+  });
+  return Object.fromEntries(entries);
+}
+
+const EMPTY_CORE = take({}, CORE);
+const EMPTY_MEMORY = take({}, MEMORY);
 export const EMPTY_STATE: State = { ...EMPTY_CORE, ...EMPTY_MEMORY };
 
 const FILE = "state.json";
 const MEMORY_FILE = "sightings.json";
-const MEMORY_KEYS = ["dangling", "busy", "undated", "uses"] as const;
 
 export interface Damage {
   readonly reason: string;
@@ -107,58 +140,16 @@ function load<T>(
   }
 }
 
-/** By hand, not by a schema: every quiet pass reads this, and a schema takes it as long as all the rest. */
 function toCore(document: Record<string, unknown>): CoreFile {
-  const { version, engineRoot, containerdRoot = null, engineVersion = null, clock = null } = document;
-  const { engineAskedAt = null, deferrals, totals = NO_TOTALS, cache = null } = document;
+  const { version, passes } = document;
   if (version !== 1 && version !== 2) throw new Error(`it is of version ${version}`);
-  const { count, since } = Object(deferrals) as Record<string, unknown>;
-  check("engineRoot", engineRoot === null || typeof engineRoot === "string");
-  check("containerdRoot", containerdRoot === null || typeof containerdRoot === "string");
-  check("engineAskedAt", engineAskedAt === null || isTime(engineAskedAt));
-  check("engineVersion", engineVersion === null || typeof engineVersion === "string");
-  check("clock", clock === null || isClockMark(clock));
-  check("deferrals", isTime(count) && (since === null || isTime(since)));
-  check("totals", isTotals(totals));
-  check("cache", cache === null || isWarmth(cache));
-  const asked = { engineRoot, containerdRoot, engineAskedAt, engineVersion };
-  const core = { ...asked, clock, deferrals, totals, cache } as Core;
+  const core = take(document, CORE);
   if (version === 2) return { core, memory: null, earlier: [] };
-  check("passes", Array.isArray(document.passes));
-  return { core, memory: toMemory(document), earlier: document.passes as unknown[] };
+  if (!Array.isArray(passes)) throw new Error('"passes" is not a list');
+  return { core, memory: toMemory(document), earlier: passes };
 }
 
-const FIGURES: readonly (keyof Warmth)[] = [
-  ...(["at", "uses", "warmUses", "evictions", "regrets", "since", "gapSeconds"] as const),
-  "workingSetBytes",
-];
-const isWarmth = (value: unknown): boolean => FIGURES.every((key) => isTime(Object(value)[key]));
-
-function toMemory(document: Record<string, unknown>): Memory {
-  const { dangling, busy, undated = {}, uses = {} } = document;
-  for (const [key, sightings] of Object.entries({ dangling, busy, undated })) {
-    check(
-      key,
-      isEach(sightings, (one) => isTime(Object(one).since) && isTime(Object(one).lastSeen)),
-    );
-  }
-  check("uses", isEach(uses, isTime));
-  return { dangling, busy, undated, uses } as Memory;
-}
-
-function check(key: string, holds: boolean): void {
-  if (!holds) throw new Error(`"${key}" is not what it should be`);
-}
-
-const isTime = (value: unknown): boolean => Number.isFinite(value);
-
-const isEach = (value: unknown, test: (one: unknown) => boolean): boolean =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(test);
-
-function isClockMark(value: unknown): value is ClockMark {
-  const { at, bootId, uptime } = Object(value) as Record<string, unknown>;
-  return Number.isFinite(at) && Number.isFinite(uptime) && typeof bootId === "string";
-}
+const toMemory = (document: Record<string, unknown>): Memory => take(document, MEMORY);
 
 /** Moves what is damaged out of the way; its new path, or `null` where it could not be moved. */
 export function setAside(dir: string, now: number): string | null {
@@ -189,10 +180,12 @@ export function updateState(dir: string, pass: PassRecord, change: (before: Stat
     const { state: before, damage, earlier } = loadState(dir);
     if (damage !== null) throw new Error(damage.reason);
     const next = change(before);
-    if (earlier.length > 0 || MEMORY_KEYS.some((key) => next[key] !== before[key])) {
-      const { dangling, busy, undated, uses } = next;
-      write(join(dir, MEMORY_FILE), { dangling, busy, undated, uses }, true);
-    }
+    const memory = take({ ...next }, MEMORY);
+    if (
+      earlier.length > 0 ||
+      Object.entries(memory).some(([key, part]) => part !== before[key as keyof State])
+    )
+      write(join(dir, MEMORY_FILE), memory, true);
     writeCore(dir, next, pass, true);
     appendPasses(dir, [...earlier, pass]);
     return next;
@@ -222,10 +215,7 @@ function update<T>(dir: string, work: () => T): T {
 
 /** `passes` holds the last one, for whoever looks into the file; nothing here reads it. */
 function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean): void {
-  const { engineRoot, containerdRoot, engineAskedAt, engineVersion, clock, deferrals, totals, cache } = core;
-  const asked = { engineRoot, containerdRoot, engineAskedAt, engineVersion };
-  const document = { version: 2, ...asked, clock, deferrals, totals, cache };
-  write(join(dir, FILE), { ...document, passes: [pass] }, durable);
+  write(join(dir, FILE), { version: 2, ...take({ ...core }, CORE), passes: [pass] }, durable);
 }
 
 /** Readable by all and the folder's owner's, so that a pass by hand as root leaves it to the service. */

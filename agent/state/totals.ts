@@ -1,6 +1,7 @@
 import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
 import type { ListedRule } from "../settings/rules.ts";
 import type { Bytes } from "../units.ts";
+import { isCount, isText, listOf, objectOf, orNull, recordOf } from "./checks.ts";
 
 /**
  * What has come together over all passes: a pass is a process of its own and remembers nothing, so the state does, and
@@ -120,43 +121,27 @@ function addReport(before: RuleTotals, { matched, keptBytes, removed, failed }: 
   };
 }
 
-/** Whether this is what {@link addToTotals} once gave, as JSON. Pure. */
-export function isTotals(value: unknown): boolean {
-  const totals = Object(value) as Record<keyof Totals, unknown>;
-  return (
-    [totals.passes, totals.deferred, totals.deferralsInARow].every(
-      (counts) => typeof counts === "object" && counts !== null && Object.values(counts).every(isCount),
-    ) &&
-    isListOf(totals.objects, ["kind", "fate", "reason"], ["count"], []) &&
-    isListOf(
-      totals.rules,
-      ["list", "name"],
-      ["passes", "matchedPasses", "removed", "failed"],
-      ["matched", "keptBytes"],
-    ) &&
-    isCount(totals.freedBytes) &&
-    isCount(totals.claimedBytes) &&
-    (totals.lastSuccessAt === null || isCount(totals.lastSuccessAt))
-  );
-}
+const counts = recordOf(isCount);
 
-const isCount = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0;
-
-function isListOf(
-  list: unknown,
-  texts: readonly string[],
-  counts: readonly string[],
-  countsOrNull: readonly string[],
-): boolean {
-  return (
-    Array.isArray(list) &&
-    list.every((item) => {
-      const entry = Object(item) as Record<string, unknown>;
-      return (
-        texts.every((key) => typeof entry[key] === "string") &&
-        counts.every((key) => isCount(entry[key])) &&
-        countsOrNull.every((key) => entry[key] === null || isCount(entry[key]))
-      );
-    })
-  );
-}
+/** Whether this is what {@link addToTotals} once gave, as JSON. */
+export const isTotals = objectOf({
+  passes: counts,
+  deferred: counts,
+  deferralsInARow: counts,
+  objects: listOf(objectOf({ kind: isText, fate: isText, reason: isText, count: isCount })),
+  freedBytes: isCount,
+  claimedBytes: isCount,
+  rules: listOf(
+    objectOf({
+      list: isText,
+      name: isText,
+      matched: orNull(isCount),
+      keptBytes: orNull(isCount),
+      passes: isCount,
+      matchedPasses: isCount,
+      removed: isCount,
+      failed: isCount,
+    }),
+  ),
+  lastSuccessAt: orNull(isCount),
+});

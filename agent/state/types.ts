@@ -1,7 +1,8 @@
-import type { ObjectCount, Outcome, RuleReport } from "../log/events.ts";
 import type { Seconds } from "../units.ts";
 import type { Totals } from "./totals.ts";
 import type { Warmth } from "./warmth.ts";
+
+export type { PassRecord } from "./pass-record.ts";
 
 /**
  * What one pass leaves for the next. Times are milliseconds since the epoch. Three files, since a quiet pass reads and
@@ -56,39 +57,3 @@ export interface Sighting {
 
 /** By id. */
 export type Sightings = Readonly<Record<string, Sighting>>;
-
-export interface PassRecord {
-  readonly pass: string;
-  readonly startedAt: number;
-  readonly durationSeconds: number;
-  readonly outcome: Outcome;
-  readonly exitCode: number;
-  readonly reason: string;
-  readonly gate: string | null;
-  readonly filesystems: readonly {
-    readonly path: string;
-    readonly usedPercent: number;
-    readonly availableBytes: number;
-    readonly totalBytes: number;
-    readonly inodesUsedPercent: number | null;
-    /** Absent in what versions before 0.2 wrote. */
-    readonly highWatermarkPercent?: number;
-    readonly lowWatermarkPercent?: number;
-    /** At the start; absent where the pass looked once, and in what versions before 0.2 wrote. */
-    readonly before?: {
-      readonly usedPercent: number;
-      readonly availableBytes: number;
-      readonly inodesUsedPercent: number | null;
-    };
-  }[];
-  readonly freedBytes: number;
-  readonly claimedBytes: number;
-  readonly removed: Readonly<Record<string, number>>;
-  /** Absent in what versions before 0.2 wrote. */
-  readonly removedBytes?: Readonly<Record<string, number>>;
-  readonly kept: number;
-  readonly failed: number;
-  /** Absent in what versions before 0.2 wrote. */
-  readonly objects?: readonly ObjectCount[];
-  readonly rules?: readonly RuleReport[];
-}

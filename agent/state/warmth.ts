@@ -35,9 +35,9 @@ export interface WarmDay {
 /** Pure. The days are of 24 hours up to now, oldest first. @param now milliseconds */
 export function warmthOf(ledger: Ledger, now: number): Warmth & { readonly days: readonly WarmDay[] } {
   const from = now - WARMTH_DAYS * DAY;
-  const days = Array.from({ length: WARMTH_DAYS }, (_, day) => ({
-    ...{ until: from + (day + 1) * DAY, uses: 0, warmUses: 0 },
-  }));
+  const days = Array.from({ length: WARMTH_DAYS }, (_, day) => {
+    return { until: from + (day + 1) * DAY, uses: 0, warmUses: 0 };
+  });
   const lastUse = new Map<string, number>();
   for (const use of ledger.uses) {
     const at = use.at * 1000;
@@ -56,7 +56,10 @@ export function warmthOf(ledger: Ledger, now: number): Warmth & { readonly days:
     .filter(({ to }) => to > from)
     .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }));
   return {
-    ...{ at: now, days, uses: sum("uses"), warmUses: sum("warmUses") },
+    at: now,
+    days,
+    uses: sum("uses"),
+    warmUses: sum("warmUses"),
     evictions: ledger.evictions.filter(lately).length,
     regrets: ledger.regrets.filter(lately).length,
     since: ledger.since ?? 0,

@@ -5,6 +5,15 @@ import { type DockerfileCase, file } from "./dockerfile-case.ts";
 export const VARIABLES_AND_HEREDOCS: readonly DockerfileCase[] = [
   // Variables
   {
+    name: "a heredoc by its number, one with a name of two words, and none in quotes",
+    text: file(
+      ...["FROM scratch AS other", "RUN cat 3<<EOF", "LABEL a=b", "EOF", "RUN <<'E F'", "LABEL a=b", "E F"],
+      ...['RUN echo "a <<EOF b"', "FROM scratch", 'CMD echo "a <<EOF b"', "LABEL c=d"],
+    ),
+    by: "recent",
+    labels: { c: "d" },
+  },
+  {
     name: "ARG and ENV",
     text: file("FROM scratch", "ARG A=a", 'ENV E="e $A"', "LABEL a=$A e=$E both=${A}${E}x none=$A_"),
     labels: { a: "a", e: "e a", both: "ae ax", none: "" },

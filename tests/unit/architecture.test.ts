@@ -125,7 +125,7 @@ const theLabelGuardIsPure: Rule = (files) =>
     .filter(({ path }) => path.startsWith("agent/dockerfiles/"))
     .flatMap(({ path, values }) =>
       values
-        .filter((value) => !value.startsWith("agent/dockerfiles/") && value !== "dockerfile-ast")
+        .filter((value) => !value.startsWith("agent/dockerfiles/"))
         .map((value) => `${path} loads ${value}`),
     );
 
@@ -185,7 +185,7 @@ const filesHaveOneHome: Rule = (files) =>
       : foreign.map((name) => `${path} takes ${name}`);
   });
 
-const HEAVY = ["valibot", "yargs", "re2js", "dockerode", "systeminformation", "cliui", "dockerfile-ast"];
+const HEAVY = ["valibot", "yargs", "re2js", "dockerode", "systeminformation", "cliui"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -217,11 +217,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "re2js is imported by the patterns of the settings alone": oneHome("re2js", "agent/settings/patterns.ts"),
   "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/metrics/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
-  "dockerfile-ast is imported by the label guard's reader alone": oneHome(
-    "dockerfile-ast",
-    "agent/dockerfiles/parse.ts",
-  ),
-  "the label guard loads nothing but itself and its parser": theLabelGuardIsPure,
+  "the label guard loads nothing but itself": theLabelGuardIsPure,
   "the time of day is read by the clock alone": timeHasOneHome,
   "the network is reached by the look at the pull allowance alone": networkHasOneHome,
   "files are read and written by host/files.ts alone": filesHaveOneHome,
@@ -264,7 +260,6 @@ describe("the house", () => {
     expect(valuesOf("agent/metrics/metrics.ts")).toContain("prom-client");
     // Nor do they bring the settings' schema along: that is in the front already.
     expect([...reach(agent, "agent/metrics/metrics.ts")]).not.toContain("valibot");
-    expect(valuesOf("agent/dockerfiles/parse.ts")).toContain("dockerfile-ast");
     expect(valuesOf("agent/cli/ticks.ts")).toContain("d3-time");
     expect(valuesOf("agent/cli/context.ts")).toContain("agent/engine/writer.ts");
     expect(valuesOf("agent/plan/images.ts")).toContain("agent/plan/age.ts");
@@ -354,11 +349,6 @@ describe("the rules themselves see what breaks them", () => {
       "a stage that loads the metrics",
       metricsAreApart,
       bad("metrics", 'export const later = () => import("./metrics.ts");'),
-    ],
-    [
-      "a second importer of dockerfile-ast",
-      oneHome("dockerfile-ast", "agent/dockerfiles/parse.ts"),
-      bad("dockerfiles", 'import { DockerfileParser } from "dockerfile-ast"; DockerfileParser.parse("");'),
     ],
     [
       "a label guard that reads files",

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { resultOf } from "../../../agent/auth/answers.ts";
-import { type Checked, exitCodeOf } from "../../../agent/auth/check.ts";
+import { type Checked, exitCodeOf, resultOf } from "../../../agent/auth/check.ts";
 import { redactor } from "../../../agent/auth/redact.ts";
 import { parseRegistries } from "../../../agent/auth/registries.ts";
 import { HUB, registryName, serverKey } from "../../../agent/auth/servers.ts";

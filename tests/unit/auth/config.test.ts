@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Merge, mergeConfig, type Owned, storedLogins } from "../../../agent/auth/config.ts";
-import type { Login } from "../../../agent/auth/login.ts";
+import type { Login } from "../../../agent/auth/redact.ts";
 import { HUB } from "../../../agent/auth/servers.ts";
 
 const b64 = (text: string) => Buffer.from(text).toString("base64");
@@ -110,7 +110,7 @@ describe("a file that cannot be understood", () => {
 
   it("is described without a word of what stands in it", () => {
     const merged = mergeConfig(`{"auths": {"a": {"auth": hunter2-hunter2}}}`, new Map(), {});
-    expect(merged).toEqual({ ok: false, reason: expect.stringMatching(/^it is not valid JSON/) });
+    expect(merged).toEqual({ ok: false, reason: expect.stringMatching(/^it is text that is not JSON/) });
     expect(JSON.stringify(merged)).not.toContain("hunter2");
   });
 });
