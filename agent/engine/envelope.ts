@@ -59,9 +59,8 @@ const equals = (wanted: string) => (value: string) => value === wanted;
 const filters =
   (...keys: readonly string[]) =>
   (value: string): boolean => {
-    const document = parseObject(value);
-    // Canonical text only: a key that stands twice would be read one way here and perhaps another way there.
-    if (document === undefined || JSON.stringify(document) !== value) return false;
+    const document = inOurSpelling(value);
+    if (document === undefined) return false;
     return Object.entries(document).every(
       ([key, list]) =>
         keys.includes(key) &&
@@ -79,17 +78,14 @@ function untilOnly(value: string, { ageLimit }: Permissions): boolean {
 
 /** `{"username":…,"password":…,"serveraddress":…}`: these three texts and nothing else, in our own spelling. */
 function loginOnly(text: string): boolean {
-  const document = parseObject(text);
-  if (document === undefined || JSON.stringify(document) !== text) return false;
+  const document = inOurSpelling(text) ?? {};
   const keys = Object.keys(document);
   return keys.length === LOGIN_KEYS.length && LOGIN_KEYS.every((key) => typeof document[key] === "string");
 }
 
 /** `{"Labels":{…}}`: labels of our own and nothing else, in our own spelling. */
 function ownLabelsOnly(text: string): boolean {
-  const document = parseObject(text);
-  if (document === undefined || JSON.stringify(document) !== text) return false;
-  const { Labels: labels, ...rest } = document;
+  const { Labels: labels, ...rest } = inOurSpelling(text) ?? {};
   return (
     Object.keys(rest).length === 0 &&
     typeof labels === "object" &&
@@ -227,12 +223,12 @@ export function assertAllowed(
     refuse("this body is not allowed");
 }
 
-function parseObject(value: string): Record<string, unknown> | undefined {
+/** The object of a text that JSON.stringify would write: of a key that stands twice, others may read the other value. */
+function inOurSpelling(text: string): Record<string, unknown> | undefined {
   try {
-    const document: unknown = JSON.parse(value);
-    return typeof document === "object" && document !== null && !Array.isArray(document)
-      ? (document as Record<string, unknown>)
-      : undefined;
+    const document: unknown = JSON.parse(text);
+    const isObject = typeof document === "object" && document !== null && !Array.isArray(document);
+    return isObject && JSON.stringify(document) === text ? { ...document } : undefined;
   } catch {
     return undefined;
   }

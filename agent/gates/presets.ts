@@ -1,4 +1,4 @@
-import type { PresetName } from "../settings/presets.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** What marks a live CI run of one runner product; why, and where that was read: docs/development/ci-runners.md. */
 export interface RunnerPreset {
@@ -10,7 +10,7 @@ export interface RunnerPreset {
   readonly networks: readonly string[];
 }
 
-export const PRESETS: Readonly<Record<PresetName, RunnerPreset>> = {
+export const PRESETS: Readonly<Record<Settings["liveRuns"]["presets"][number], RunnerPreset>> = {
   "gitlab-runner": {
     containers: ["^runner-[a-z0-9-]+-project-[0-9]+-concurrent-[0-9]+-[0-9a-f]{16}-"],
     labels: ["com.gitlab.gitlab-runner.job.id"],

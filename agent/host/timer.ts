@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 
 /** The timer that starts the passes, as systemd knows it. */
 export interface Timer {
@@ -16,44 +16,29 @@ const UNIT = "ci-docker-prune.timer";
 const PROPERTIES = ["LoadState", "ActiveState", "NextElapseUSecRealtime", "LastTriggerUSec"];
 
 /** `null` where there is no systemd, or it does not answer in time. Never throws. */
-export async function readTimer(deadlineSeconds = 2): Promise<Timer | null> {
+export function readTimer(deadlineSeconds = 2): Promise<Timer | null> {
+  const args = ["show", UNIT, ...PROPERTIES.map((name) => `--property=${name}`)];
+  // Times are written in systemctl's own time zone; its --timestamp=unix is younger (248) than what is in use.
+  const env = { PATH: process.env.PATH ?? "", TZ: "UTC", LC_ALL: "C" };
+  const options = { timeout: deadlineSeconds * 1000, killSignal: "SIGKILL", env } as const;
   return new Promise((resolve) => {
-    // Times are written in systemctl's own time zone; its --timestamp=unix is younger (248) than what is in use.
-    const child = spawn("systemctl", ["show", UNIT, ...PROPERTIES.map((name) => `--property=${name}`)], {
-      stdio: ["ignore", "pipe", "ignore"],
-      env: { PATH: process.env.PATH ?? "", TZ: "UTC", LC_ALL: "C" },
-    });
-    let text = "";
-    child.stdout.setEncoding("utf8").on("data", (part: string) => {
-      text += part;
-    });
-    const timer = setTimeout(() => end(null), deadlineSeconds * 1000);
-    const end = (found: Timer | null) => {
-      clearTimeout(timer);
-      child.kill();
-      resolve(found);
-    };
-    child.once("error", () => end(null));
-    child.once("close", (code) => end(code === 0 ? parseTimer(text) : null));
+    execFile("systemctl", args, options, (error, stdout) =>
+      resolve(error === null ? parseTimer(stdout) : null),
+    );
   });
 }
 
 /** What `systemctl show` printed, a property a line. Pure. */
 export function parseTimer(text: string): Timer | null {
-  const found = new Map(
-    text.split("\n").flatMap((line) => {
-      const at = line.indexOf("=");
-      return at > 0 ? [[line.slice(0, at), line.slice(at + 1).trim()] as const] : [];
-    }),
-  );
-  const state = found.get("LoadState");
+  const property = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(text)?.[1]?.trim();
+  const state = property("LoadState");
   if (state === undefined) return null;
   return {
     unit: UNIT,
     installed: state === "loaded",
-    active: found.get("ActiveState") === "active",
-    next: moment(found.get("NextElapseUSecRealtime")),
-    last: moment(found.get("LastTriggerUSec")),
+    active: property("ActiveState") === "active",
+    next: moment(property("NextElapseUSecRealtime")),
+    last: moment(property("LastTriggerUSec")),
   };
 }
 

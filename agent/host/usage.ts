@@ -1,4 +1,4 @@
-import { opendir, readlink, stat } from "node:fs/promises";
+import { readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bytes } from "../units.ts";
 
@@ -49,11 +49,11 @@ const largestFirst = (a: { readonly bytes: Bytes }, b: { readonly bytes: Bytes }
 
 async function logFiles(folder: string, giveUp: AbortSignal): Promise<LogFiles[]> {
   const found: LogFiles[] = [];
-  for (const containerId of await names(folder)) {
+  for (const { name: containerId } of await entries(folder)) {
     const files: { path: string; bytes: Bytes }[] = [];
     for (const part of ["", "local-logs"]) {
       const inner = join(folder, containerId, part);
-      for (const name of await names(inner)) {
+      for (const { name } of await entries(inner)) {
         giveUp.throwIfAborted();
         if (!/-json\.log(\.|$)|^container\.log(\.|$)/.test(name)) continue;
         files.push({ path: join(inner, name), bytes: await bytesOf(join(inner, name)) });
@@ -66,12 +66,10 @@ async function logFiles(folder: string, giveUp: AbortSignal): Promise<LogFiles[]
   return found.sort(largestFirst);
 }
 
-/** Names in a folder; none where it is not there. @throws where it cannot be read */
-async function names(folder: string): Promise<string[]> {
+/** What is in a folder; nothing where it is not there. @throws where it cannot be read */
+async function entries(folder: string) {
   try {
-    const all: string[] = [];
-    for await (const { name } of await opendir(folder)) all.push(name);
-    return all;
+    return await readdir(folder, { withFileTypes: true });
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
@@ -79,53 +77,37 @@ async function names(folder: string): Promise<string[]> {
 }
 
 /** Allocated bytes, as du counts them; 0 for a file that went meanwhile. */
-async function bytesOf(path: string): Promise<Bytes> {
-  try {
-    return (await stat(path)).blocks * 512;
-  } catch {
-    return 0;
-  }
-}
+const bytesOf = (path: string): Promise<Bytes> =>
+  stat(path).then(
+    ({ blocks }) => blocks * 512,
+    () => 0,
+  );
 
 async function folderBytes(folder: string, giveUp: AbortSignal): Promise<Bytes> {
   let sum = 0;
-  const todo = [folder];
-  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    for await (const entry of await open(at)) {
-      giveUp.throwIfAborted();
-      if (entry.isDirectory()) todo.push(join(at, entry.name));
-      else if (entry.isFile()) sum += await bytesOf(join(at, entry.name));
-    }
+  for (const entry of await entries(folder)) {
+    giveUp.throwIfAborted();
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) sum += await folderBytes(path, giveUp);
+    else if (entry.isFile()) sum += await bytesOf(path);
   }
   return sum;
 }
 
-async function open(folder: string) {
-  try {
-    return await opendir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
-}
-
 /** By /proc, as `lsof +L1` does. @throws where not every process may be looked at: without root, or in a sandbox */
 async function deletedFiles(device: string, giveUp: AbortSignal): Promise<DeletedFile[]> {
-  if ((await names("/proc/1/fd")).length === 0) throw new Error("other processes are hidden");
+  if ((await entries("/proc/1/fd")).length === 0) throw new Error("other processes are hidden");
   const found = new Map<number, DeletedFile>();
-  for (const pid of (await names("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const { name: pid } of await entries("/proc")) {
     giveUp.throwIfAborted();
-    for (const descriptor of await names(`/proc/${pid}/fd`)) {
-      const link = `/proc/${pid}/fd/${descriptor}`;
+    for (const { name } of /^\d+$/.test(pid) ? await entries(`/proc/${pid}/fd`) : []) {
+      const link = `/proc/${pid}/fd/${name}`;
       const to = await readlink(link).catch(() => "");
       if (!to.startsWith("/") || !to.endsWith(" (deleted)")) continue;
       const file = await stat(link).catch(() => null);
       if (file === null || !file.isFile() || file.nlink > 0 || String(file.dev) !== device) continue;
-      found.set(file.ino, {
-        pid: Number(pid),
-        path: to.slice(0, -" (deleted)".length),
-        bytes: file.blocks * 512,
-      });
+      const path = to.slice(0, -" (deleted)".length);
+      found.set(file.ino, { pid: Number(pid), path, bytes: file.blocks * 512 });
     }
   }
   return [...found.values()].sort(largestFirst);

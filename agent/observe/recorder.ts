@@ -127,12 +127,7 @@ const isId = (name: string) => /^sha256:[0-9a-f]{64}$/.test(name);
  * @param stepSizes bytes on disk of the steps that added files, oldest first: as many as layers, or nothing is known
  */
 export function describeImage(
-  image: {
-    readonly names: readonly string[];
-    readonly digests: readonly string[];
-    readonly sizeBytes: number;
-    readonly layers: readonly string[];
-  },
+  image: Omit<WatchedImage, "id" | "taggedAt">,
   stepSizes: readonly number[],
 ): ImageFacts {
   const packed = (bytes: number) => Math.round(bytes / PACKED);

@@ -38,16 +38,17 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
 /** All named images; which of them go, and in which order, plan/cache.ts decides. */
 function cacheRule({ unusedFor }: Settings["cache"]): RetentionRule {
   return {
-    ...{ name: CACHE_RULE, match: { repositories: [parseNameGlob("**") as NameGlob], labels: [] } },
-    ...{
-      olderThan: null,
-      keepNewest: 0,
-      keepCount: null,
-      maxTotalSize: null,
-      perGroup: null,
-      ttlLabel: null,
-    },
-    ...{ unusedFor, grace: unusedFor, when: "pressure" as const },
+    name: CACHE_RULE,
+    match: { repositories: [parseNameGlob("**") as NameGlob], labels: [] },
+    olderThan: null,
+    keepNewest: 0,
+    keepCount: null,
+    maxTotalSize: null,
+    perGroup: null,
+    ttlLabel: null,
+    unusedFor,
+    grace: unusedFor,
+    when: "pressure",
   };
 }
 
@@ -75,15 +76,10 @@ export interface ListedRule {
 
 /** Every rule there is. */
 export function allRules(settings: Settings): readonly ListedRule[] {
+  // The last tier is no rule of the settings' own.
+  const retention = retentionRules(settings).filter(({ name }) => name !== CACHE_RULE);
   return [
-    // The last tier is no rule of the settings' own.
-    ...retentionRules({ ...settings, cache: { ...settings.cache, evict: "never" } }).map(
-      ({ name, when }) => ({
-        list: "retention" as const,
-        name,
-        when,
-      }),
-    ),
+    ...retention.map(({ name, when }) => ({ list: "retention" as const, name, when })),
     ...settings.orphans.map(({ name, when }) => ({ list: "orphans" as const, name, when })),
   ];
 }

@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import { namesEverything } from "./globs.ts";
-import { PRESET_NAMES } from "./presets.ts";
 import { SNAPSHOT_RULE } from "./rule-names.ts";
 import {
   absolutePath,
@@ -31,6 +30,18 @@ import {
  * The settings contract, as data. Each schema's message says what was expected; parse.ts adds path and finding.
  * Every key is optional. Durations become seconds, sizes bytes, watermarks `Watermark`, globs `NameGlob`.
  */
+
+/** The rows of gates/presets.ts. */
+export const PRESET_NAMES = [
+  "gitlab-runner",
+  "drone",
+  "woodpecker",
+  "gitea-act-runner",
+  "forgejo-runner",
+  "github-actions",
+  "testcontainers",
+  "buildx",
+] as const;
 
 const RULE_NAME = 'a name such as "ci-snapshots": small letters, digits and inner hyphens, up to 63';
 
@@ -118,11 +129,11 @@ function ownNames<T>({ dataset: { value }, addIssue }: v.RawCheckContext<T[]>): 
   }
 }
 
-export const DEFAULT_PATHS: readonly string[] = ["/", "/var/lib/docker", "/var/lib/containerd"];
+const DEFAULT_PATHS: readonly string[] = ["/", "/var/lib/docker", "/var/lib/containerd"];
 export const DEFAULT_HIGH_WATERMARK = "80%";
 export const DEFAULT_UNTIL = "24h";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
-export const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
+const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
 
 export const settingsSchema = section({
   engine: section({

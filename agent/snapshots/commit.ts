@@ -5,9 +5,9 @@ import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
 import type { ImageDetail, Labels } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
+import type { Clock } from "../host/clock.ts";
 import type { Bytes } from "../units.ts";
 import { type Named, pickContainer, refusal } from "./container.ts";
-import { withinGrace } from "./grace.ts";
 import {
   carries,
   createdOf,
@@ -18,8 +18,7 @@ import {
   snapshotLabels,
 } from "./identity.ts";
 import { applyLimits, type Host, type LimitsReport } from "./limits.ts";
-import { findSnapshot, unlessGone } from "./look.ts";
-import type { SnapshotPorts } from "./ports.ts";
+import { findSnapshot, type SnapshotPorts, unlessGone } from "./look.ts";
 
 export interface CommitRequest {
   /** Id, name, or the start of an id. */
@@ -261,4 +260,25 @@ function exitOf(
   const failed =
     ["failed", "away"].includes(predecessor?.left?.because ?? "") || (limits !== null && limits.failed > 0);
   return outcome !== "committed" || failed || stopped ? Exit.incomplete : Exit.ok;
+}
+
+/** Seconds that a request under way still gets after the command was told to stop; launchers kill after 10 or more. */
+const GRACE = 4;
+
+type Waited<T> = { readonly settled: true; readonly value: T } | { readonly settled: false };
+
+/** Waits for `work`; after being told to stop no longer than {@link GRACE}. The engine may go on with it. */
+async function withinGrace<T>(work: Promise<T>, stop: AbortSignal, clock: Clock): Promise<Waited<T>> {
+  let onStop = () => {};
+  const late = new Promise<Waited<T>>((resolve) => {
+    onStop = () => void clock.sleep(GRACE).then(() => resolve({ settled: false }));
+    if (stop.aborted) onStop();
+    else stop.addEventListener("abort", onStop, { once: true });
+  });
+  work.catch(() => {}); // where nobody waits for it any more
+  try {
+    return await Promise.race([work.then((value): Waited<T> => ({ settled: true, value })), late]);
+  } finally {
+    stop.removeEventListener("abort", onStop);
+  }
 }

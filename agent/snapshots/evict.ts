@@ -5,8 +5,7 @@ import { EngineError } from "../engine/errors.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { type Users, userOf } from "../plan/usage.ts";
 import { carries, type Identity, repositoryOf } from "./identity.ts";
-import { readUsers, unlessGone } from "./look.ts";
-import type { SnapshotPorts } from "./ports.ts";
+import { readUsers, type SnapshotPorts, unlessGone } from "./look.ts";
 
 export interface EvictReport {
   readonly identity: Identity;

@@ -13,8 +13,7 @@ import { retentionRules, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { remember, sincesOf } from "../state/sightings.ts";
 import { loadState } from "../state/state.ts";
-import { readServices } from "./look.ts";
-import type { SnapshotPorts } from "./ports.ts";
+import { readServices, type SnapshotPorts } from "./look.ts";
 
 /** What the limits need beside the engine: what a pass goes by, too. */
 export interface Host {

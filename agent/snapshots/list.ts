@@ -1,16 +1,15 @@
 import pMap from "p-map";
 import { Inspector } from "../engine/tolerant.ts";
-import { measure } from "../observe/ruled.ts";
+import { CONCURRENCY, measure } from "../observe/ruled.ts";
 import type { Member } from "../plan/family.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
-import { type Users, userOf } from "../plan/usage.ts";
+import { userOf } from "../plan/usage.ts";
 import { SNAPSHOT_NAMESPACE, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import { freshness } from "./freshness.ts";
 import { createdOf, type Identity, snapshotOf } from "./identity.ts";
-import { readUsers, unlessGone } from "./look.ts";
-import type { LookPorts } from "./ports.ts";
+import { type LookPorts, readUsers, unlessGone } from "./look.ts";
 
 /** One snapshot on this host. */
 export interface Listed extends Identity {
@@ -30,9 +29,6 @@ export interface Listed extends Identity {
   readonly inUseBy: string | null;
 }
 
-/** Inspections under way at once, as in observe.ts. */
-const CONCURRENCY = 4;
-
 /** Every snapshot on this host, the youngest first. Throws EngineError. */
 export async function listSnapshots(
   { reader, clock }: LookPorts,
@@ -40,47 +36,43 @@ export async function listSnapshots(
 ): Promise<Listed[]> {
   await reader.version();
   const named = await reader.namedImages({ reference: [`${SNAPSHOT_NAMESPACE}/*`] });
-  const members = (
-    await pMap(
-      named,
-      async ({ id, sizeBytes }): Promise<Member[]> => {
-        const image = await unlessGone(reader.image(id));
-        const found = image === null ? null : snapshotOf(image);
-        // The list's size: an inspection on the containerd store leaves out what is unpacked (28.5).
-        return image === null || found === null
-          ? []
-          : [{ image: { ...image, sizeBytes }, references: found.references }];
-      },
-      { concurrency: CONCURRENCY },
-    )
-  ).flat();
-  if (members.length === 0) return [];
+  const inspected = await pMap(
+    named,
+    async ({ id, sizeBytes }) => {
+      const image = await unlessGone(reader.image(id));
+      const snapshot = image === null ? null : snapshotOf(image);
+      if (image === null || snapshot === null) return [];
+      // The list's size: an inspection on the containerd store leaves out what is unpacked (28.5).
+      const member: Member = { image: { ...image, sizeBytes }, references: snapshot.references };
+      return [{ identity: snapshot.identity, member }];
+    },
+    { concurrency: CONCURRENCY },
+  );
+  const found = inspected.flat();
+  if (found.length === 0) return [];
   const users = await readUsers(reader);
   const rule = snapshotRule(settings);
-  const measured = await measure(new Inspector(reader), [{ rule, members }]);
+  const measured = await measure(new Inspector(reader), [
+    { rule, members: found.map(({ member }) => member) },
+  ]);
   const now = clock.now();
-  return members
-    .flatMap((member) => listed(member, users, sizeOfFamily({ rule, members: [member] }, measured, [member])))
-    .sort((a, b) => (a.ageSeconds ?? 0) - (b.ageSeconds ?? 0));
-
-  function listed({ image, references }: Member, by: Users, uniqueBytes: Bytes | null): Listed[] {
-    const identity = snapshotOf(image)?.identity;
-    if (identity === undefined) return [];
-    const { fresh, age, ttl } = freshness(image, settings.ttl, now);
-    return [
-      {
+  return found
+    .map(({ identity, member }): Listed => {
+      const { image, references } = member;
+      const { fresh, age, ttl } = freshness(image, settings.ttl, now);
+      return {
         ...identity,
         names: references,
         id: image.id,
         sizeBytes: image.sizeBytes,
-        uniqueBytes,
+        uniqueBytes: sizeOfFamily({ rule, members: [member] }, measured, [member]),
         created: createdOf(image.labels) ?? null,
         ageSeconds: age.seconds,
         ttlSeconds: ttl,
         ttlLeftSeconds: ttl === null || age.seconds === null ? null : ttl - age.seconds,
         fresh,
-        inUseBy: userOf(image, by),
-      },
-    ];
-  }
+        inUseBy: userOf(image, users),
+      };
+    })
+    .sort((a, b) => (a.ageSeconds ?? 0) - (b.ageSeconds ?? 0));
 }

@@ -1,8 +1,23 @@
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
 import type { ImageDetail, Service, SwarmState } from "../engine/types.ts";
+import type { EngineWriter } from "../engine/writer.ts";
+import type { Clock } from "../host/clock.ts";
 import type { Users } from "../plan/usage.ts";
 import { carries, type Identity, referenceOf } from "./identity.ts";
+
+/** What looking at snapshots needs from outside. */
+export interface LookPorts {
+  readonly reader: EngineReader;
+  readonly clock: Clock;
+}
+
+/** What making and removing them needs as well. */
+export interface SnapshotPorts extends LookPorts {
+  readonly writer: EngineWriter;
+  /** Fires when the command is told to stop: what is under way is waited for a little, and nothing new is begun. */
+  readonly stop: AbortSignal;
+}
 
 /** What may not be there any more when its turn comes. Throws EngineError for anything but that. */
 export async function unlessGone<T>(question: Promise<T>): Promise<T | null> {

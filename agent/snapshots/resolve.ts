@@ -3,8 +3,7 @@ import { Exit, type ExitCode } from "../exit.ts";
 import type { Seconds } from "../units.ts";
 import { freshness } from "./freshness.ts";
 import { type Identity, referenceOf } from "./identity.ts";
-import { findSnapshot } from "./look.ts";
-import type { LookPorts } from "./ports.ts";
+import { findSnapshot, type LookPorts } from "./look.ts";
 
 export interface Resolved {
   /** What to run. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { ObjectKind } from "../plan/plan.ts";
-import { type Bytes, parseDuration } from "../units.ts";
+import { parseDuration } from "../units.ts";
 import { KEPT_PASSES, readLines } from "./pass-log.ts";
 import { type PassRecord, passRecord } from "./pass-record.ts";
 import { loadState } from "./state.ts";
@@ -8,15 +8,11 @@ import { loadState } from "./state.ts";
 /** One pass as the state keeps it. */
 export type PastPass = PassRecord;
 
-/** The last passes that a state folder remembers, and why not where they cannot be read. */
-export interface PastPasses {
-  /** Oldest first; lines that nobody understands are left out. */
+/** The last passes that a state folder remembers, oldest first, and why not where they cannot be read. Never throws. */
+export function loadPasses(dir: string): {
   readonly passes: readonly PastPass[];
   readonly unreadable: string | null;
-}
-
-/** Never throws. */
-export function loadPasses(dir: string): PastPasses {
+} {
   const { earlier, damage } = loadState(dir);
   try {
     const found = [...earlier, ...readLines(dir).map(parse)].filter(isPassRecord);
@@ -73,20 +69,8 @@ export function passesSince(passes: readonly PastPass[], since: number | null): 
 
 export const endOf = ({ startedAt, durationSeconds }: PastPass): number => startedAt + durationSeconds * 1000;
 
-export interface Summary {
-  readonly passes: number;
-  readonly from: number | null;
-  readonly to: number | null;
-  readonly outcomes: Readonly<Partial<Record<PastPass["outcome"], number>>>;
-  readonly removed: Readonly<Record<ObjectKind, number>>;
-  /** By the engine's own account; of the passes that told it by kind. */
-  readonly removedBytes: Readonly<Record<ObjectKind, Bytes>>;
-  /** Measured, over the passes that removed something. */
-  readonly freedBytes: Bytes;
-  readonly claimedBytes: Bytes;
-}
-
-export function summarize(passes: readonly PastPass[]): Summary {
+/** What these passes came to, together. Pure. */
+export function summarize(passes: readonly PastPass[]) {
   const outcomes: Partial<Record<PastPass["outcome"], number>> = {};
   for (const { outcome } of passes) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
   const sum = (read: (pass: PastPass) => number | undefined) =>
@@ -102,7 +86,9 @@ export function summarize(passes: readonly PastPass[]): Summary {
     to: passes.at(-1)?.startedAt ?? null,
     outcomes,
     removed: byKind(({ removed }, kind) => removed[kind]),
+    /** By the engine's own account; of the passes that told it by kind. */
     removedBytes: byKind(({ removedBytes }, kind) => removedBytes?.[kind]),
+    /** Measured, over the passes that removed something. */
     freedBytes: sum((pass) => (removedCount(pass) > 0 ? pass.freedBytes : 0)),
     claimedBytes: sum(({ claimedBytes }) => claimedBytes),
   };

@@ -1,6 +1,5 @@
 import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
 import type { ListedRule } from "../settings/rules.ts";
-import type { Bytes } from "../units.ts";
 import { isCount, isText, listOf, objectOf, orNull, recordOf } from "./checks.ts";
 
 /**
@@ -25,19 +24,14 @@ export interface Totals {
   readonly lastSuccessAt: number | null;
 }
 
-export interface RuleTotals {
-  readonly list: RuleReport["list"];
-  readonly name: string;
+/** Of a rule; `keptBytes` is that of the last pass that went by it. */
+export interface RuleTotals extends Omit<RuleReport, "matched"> {
   /** Images or containers that it named when a pass last went by it; `null`: none has yet. */
   readonly matched: number | null;
-  /** Of those that stayed then; `null`: not measured. */
-  readonly keptBytes: Bytes | null;
   /** Passes that went by it. */
   readonly passes: number;
   /** Of those, in which it named at least one. */
   readonly matchedPasses: number;
-  readonly removed: number;
-  readonly failed: number;
 }
 
 export const NO_TOTALS: Totals = {

@@ -102,7 +102,7 @@ const onlyActAndPassNameTheWriter: Rule = (files) =>
           "agent/pass/context.ts",
           "agent/pass/pass.ts",
           "agent/cli/context.ts",
-          "agent/snapshots/ports.ts",
+          "agent/snapshots/look.ts",
         ].includes(path),
     )
     .map(({ path }) => `${path} names the writer`);
@@ -165,7 +165,7 @@ const FROM_FS: Readonly<Record<string, readonly string[] | "all">> = {
   "agent/host/lock.ts": ["closeSync", "constants", "fstatSync", "openSync", "statSync"],
   "agent/host/disk.ts": ["realpathSync", "stat", "statfs", "statfsSync", "statSync"],
   "agent/host/places.ts": ["fstatSync", "statSync"],
-  "agent/host/usage.ts": ["opendir", "readlink", "stat"],
+  "agent/host/usage.ts": ["readdir", "readlink", "stat"],
   // To standard output, by its descriptor.
   "agent/main.ts": ["writeSync"],
 };

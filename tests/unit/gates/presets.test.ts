@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { PRESETS, type RunnerPreset } from "../../../agent/gates/presets.ts";
 import { compilePattern } from "../../../agent/settings/patterns.ts";
-import { PRESET_NAMES, type PresetName } from "../../../agent/settings/presets.ts";
+import { PRESET_NAMES } from "../../../agent/settings/schema.ts";
+
+type PresetName = (typeof PRESET_NAMES)[number];
 
 const READ = readFileSync(new URL("../../../docs/development/ci-runners.md", import.meta.url), "utf8");
 

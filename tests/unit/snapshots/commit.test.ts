@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type CommitRequest, commitContainer } from "../../../agent/snapshots/commit.ts";
 import { repositoryOf, snapshotLabels } from "../../../agent/snapshots/identity.ts";
-import type { SnapshotPorts } from "../../../agent/snapshots/ports.ts";
+import type { SnapshotPorts } from "../../../agent/snapshots/look.ts";
 import { dangling, exited, fails, type Hook, running, type World } from "../pass/world.ts";
 import { ago, HOUR, imageId } from "../support.ts";
 import { engine, host, item, nameOf, snapshot } from "./host.ts";

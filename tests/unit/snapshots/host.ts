@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { repositoryOf, snapshotLabels } from "../../../agent/snapshots/identity.ts";
 import type { Host } from "../../../agent/snapshots/limits.ts";
-import type { SnapshotPorts } from "../../../agent/snapshots/ports.ts";
+import type { SnapshotPorts } from "../../../agent/snapshots/look.ts";
 import { Fake } from "../pass/fake.ts";
 import { dangling, type Hook, type World, world } from "../pass/world.ts";
 import { ago, HOUR, settingsOf } from "../support.ts";
