@@ -134,7 +134,8 @@ class Expansion {
   }
 
   /** Up to `stop` (which is taken), or to the end. */
-  until(stop: "}" | null): Value {
+  until(stop: "}" | '"' | null): Value {
+    const quoted = stop === '"';
     const parts: Value[] = [];
     for (let char = this.#next; char !== undefined; char = this.#next) {
       if (char === "$") {
@@ -143,12 +144,15 @@ class Expansion {
       }
       this.#at++;
       if (char === stop) return join(parts, this.#budget);
-      if (char === "'") parts.push(known(this.#single()));
-      else if (char === '"') parts.push(this.#double());
-      else if (char === this.#escapeToken) parts.push(known(this.#chars[this.#at++] ?? ""));
+      const escapable = !quoted || ['"', "$", this.#escapeToken].includes(this.#next ?? "");
+      if (char === this.#escapeToken && escapable) parts.push(known(this.#chars[this.#at++] ?? ""));
+      else if (quoted) parts.push(known(char));
+      else if (char === "'") parts.push(known(this.#single()));
+      else if (char === '"') parts.push(this.until('"'));
       else parts.push(known(char));
     }
-    if (stop !== null) throw new Refusal('a variable without its "}"');
+    if (stop !== null)
+      throw new Refusal(quoted ? 'a " without its other half' : 'a variable without its "}"');
     return join(parts, this.#budget);
   }
 
@@ -158,21 +162,6 @@ class Expansion {
     const text = this.#chars.slice(this.#at, end).join("");
     this.#at = end + 1;
     return text;
-  }
-
-  #double(): Value {
-    const parts: Value[] = [];
-    for (let char = this.#next; char !== undefined; char = this.#next) {
-      if (char === "$") {
-        parts.push(this.#dollar());
-        continue;
-      }
-      this.#at++;
-      if (char === '"') return join(parts, this.#budget);
-      const escapes = char === this.#escapeToken && ['"', "$", this.#escapeToken].includes(this.#next ?? "");
-      parts.push(known(escapes ? this.#chars[this.#at++]! : char));
-    }
-    throw new Refusal('a " without its other half');
   }
 
   /** At a `$`. */

@@ -1,30 +1,28 @@
 import { type Fact, known, unknown } from "../facts.ts";
-import { EngineError } from "./errors.ts";
+import { EngineError, type EngineErrorKind } from "./errors.ts";
 import type { EngineReader } from "./reader.ts";
 import type { ContainerDetail, ImageDetail, Step } from "./types.ts";
 
-/** Runs a question. Engine errors make it unknown; only bugs throw. */
-export async function orUnknown<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
+/** There is no engine to ask, or nobody who waits for its answer: the next question is pointless. */
+const NO_ENGINE: readonly EngineErrorKind[] = ["unreachable", "cut-off", "stopped"];
+
+/** Runs a question. Engine errors make it unknown; only bugs throw, and errors of these kinds. */
+export async function orUnknown<T>(
+  what: string,
+  question: () => Promise<T>,
+  thrown: readonly EngineErrorKind[] = [],
+): Promise<Fact<T>> {
   try {
     return known(await question());
   } catch (error) {
-    if (error instanceof EngineError) return unknown(what, error.message);
+    if (error instanceof EngineError && !thrown.includes(error.kind)) return unknown(what, error.message);
     throw error;
   }
 }
-
-/** There is no engine to ask, or nobody who waits for its answer: the next question is pointless. */
-const NO_ENGINE = ["unreachable", "cut-off", "stopped"];
 
 /** The same of one list among several: throws EngineError where there is no engine at all. */
-export async function orUnread<T>(what: string, question: () => Promise<T>): Promise<Fact<T>> {
-  try {
-    return known(await question());
-  } catch (error) {
-    if (error instanceof EngineError && !NO_ENGINE.includes(error.kind)) return unknown(what, error.message);
-    throw error;
-  }
-}
+export const orUnread = <T>(what: string, question: () => Promise<T>): Promise<Fact<T>> =>
+  orUnknown(what, question, NO_ENGINE);
 
 /** `gone`: it went since it was listed. `unread`: the engine does not show it. */
 export type Inspected<T> = T | "gone" | "unread";

@@ -8,6 +8,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { type Fact, known, unknown } from "../facts.ts";
 import type { Bytes, Seconds } from "../units.ts";
 
@@ -129,14 +130,7 @@ function lookNow(path: string): Looked {
 
 // Not fs.promises: loading it costs the quiet pass 2 ms.
 const look = (path: string): Look =>
-  Promise.all([
-    new Promise<BigIntStats>((resolve, reject) =>
-      stat(path, BIGINT, (error, stats) => (error === null ? resolve(stats) : reject(error))),
-    ),
-    new Promise<BigIntStatsFs>((resolve, reject) =>
-      statfs(path, BIGINT, (error, stats) => (error === null ? resolve(stats) : reject(error))),
-    ),
-  ]);
+  Promise.all([promisify(stat)(path, BIGINT), promisify(statfs)(path, BIGINT)]);
 
 function lookByThread(path: string): Look {
   const hung = unanswered.has(path);

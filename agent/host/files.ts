@@ -40,22 +40,26 @@ export interface FileRead {
   readonly stats: Stats;
 }
 
-/** Reads a regular file whole. Throws what the filesystem says (ENOENT, EACCES, ELOOP, …), or UnsafeFile. */
-export function readFile(path: string, options: ReadOptions): FileRead {
-  const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
-  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (options.links ? 0 : O_NOFOLLOW));
+function opened<T>(path: string, flags: number, work: (fd: number) => T, mode?: number): T {
+  const fd = openSync(path, flags, mode);
   try {
-    return readWhole(fd, path, options, true);
+    return work(fd);
   } finally {
     closeSync(fd);
   }
 }
 
+/** Reads a regular file whole. Throws what the filesystem says (ENOENT, EACCES, ELOOP, …), or UnsafeFile. */
+export function readFile(path: string, options: ReadOptions): FileRead {
+  const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
+  const flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | (options.links ? 0 : O_NOFOLLOW);
+  return opened(path, flags, (fd) => readWhole(fd, path, options, true));
+}
+
 /** The last bytes of a regular file, as text from its first whole line on. Throws as {@link readFile} does. */
 export function readTail(path: string, bytes: Bytes): string {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-  try {
+  return opened(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, (fd) => {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw new UnsafeFile(`${path} is ${kindOf(stats)}, not a file`);
     const from = Math.max(0, stats.size - bytes);
@@ -63,9 +67,7 @@ export function readTail(path: string, bytes: Bytes): string {
     const read = readSync(fd, tail, 0, tail.length, from);
     const text = tail.toString("utf8", 0, read);
     return from === 0 ? text : text.slice(text.indexOf("\n") + 1);
-  } finally {
-    closeSync(fd);
-  }
+  });
 }
 
 /** So long the writer of a pipe may take to open it. */
@@ -187,11 +189,11 @@ const isSame = (a: Stats | null, b: Stats | null): boolean =>
     ? a === b
     : a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 
+const TO_WRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /** Adds a line to a file, which is made where it is missing. Throws as {@link replaceFile} does. */
 export function appendLine(path: string, line: string, options: WriteOptions): void {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, options.mode);
-  try {
+  const append = (fd: number) => {
     const size = own(fd, path, options);
     try {
       writeAll(fd, Buffer.from(`${line}\n`, "utf8"));
@@ -200,9 +202,8 @@ export function appendLine(path: string, line: string, options: WriteOptions): v
       ftruncateSync(fd, size);
       throw error;
     }
-  } finally {
-    closeSync(fd);
-  }
+  };
+  opened(path, TO_WRITE | constants.O_APPEND, append, options.mode);
 }
 
 /**
@@ -210,14 +211,11 @@ export function appendLine(path: string, line: string, options: WriteOptions): v
  * failure it may be damaged. Throws as {@link replaceFile} does.
  */
 export function overwriteLine(path: string, line: string, options: WriteOptions): void {
-  const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, options.mode);
-  try {
+  const overwrite = (fd: number) => {
     own(fd, path, options);
     writeSync(fd, Buffer.from(`${line}\n`, "utf8"), 0, null, 0);
-  } finally {
-    closeSync(fd);
-  }
+  };
+  opened(path, TO_WRITE, overwrite, options.mode);
 }
 
 /** Makes sure that it is a file, and gives a new one its owner and mode. Returns its size. */

@@ -1,6 +1,6 @@
-import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
-import { type Fact, known, unknown } from "../facts.ts";
+import { orUnknown } from "../engine/tolerant.ts";
+import type { Fact } from "../facts.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { HOST_NOT_READ, readHostUsage } from "../host/usage.ts";
 import { type Holder, holders } from "../plan/holders.ts";
@@ -18,23 +18,20 @@ export interface EngineRoot {
  * @param giveUp ends the look at the host
  * @param now milliseconds
  */
-export async function observeHolders(
+export function observeHolders(
   reader: EngineReader,
   root: EngineRoot | null,
   giveUp: AbortSignal,
   now: number,
 ): Promise<Fact<readonly Holder[]>> {
-  try {
-    const filesystem = root?.filesystem ?? null;
+  const filesystem = root?.filesystem ?? null;
+  return orUnknown("what holds the disk", async () => {
     const [usage, host] = await Promise.all([
       reader.diskUsage(),
       root === null || filesystem === null
         ? HOST_NOT_READ
         : readHostUsage(root.path, filesystem.device, giveUp),
     ]);
-    return known(holders(usage, host, filesystem, now));
-  } catch (error) {
-    if (error instanceof EngineError) return unknown("what holds the disk", error.message);
-    throw error;
-  }
+    return holders(usage, host, filesystem, now);
+  });
 }
