@@ -29,12 +29,15 @@ import { goldenSections } from "./sections.ts";
 /** A host and the rules for it (families.json); families.txt has what each rule says of each object. */
 interface Scenario {
   readonly title: string;
-  /** Settings: `retention`, `orphans`, `snapshots`, `prune`. */
-  readonly settings: object;
+  readonly retention?: readonly object[];
+  readonly orphans?: readonly object[];
+  readonly snapshots?: object;
+  readonly prune?: object;
   /** The disk is under pressure; it is, unless the scenario says no. */
   readonly pressed?: boolean;
   readonly swarm?: "none" | "manager" | "worker";
-  readonly images?: Readonly<Record<string, ImageStory>>;
+  /** In short: its tags and digests, and when it was created: `"app:1 app@sha256:1 9d"`. */
+  readonly images?: Readonly<Record<string, ImageStory | string>>;
   readonly containers?: Readonly<Record<string, ContainerStory>>;
   /** Name to the images of its spec and of the one before. */
   readonly services?: Readonly<Record<string, readonly string[]>>;
@@ -79,6 +82,14 @@ const at = (age: string | null): number | null =>
     ? null
     : NOW - 1000 * (parseDuration(age.replace("in ", "")) ?? Number.NaN) * (age.startsWith("in ") ? -1 : 1);
 
+function storyOf(told: ImageStory | string): ImageStory {
+  if (typeof told !== "string") return told;
+  const words = told.split(" ");
+  const [created = "3d"] = words.filter((word) => !word.includes(":"));
+  const digests = words.filter((word) => word.includes("@"));
+  return { created, digests, tags: words.filter((word) => word.includes(":") && !digests.includes(word)) };
+}
+
 function toImage(name: string, story: ImageStory): ImageDetail {
   const { tags = [], digests = [], labels = {}, created = "3d", layers = [[`${name}-top`, 100]] } = story;
   return image({
@@ -112,10 +123,11 @@ const fits = (pattern: string, text: string) =>
   );
 
 function engineOf({ images = {}, containers = {} }: Scenario): EngineReader {
-  const all = Object.entries(images).map(([name, story]) => toImage(name, story));
-  const storyOf = (id: string) => Object.entries(images).find(([name]) => imageId(name) === id)?.[1];
+  const all = Object.entries(images).map(([name, told]) => toImage(name, storyOf(told)));
+  const storyById = (id: string) =>
+    storyOf(Object.entries(images).find(([name]) => imageId(name) === id)?.[1] ?? {});
   const refuse = (id: string) => {
-    if (storyOf(id)?.refused) throw refusal();
+    if (storyById(id).refused) throw refusal();
   };
   return {
     namedImages: async ({ reference, label } = {}) =>
@@ -137,8 +149,8 @@ function engineOf({ images = {}, containers = {} }: Scenario): EngineReader {
       return all.find((candidate) => candidate.id === id) as ImageDetail;
     },
     history: async (id: string) => {
-      const story = storyOf(id);
-      const steps = story?.history ?? (story?.layers ?? [["", 100]]).map(([, bytes]) => bytes);
+      const story = storyById(id);
+      const steps = story.history ?? (story.layers ?? [["", 100]]).map(([, bytes]) => bytes);
       return steps.map((sizeBytes) => ({ sizeBytes, mark: "" }));
     },
     container: async (id: string) => {
@@ -161,7 +173,8 @@ function refusal(): Error {
 }
 
 async function decided(scenario: Scenario) {
-  const settings = settingsOf(scenario.settings);
+  const { retention = [], orphans = [], snapshots = {}, prune = {} } = scenario;
+  const settings = settingsOf({ retention, orphans, snapshots, prune });
   const engine = {
     version: { version: "28.5.2", apiVersion: "1.51" },
     info: {

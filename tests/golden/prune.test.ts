@@ -11,7 +11,7 @@ import { listsOfHost, seenOnHost } from "./host.ts";
 import { listedEngine } from "./listed-engine.ts";
 import { goldenSections } from "./sections.ts";
 
-/** One host (host.json), and what a pass by each of these settings makes of it (prune.txt). */
+/** One host (host.json), and what a pass by each of these settings makes of it: prune.txt, the first row whole. */
 interface Row {
   readonly prune?: object;
   /** `false`: a pass that acts; the build cache is for the engine to decide over. */
@@ -36,7 +36,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   "by a pass that acts": { forecastCache: false },
 };
 
+const FIRST = "by default";
+const KINDS = ["container", "image", "build-cache"] as const;
 const golden = goldenSections("prune.txt", Object.keys(ROWS));
+type Decided = Awaited<ReturnType<typeof decided>>;
 
 async function decided({ prune: raw = {}, forecastCache = true, imageStore = "classic" }: Row) {
   const { prune } = settingsOf({ prune: raw });
@@ -85,24 +88,31 @@ function wrapped(names: readonly string[]): string[] {
   return lines;
 }
 
-/** What goes, in this order; then what stays, by reason. */
-function linesOf({ plan, asked }: Awaited<ReturnType<typeof decided>>): string[] {
-  const count = (name: string) => asked.filter((one) => one === name).length;
+const fateOf = (one: Judged) => `${one.action} ${one.kind} ${nameOf(one)} ${one.because}: ${one.reason}`;
+
+/** What goes, in this order; then what stays, by reason. Of rows but the first: what is otherwise than there. */
+function linesOf({ plan, asked }: Decided, first: Decided | null): string[] {
+  const judged = [...plan.remove, ...plan.keep];
+  const known = new Set(first === null ? [] : [...first.plan.remove, ...first.plan.keep].map(fateOf));
+  const told = judged.filter((one) => !known.has(fateOf(one)));
   const kept = new Map<string, Judged[]>();
-  for (const one of plan.keep) {
+  for (const one of told.filter(({ action }) => action === "keep")) {
     const why = `keep ${one.kind} ${one.because}: ${one.reason}`;
     kept.set(why, [...(kept.get(why) ?? []), one]);
   }
+  const count = (name: string) => asked.filter((one) => one === name).length;
+  const ofKind = (kind: Judged["kind"]) => judged.filter((one) => one.kind === kind).length;
   return [
     `asked: ${[...new Set(asked)].map((name) => `${name} x${count(name)}`).join(", ") || "nothing"}`,
-    ...plan.remove.map((one) => `remove ${one.kind} ${nameOf(one)} ${one.because}: ${one.reason}`),
+    `judged: ${KINDS.map((kind) => `${kind} x${ofKind(kind)}`).join(", ")}`,
+    ...told.filter(({ action }) => action === "remove").map(fateOf),
     ...[...kept].flatMap(([reason, objects]) => [reason, ...wrapped(objects.map(nameOf))]),
   ];
 }
 
 describe.each(Object.entries(ROWS))("%s", (name, row) => {
   it("goes what the golden says, in this order, and stays what it says, each with its reason", async () => {
-    golden.check(name, linesOf(await decided(row)));
+    golden.check(name, linesOf(await decided(row), name === FIRST ? null : await decided({})));
   });
 
   it("holds what must hold of every plan", async () => {
