@@ -8,6 +8,7 @@ import {
   check,
   deployStarts,
   diskOf,
+  ends,
   failing,
   manyImages,
   PLAN,
@@ -22,7 +23,7 @@ import { exited, type Hook, ROOT, world } from "./world.ts";
 
 describe("a pass on the usual host", () => {
   it("removes what fulfils the rules, in order, and is remembered", async () => {
-    const fake = await check({ hook: relief, writes: PLAN, outcome: "pruned", exit: 0 });
+    const fake = await check({ hook: relief, ...ends("pruned", 0, PLAN) });
     expect(fake.finished.freedBytes).toBe(30 * GiB);
     expect(fake.finished.claimedBytes).toBe(3 * GiB + 2000);
     expect(fake.recorded.at(-1)).toMatchObject({ outcome: "pruned", exitCode: 0 });
@@ -30,7 +31,7 @@ describe("a pass on the usual host", () => {
   });
 
   it("says loudly that the disk is still full", async () => {
-    const fake = await check({ writes: PLAN, outcome: "pressure-remains", exit: 10 });
+    const fake = await check({ ...ends("pressure-remains", 10, PLAN) });
     expect(fake.said("pass.ineffective")).toMatchObject([{ cause: "pressure-remains", removed: 5 }]);
     expect(fake.events.find(({ event }) => event === "pass.ineffective")?.level).toBe("error");
     expect(fake.events.at(-1)?.level).toBe("error");
@@ -41,9 +42,7 @@ describe("a pass on the usual host", () => {
     await check({
       world: nothing,
       settings: { prune: { buildCache: false } },
-      writes: [],
-      outcome: "nothing-eligible",
-      exit: 10,
+      ...ends("nothing-eligible", 10),
     });
   });
 });
@@ -52,74 +51,44 @@ describe("before the first deletion", () => {
   it.each<[string, Row]>([
     [
       "the disk gate is closed",
-      {
-        world: { disk: { "/": 50, [ROOT]: 50 } },
-        writes: [],
-        outcome: "below-watermark",
-        exit: 0,
-        gate: "disk-pressure",
-      },
+      { world: { disk: { "/": 50, [ROOT]: 50 } }, ...ends("below-watermark", 0, [], "disk-pressure") },
     ],
     [
       "the disk cannot be read",
-      {
-        world: { disk: { "/": "EIO", [ROOT]: 90 } },
-        writes: [],
-        outcome: "failed",
-        exit: 69,
-        gate: "disk-pressure",
-      },
+      { world: { disk: { "/": "EIO", [ROOT]: 90 } }, ...ends("failed", 69, [], "disk-pressure") },
     ],
     [
       "another pass or a launcher holds the lock",
-      { world: { lock: "held" }, writes: [], outcome: "deferred", exit: 0, gate: "lock" },
+      { world: { lock: "held" }, ...ends("deferred", 0, [], "lock") },
     ],
     [
       "the lock cannot be told",
-      { world: { lock: { broken: "EACCES" } }, writes: [], outcome: "deferred", exit: 69, gate: "lock" },
+      { world: { lock: { broken: "EACCES" } }, ...ends("deferred", 69, [], "lock") },
     ],
     [
       "a run is live",
       {
         world: { containers: [exited("c1"), RUN] },
         settings: RUN_LABELS,
-        writes: [],
-        outcome: "deferred",
-        exit: 0,
-        gate: "live-run",
+        ...ends("deferred", 0, [], "live-run"),
       },
     ],
     [
       "the containers cannot be read",
-      { hook: at("live", failing("refused")), writes: [], outcome: "deferred", exit: 69, gate: "live-run" },
+      { hook: at("live", failing("refused")), ...ends("deferred", 69, [], "live-run") },
     ],
-    [
-      "a service converges",
-      { world: { services: [BUSY] }, writes: [], outcome: "deferred", exit: 0, gate: "converging" },
-    ],
+    ["a service converges", { world: { services: [BUSY] }, ...ends("deferred", 0, [], "converging") }],
     [
       "a service converges at the second look alone",
-      { hook: at("services", deployStarts, 2), writes: [], outcome: "deferred", exit: 0, gate: "converging" },
+      { hook: at("services", deployStarts, 2), ...ends("deferred", 0, [], "converging") },
     ],
     [
       "the services cannot be read",
-      {
-        hook: at("services", failing("refused")),
-        writes: [],
-        outcome: "deferred",
-        exit: 69,
-        gate: "live-run",
-      },
+      { hook: at("services", failing("refused")), ...ends("deferred", 69, [], "live-run") },
     ],
     [
       "the services cannot be read at the second look",
-      {
-        hook: at("services", failing("unavailable"), 2),
-        writes: [],
-        outcome: "deferred",
-        exit: 69,
-        gate: "live-run",
-      },
+      { hook: at("services", failing("unavailable"), 2), ...ends("deferred", 69, [], "live-run") },
     ],
     [
       "this node is a swarm worker",
@@ -127,10 +96,7 @@ describe("before the first deletion", () => {
         world: {
           info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } },
         },
-        writes: [],
-        outcome: "deferred",
-        exit: 69,
-        gate: "live-run",
+        ...ends("deferred", 69, [], "live-run"),
       },
     ],
     [
@@ -139,34 +105,22 @@ describe("before the first deletion", () => {
         world: { info: { rootDir: ROOT, imageStore: "classic", swarm: { role: "worker" } } },
         settings: { convergence: { onWorker: "local-tasks" } },
         hook: at("starting", failing("refused")),
-        writes: [],
-        outcome: "deferred",
-        exit: 69,
-        gate: "converging",
+        ...ends("deferred", 69, [], "converging"),
       },
     ],
-    [
-      "the engine does not answer",
-      { hook: at("version", failing("unreachable")), writes: [], outcome: "failed", exit: 69 },
-    ],
-    [
-      "the engine does not say what it is",
-      { hook: at("info", failing("timeout")), writes: [], outcome: "failed", exit: 69 },
-    ],
+    ["the engine does not answer", { hook: at("version", failing("unreachable")), ...ends("failed", 69) }],
+    ["the engine does not say what it is", { hook: at("info", failing("timeout")), ...ends("failed", 69) }],
     [
       "the stopped containers cannot be read",
-      { hook: at("stopped", failing("cut-off")), writes: [], outcome: "failed", exit: 69 },
+      { hook: at("stopped", failing("cut-off")), ...ends("failed", 69) },
     ],
-    ["it is told to stop", { hook: at("info", toldToStop), writes: [], outcome: "incomplete", exit: 75 }],
+    ["it is told to stop", { hook: at("info", toldToStop), ...ends("incomplete", 75) }],
     [
       "it is told to stop between the two looks",
-      { hook: at("services", toldToStop), writes: [], outcome: "incomplete", exit: 75 },
+      { hook: at("services", toldToStop), ...ends("incomplete", 75) },
     ],
-    [
-      "it is told to stop while it lists",
-      { hook: at("dangling", toldToStop), writes: [], outcome: "incomplete", exit: 75 },
-    ],
-    ["it is a dry run", { options: { dryRun: true }, writes: [], outcome: "dry-run", exit: 0 }],
+    ["it is told to stop while it lists", { hook: at("dangling", toldToStop), ...ends("incomplete", 75) }],
+    ["it is a dry run", { options: { dryRun: true }, ...ends("dry-run", 0) }],
   ])("nothing is sent where %s", async (_, row) => {
     await check(row);
   });
@@ -222,32 +176,15 @@ describe("before the first deletion", () => {
   it("skips the disk gate where a person asks for it, and no other", async () => {
     const disk = { "/": 50, [ROOT]: 50 };
     const options = { withoutPressure: true };
-    await check({ world: { disk }, options, writes: PLAN, outcome: "pruned", exit: 0 });
-    await check({
-      world: { disk, lock: "held" },
-      options,
-      writes: [],
-      outcome: "deferred",
-      exit: 0,
-      gate: "lock",
-    });
+    await check({ world: { disk }, options, ...ends("pruned", 0, PLAN) });
+    await check({ world: { disk, lock: "held" }, options, ...ends("deferred", 0, [], "lock") });
     await check({
       world: { disk, containers: [RUN] },
       settings: RUN_LABELS,
       options,
-      writes: [],
-      outcome: "deferred",
-      exit: 0,
-      gate: "live-run",
+      ...ends("deferred", 0, [], "live-run"),
     });
-    await check({
-      world: { disk, services: [BUSY] },
-      options,
-      writes: [],
-      outcome: "deferred",
-      exit: 0,
-      gate: "converging",
-    });
+    await check({ world: { disk, services: [BUSY] }, options, ...ends("deferred", 0, [], "converging") });
   });
 
   it("writes neither to the engine nor to the state in a dry run, and says the plan of the pass", async () => {
@@ -270,20 +207,14 @@ describe("between deletions", () => {
       {
         hook: all(relief, at("remove c1", runStarts)),
         settings: RUN_LABELS,
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 0,
-        gate: "live-run",
+        ...ends("incomplete", 0, ["remove c1", "remove c2"], "live-run"),
       },
     ],
     [
       "a service starts to converge during the images",
       {
         hook: all(relief, at("remove i1", deployStarts)),
-        writes: ["remove c1", "remove c2", "remove i1", "remove i2"],
-        outcome: "incomplete",
-        exit: 0,
-        gate: "converging",
+        ...ends("incomplete", 0, ["remove c1", "remove c2", "remove i1", "remove i2"], "converging"),
       },
     ],
     [
@@ -296,10 +227,7 @@ describe("between deletions", () => {
           at("remove i13", (_request, _nth, _world, fake) => fake.pass(2000)),
         ),
         settings: RUN_LABELS,
-        writes: removing(13),
-        outcome: "incomplete",
-        exit: 0,
-        gate: "live-run",
+        ...ends("incomplete", 0, removing(13), "live-run"),
       },
     ],
     [
@@ -312,40 +240,28 @@ describe("between deletions", () => {
           at("remove i2", runStarts),
         ),
         settings: RUN_LABELS,
-        writes: removing(2),
-        outcome: "incomplete",
-        exit: 0,
-        gate: "live-run",
+        ...ends("incomplete", 0, removing(2), "live-run"),
       },
     ],
     [
       "the containers cannot be read any more",
       {
         hook: all(relief, at("live", failing("refused"), 3)),
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 69,
-        gate: "live-run",
+        ...ends("incomplete", 69, ["remove c1", "remove c2"], "live-run"),
       },
     ],
     [
       "the services cannot be read any more",
       {
         hook: all(relief, at("services", failing("unavailable"), 3)),
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 69,
-        gate: "live-run",
+        ...ends("incomplete", 69, ["remove c1", "remove c2"], "live-run"),
       },
     ],
     [
       "the engine does not say any more what it is",
       {
         hook: all(relief, at("info", failing("refused"), 2)),
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 69,
-        gate: "converging",
+        ...ends("incomplete", 69, ["remove c1", "remove c2"], "converging"),
       },
     ],
     [
@@ -357,65 +273,38 @@ describe("between deletions", () => {
             host.info = { ...host.info, swarm: { role: "none" } };
           }),
         ),
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 69,
-        gate: "converging",
+        ...ends("incomplete", 69, ["remove c1", "remove c2"], "converging"),
       },
     ],
     [
       "it is told to stop",
-      {
-        hook: all(relief, at("remove c1", toldToStop)),
-        writes: ["remove c1"],
-        outcome: "incomplete",
-        exit: 75,
-      },
+      { hook: all(relief, at("remove c1", toldToStop)), ...ends("incomplete", 75, ["remove c1"]) },
     ],
     [
       "it is told to stop during the last look at an object",
-      {
-        hook: all(relief, at("inspect c2", toldToStop)),
-        writes: ["remove c1"],
-        outcome: "incomplete",
-        exit: 75,
-      },
+      { hook: all(relief, at("inspect c2", toldToStop)), ...ends("incomplete", 75, ["remove c1"]) },
     ],
     [
       "it is told to stop while the build cache is listed",
-      {
-        hook: all(relief, at("list cache", toldToStop)),
-        writes: PLAN.slice(0, 4),
-        outcome: "incomplete",
-        exit: 75,
-      },
+      { hook: all(relief, at("list cache", toldToStop)), ...ends("incomplete", 75, PLAN.slice(0, 4)) },
     ],
     [
       "the engine dies in a deletion",
       {
         hook: all(relief, at("remove c2", failing("cut-off")), at("inspect c2", failing("unreachable"), 2)),
-        writes: ["remove c1", "remove c2"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2"]),
       },
     ],
     [
       "the engine does not answer a deletion in time",
       {
         hook: all(relief, at("remove i1", failing("timeout"))),
-        writes: ["remove c1", "remove c2", "remove i1"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2", "remove i1"]),
       },
     ],
     [
       "the engine refuses one deletion",
-      {
-        hook: all(relief, at("remove c1", failing("refused"))),
-        writes: PLAN,
-        outcome: "incomplete",
-        exit: 75,
-      },
+      { hook: all(relief, at("remove c1", failing("refused"))), ...ends("incomplete", 75, PLAN) },
     ],
     [
       "the engine refuses all of them because they are in use",
@@ -423,9 +312,7 @@ describe("between deletions", () => {
         world: { containers: [], cache: [] },
         settings: { prune: { buildCache: false } },
         hook: all(relief, at("remove i1", failing("in-use")), at("remove i2", failing("in-use"))),
-        writes: ["remove i1", "remove i2"],
-        outcome: "nothing-eligible",
-        exit: 0,
+        ...ends("nothing-eligible", 0, ["remove i1", "remove i2"]),
       },
     ],
     [
@@ -437,9 +324,7 @@ describe("between deletions", () => {
           at("remove c1", failing("timeout")),
           at("inspect c1", failing("timeout"), 2),
         ),
-        writes: ["remove c1"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1"]),
       },
     ],
     [
@@ -447,29 +332,19 @@ describe("between deletions", () => {
       {
         hook: all(relief, at("remove c1", failing("refused")), at("remove c2", runStarts)),
         settings: RUN_LABELS,
-        writes: ["remove c1", "remove c2"],
-        outcome: "incomplete",
-        exit: 75,
+        ...ends("incomplete", 75, ["remove c1", "remove c2"]),
       },
     ],
     [
       "the disk is below the low watermark",
-      {
-        settings: { disk: { lowWatermark: "70%" } },
-        hook: relief,
-        writes: ["remove c1"],
-        outcome: "pruned",
-        exit: 0,
-      },
+      { settings: { disk: { lowWatermark: "70%" } }, hook: relief, ...ends("pruned", 0, ["remove c1"]) },
     ],
     [
       "the disk cannot be read any more: that is not room enough",
       {
         settings: { disk: { lowWatermark: "70%" } },
         hook: at("remove c1", diskOf("EIO")),
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 69,
+        ...ends("pruned", 69, PLAN),
       },
     ],
   ])("it ends as it must where %s", async (_, row) => {
@@ -499,9 +374,7 @@ describe("between deletions", () => {
   });
 
   it("says that nobody knows, where the answer to a deletion was lost", async () => {
-    const { fake } = await play({
-      hook: at("remove c1", failing("timeout")),
-    });
+    const { fake } = await play({ hook: at("remove c1", failing("timeout")) });
     expect(fake.said("object.failed")).toMatchObject([{ names: ["c1"], removed: "unknown" }]);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { ago, DAY, HOUR, image, imageId, NOW } from "../support.ts";
 import { all, at, play, relief, type Story } from "./play.ts";
-import { check, diskOf, failing, PLAN, type Row, toldToStop } from "./rows.ts";
+import { check, diskOf, ends, failing, PLAN, type Row, toldToStop } from "./rows.ts";
 import { cacheRecord, dangling, exited, type Hook, ROOT, running, world } from "./world.ts";
 
 const rule = { name: "apps", match: { repositories: ["app"] }, olderThan: "24h" };
@@ -62,7 +62,7 @@ describe("what no pass removes", () => {
     ],
   ])("%s", async (_, changes, settings = off) => {
     const full = settings === off ? { ...nothing, ...changes } : {};
-    await check({ world: full, settings, writes: [], outcome: "nothing-eligible", exit: 10 });
+    await check({ world: full, settings, ...ends("nothing-eligible", 10) });
   });
 
   it.each<[string, Hook, readonly string[]]>([
@@ -109,9 +109,7 @@ describe("a rule of the settings", () => {
     const fake = await check({
       world: { disk: below, images: [...apps, other, dangling("i4")] },
       settings: { retention: [rule] },
-      writes: ["untag app:2", "untag app:1"],
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, ["untag app:2", "untag app:1"]),
     });
     expect(fake.said("pass.started")).toMatchObject([{ scope: "rules" }]);
     expect(fake.finished.rules).toMatchObject([{ list: "retention", name: "apps", matched: 2, removed: 2 }]);
@@ -123,9 +121,7 @@ describe("a rule of the settings", () => {
       world: { disk: below, images: [both] },
       settings: { retention: [rule] },
       hook: at("untag app:2", failing("refused")),
-      writes: ["untag app:1", "untag app:2"],
-      outcome: "incomplete",
-      exit: 75,
+      ...ends("incomplete", 75, ["untag app:1", "untag app:2"]),
     });
     expect(fake.said("object.untagged")).toMatchObject([
       { names: ["app:1", "app:2"], references: ["app:1"] },
@@ -147,9 +143,7 @@ describe("a rule of the settings", () => {
         const [one] = host.images;
         if (one !== undefined) host.images.push({ ...one, tags: [] });
       }),
-      writes: ["untag app:1"],
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, ["untag app:1"]),
     });
     expect(fake.said("object.untagged")).toHaveLength(1);
     expect(fake.said("object.removed")).toEqual([]);
@@ -159,10 +153,7 @@ describe("a rule of the settings", () => {
     await check({
       world: { disk: below, images: apps },
       settings: { retention: [{ ...rule, when: "pressure" }] },
-      writes: [],
-      outcome: "below-watermark",
-      exit: 0,
-      gate: "disk-pressure",
+      ...ends("below-watermark", 0, [], "disk-pressure"),
     });
   });
 
@@ -170,9 +161,7 @@ describe("a rule of the settings", () => {
     await check({
       world: { disk: below, images: apps, containers: [running("c1", { imageId: imageId("i1") })] },
       settings: { retention: [rule] },
-      writes: ["untag app:2"],
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, ["untag app:2"]),
     });
   });
 
@@ -188,9 +177,7 @@ describe("a rule of the settings", () => {
         ],
       },
       settings: { orphans: [{ name: "workers", label: "ci.worker", runningLongerThan: "6h" }] },
-      writes: ["stop c1", "remove c1"],
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, ["stop c1", "remove c1"]),
     });
   });
 });
@@ -212,12 +199,7 @@ it("labels of prune that match nothing are said, as loudly as a full disk, and o
 
 describe("the disk of a pass", () => {
   it("that cannot be read at its end is not a green one", async () => {
-    const fake = await check({
-      hook: at("remove c1", diskOf("EIO")),
-      writes: PLAN,
-      outcome: "pruned",
-      exit: 69,
-    });
+    const fake = await check({ hook: at("remove c1", diskOf("EIO")), ...ends("pruned", 69, PLAN) });
     expect(fake.said("fact.unknown")).toMatchObject([{ what: "whether the pass helped" }]);
   });
 
@@ -227,9 +209,7 @@ describe("the disk of a pass", () => {
       hook: at("remove c1", (_request, _nth, host) => {
         host.disk = { "/": 50, [ROOT]: null };
       }),
-      writes: PLAN,
-      outcome: "pruned",
-      exit: 69,
+      ...ends("pruned", 69, PLAN),
     });
     expect(fake.said("fact.unknown")).toMatchObject([{ what: "whether the pass helped" }]);
   });
@@ -237,9 +217,7 @@ describe("the disk of a pass", () => {
   it("also counts where the engine keeps its data, learnt in this very pass", async () => {
     const fake = await check({
       world: { state: { ...world().state, engineRoot: null }, disk: { "/": 90, [ROOT]: 95 } },
-      writes: PLAN,
-      outcome: "pressure-remains",
-      exit: 10,
+      ...ends("pressure-remains", 10, PLAN),
     });
     expect(fake.saved.at(-1)?.engineRoot).toBe(ROOT);
   });
@@ -250,9 +228,7 @@ describe("the state of a pass", () => {
     const fake = await check({
       world: { stateUnwritable: "EROFS" },
       hook: relief,
-      writes: PLAN,
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, PLAN),
     });
     expect(fake.said("state.unwritable")).toMatchObject([{ reason: "EROFS" }]);
     expect(fake.log.at(-1)).toBe("unlock");
@@ -262,9 +238,7 @@ describe("the state of a pass", () => {
     const fake = await check({
       world: { damage: { kind: "unreadable", reason: "EIO" } },
       hook: relief,
-      writes: PLAN,
-      outcome: "pruned",
-      exit: 0,
+      ...ends("pruned", 0, PLAN),
     });
     expect(fake.saved).toEqual([]);
     expect(fake.said("state.damaged")).toHaveLength(1);

@@ -3,7 +3,7 @@ import { previewGates } from "../../../agent/pass/preview.ts";
 import { ago, DAY, image, imageId, settingsOf } from "../support.ts";
 import { Fake } from "./fake.ts";
 import { all, at, play, portsOf, relief } from "./play.ts";
-import { check, diskOf, failing, PLAN, type Row } from "./rows.ts";
+import { check, diskOf, ends, failing, PLAN, type Row } from "./rows.ts";
 import { type Hook, ROOT, world } from "./world.ts";
 
 const NEW = { ...world().state, engineRoot: null };
@@ -26,22 +26,13 @@ describe("where the engine keeps its data", () => {
   it.each<[string, Row]>([
     [
       "is asked before the first verdict: that disk is full, the others are not",
-      {
-        world: { state: NEW, disk: { "/": 29, [ROOT]: 98 } },
-        hook: relief,
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 0,
-      },
+      { world: { state: NEW, disk: { "/": 29, [ROOT]: 98 } }, hook: relief, ...ends("pruned", 0, PLAN) },
     ],
     [
       "is asked once where all is below the mark",
       {
         world: { state: NEW, disk: { "/": 29, [ROOT]: 30 } },
-        writes: [],
-        outcome: "below-watermark",
-        exit: 0,
-        gate: "disk-pressure",
+        ...ends("below-watermark", 0, [], "disk-pressure"),
       },
     ],
     [
@@ -49,9 +40,7 @@ describe("where the engine keeps its data", () => {
       {
         world: { state: NEW, disk: { "/": 29, "/mnt/docker": 98 }, dataRoot: "/mnt/docker" },
         hook: noEngine,
-        writes: [],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69),
       },
     ],
     [
@@ -65,9 +54,7 @@ describe("where the engine keeps its data", () => {
         hook: at("remove c1", (_request, _nth, host) => {
           host.disk = { "/": 29, "/srv/docker": 50 };
         }),
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 0,
+        ...ends("pruned", 0, PLAN),
       },
     ],
     [
@@ -77,9 +64,7 @@ describe("where the engine keeps its data", () => {
         hook: at("remove c1", (_request, _nth, host) => {
           host.disk = { "/": 29, "/srv/docker": 50 };
         }),
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 0,
+        ...ends("pruned", 0, PLAN),
       },
     ],
     [
@@ -87,41 +72,26 @@ describe("where the engine keeps its data", () => {
       {
         world: { state: NEW, disk: { "/": 29 } },
         hook: noEngine,
-        writes: [],
-        outcome: "below-watermark",
-        exit: 0,
-        gate: "disk-pressure",
+        ...ends("below-watermark", 0, [], "disk-pressure"),
       },
     ],
     [
       "cannot be read in the first pass",
       {
         world: { state: NEW, disk: { "/": 90, [ROOT]: "EACCES" } },
-        writes: [],
-        outcome: "failed",
-        exit: 69,
-        gate: "disk-pressure",
+        ...ends("failed", 69, [], "disk-pressure"),
       },
     ],
     [
       "cannot be read in a later pass, and the engine says that it is still there",
-      {
-        world: { disk: { "/": 90, [ROOT]: "EACCES" } },
-        writes: [],
-        outcome: "failed",
-        exit: 69,
-        gate: "disk-pressure",
-      },
+      { world: { disk: { "/": 90, [ROOT]: "EACCES" } }, ...ends("failed", 69, [], "disk-pressure") },
     ],
     [
       "cannot be read in a later pass, and no engine answers",
       {
         world: { disk: { "/": 29, [ROOT]: "EIO" } },
         hook: noEngine,
-        writes: [],
-        outcome: "failed",
-        exit: 69,
-        gate: "disk-pressure",
+        ...ends("failed", 69, [], "disk-pressure"),
       },
     ],
     [
@@ -129,19 +99,14 @@ describe("where the engine keeps its data", () => {
       {
         world: { state: ELSEWHERE, disk: { "/": 90, "/old": "EIO", [ROOT]: 90 } },
         hook: relief,
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 0,
+        ...ends("pruned", 0, PLAN),
       },
     ],
     [
       "is somewhere else now, and cannot be read there",
       {
         world: { state: ELSEWHERE, info: MOVED, disk: { "/": 90, "/old": 90, "/srv/docker": "EIO" } },
-        writes: [],
-        outcome: "failed",
-        exit: 69,
-        gate: "disk-pressure",
+        ...ends("failed", 69, [], "disk-pressure"),
       },
     ],
     [
@@ -152,9 +117,7 @@ describe("where the engine keeps its data", () => {
           host.disk = { "/": 1, [ROOT]: 1, [CONTAINERD]: 50 };
         }),
         settings: { disk: { paths: ["/"] } },
-        writes: PLAN,
-        outcome: "pruned",
-        exit: 0,
+        ...ends("pruned", 0, PLAN),
       },
     ],
     [
@@ -162,10 +125,7 @@ describe("where the engine keeps its data", () => {
       {
         world: { state: NEW, info: own, disk: { "/": 1, [ROOT]: 1, [CONTAINERD]: 98 } },
         settings: { disk: { paths: ["/"] } },
-        writes: [],
-        outcome: "below-watermark",
-        exit: 0,
-        gate: "disk-pressure",
+        ...ends("below-watermark", 0, [], "disk-pressure"),
       },
     ],
   ])("%s", async (_, row) => {
@@ -213,9 +173,7 @@ describe("a disk that cannot be read from the first to the last look", () => {
       world: { disk: { "/": "EIO", [ROOT]: "EIO" } },
       options: { withoutPressure: true },
       hook: all(at("remove c1", diskOf("EIO"))),
-      writes: PLAN,
-      outcome: "pruned",
-      exit: 69,
+      ...ends("pruned", 69, PLAN),
     });
   });
 });

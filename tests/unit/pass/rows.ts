@@ -33,6 +33,12 @@ export type Row = Story & {
   readonly gate?: string;
 };
 
+/** How a row ends: `ends("deferred", 0, [], "lock")`. */
+export const ends = (outcome: string, exit: number, writes: readonly string[] = [], gate?: string) => ({
+  ...{ outcome, exit, writes },
+  ...(gate === undefined ? {} : { gate }),
+});
+
 /** What holds of every row besides. */
 export async function check({ writes, outcome, exit, gate, ...story }: Row) {
   const { fake, exit: ended } = await play(story);

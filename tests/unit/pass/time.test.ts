@@ -4,7 +4,7 @@ import type { State } from "../../../agent/state/state.ts";
 import { ago, DAY, HOUR, NOW, settingsOf } from "../support.ts";
 import { Fake } from "./fake.ts";
 import { all, at, play, portsOf, relief, type Story } from "./play.ts";
-import { BUSY, check, failing, PLAN } from "./rows.ts";
+import { BUSY, check, ends, failing, PLAN } from "./rows.ts";
 import { dangling, exited, ROOT, running, world } from "./world.ts";
 
 const UPTIME = 90 * DAY;
@@ -26,9 +26,7 @@ describe("a clock that is set between two passes", () => {
     const fake = await check({
       world: { state, uptime: UPTIME + 60 },
       now: later(seconds),
-      writes: [],
-      outcome: "failed",
-      exit: 69,
+      ...ends("failed", 69),
     });
     expect(fake.said("fact.unknown")).toMatchObject([
       { what: "the time", reason: expect.stringMatching(said) },
@@ -109,12 +107,12 @@ describe("a clock that is not the engine's", () => {
   const ahead = (seconds: number) => ({ info: { ...world().info, systemTime: NOW - seconds * 1000 } });
 
   it.each([7 * HOUR, -365 * DAY])("makes no pass trust an age: %i s ahead", async (seconds) => {
-    const fake = await check({ world: ahead(seconds), writes: [], outcome: "failed", exit: 69 });
+    const fake = await check({ world: ahead(seconds), ...ends("failed", 69) });
     expect(fake.finished.reason).toMatch(/of the engine's/);
   });
 
   it("may be some seconds off", async () => {
-    await check({ world: ahead(100), hook: relief, writes: PLAN, outcome: "pruned", exit: 0 });
+    await check({ world: ahead(100), hook: relief, ...ends("pruned", 0, PLAN) });
   });
 
   it("shows no plan in a preview", async () => {

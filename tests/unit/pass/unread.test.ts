@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { image, imageId } from "../support.ts";
 import { all, at, play, relief } from "./play.ts";
-import { check, failing, PLAN, type Row } from "./rows.ts";
+import { check, ends, failing, PLAN, type Row } from "./rows.ts";
 import { dangling, exited, type Hook, ROOT, world } from "./world.ts";
 
 const silent: Hook = (request, ...rest) => {
@@ -14,57 +14,43 @@ describe("what could not be read", () => {
   it.each<[string, Row]>([
     [
       "one container that does not answer stays, and the rest goes",
-      {
-        hook: all(relief, silent),
-        writes: PLAN.slice(1),
-        outcome: "pruned",
-        exit: 0,
-      },
+      { hook: all(relief, silent), ...ends("pruned", 0, PLAN.slice(1)) },
     ],
     [
       "one image that the engine refuses to show stays, and the rest goes",
       {
         hook: all(relief, at("inspect i1", failing("refused"))),
-        writes: PLAN.filter((write) => write !== "remove i1"),
-        outcome: "pruned",
-        exit: 0,
+        ...ends(
+          "pruned",
+          0,
+          PLAN.filter((write) => write !== "remove i1"),
+        ),
       },
     ],
     [
       "the list of images alone: containers and build cache go, and it is no green pass",
       {
         hook: all(relief, at("dangling", failing("refused"))),
-        writes: ["remove c1", "remove c2", "prune cache 86400"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2", "prune cache 86400"]),
       },
     ],
     [
       "the list of images does not come in time: the same",
       {
         hook: all(relief, at("dangling", failing("timeout"))),
-        writes: ["remove c1", "remove c2", "prune cache 86400"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2", "prune cache 86400"]),
       },
     ],
     [
       "the list of stopped containers: no image goes either, one of them may use it",
-      {
-        hook: all(relief, at("stopped", failing("refused"))),
-        writes: ["prune cache 86400"],
-        outcome: "failed",
-        exit: 69,
-      },
+      { hook: all(relief, at("stopped", failing("refused"))), ...ends("failed", 69, ["prune cache 86400"]) },
     ],
     [
       "the parents of images on the containerd store: no image goes",
       {
         world: { info: { rootDir: ROOT, imageStore: "containerd", swarm: { role: "none" } } },
         hook: all(relief, at("all images", failing("refused"))),
-        writes: ["remove c1", "remove c2", "prune cache 86400"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2", "prune cache 86400"]),
       },
     ],
     [
@@ -73,9 +59,7 @@ describe("what could not be read", () => {
         world: { images: [tagged, dangling("i1", { labels: { app: "" } })] },
         settings: KEEP_APPS,
         hook: all(relief, at("named images", failing("refused"))),
-        writes: ["remove c1", "remove c2", "prune cache 86400"],
-        outcome: "failed",
-        exit: 69,
+        ...ends("failed", 69, ["remove c1", "remove c2", "prune cache 86400"]),
       },
     ],
   ])("%s", async (_, row) => {
@@ -101,9 +85,7 @@ describe("what could not be read", () => {
       world: { cache: [] },
       settings: { prune: { buildCache: false } },
       hook: refuseAll,
-      writes: [],
-      outcome: "failed",
-      exit: 69,
+      ...ends("failed", 69),
     });
     expect(fake.finished.reason).toContain("no object could be inspected");
   });
@@ -124,9 +106,7 @@ describe("what could not be read", () => {
     await check({
       options: { dryRun: true },
       hook: at("list cache", failing("refused")),
-      writes: [],
-      outcome: "failed",
-      exit: 69,
+      ...ends("failed", 69),
     });
   });
 });

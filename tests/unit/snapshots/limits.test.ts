@@ -32,6 +32,13 @@ describe("the limits of snapshots", () => {
     expect(fake.writes).toEqual([`untag ${nameOf("42")}`, `untag ${nameOf("41")}`]);
   });
 
+  it("leave to a rule of the operator's own what that names first", async () => {
+    const { fake, ports } = engine({ images: OLD });
+    const retention = [{ name: "long", match: { repositories: ["ci-snapshot/web-41-*"] }, olderThan: "60d" }];
+    await applyLimits(ports, host({ retention }), imageId("i3"));
+    expect(fake.writes).toEqual([`untag ${nameOf("42")}`]);
+  });
+
   it("leave on a worker what its own containers use", async () => {
     const task = exited("task", { imageId: imageId("i1") });
     const { fake, ports } = engine({ images: OLD, containers: [task], info: swarm("worker") });
