@@ -1,6 +1,6 @@
 /** The last tier on a real engine: images of a real registry, a small disk, and a ledger of a host's past days. */
 import { execFile } from "node:child_process";
-import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
@@ -172,34 +172,6 @@ onEngine("the last tier", dockerRegistryAvailable(), () => {
     expect(ofTier(events, "object.kept").map(({ rule }) => rule)).toEqual(Array(4).fill("in-use"));
   });
 
-  it("leaves what cache.keep names, and what was made or named here", async () => {
-    await pullAll();
-    await host.loadImage({ ref: "loaded:1", created: OLD, sizeMiB: 1, seed: "loaded" });
-    await host.buildImage({ tag: "built:1", dockerfile: `FROM ${ref(1)}\nLABEL built=here`, buildkit: true });
-    await host.docker.getImage(ref(2)).tag({ repo: "mine", tag: "1" });
-    for (const name of ["loaded:1", "built:1"])
-      ids.set(name, (await host.docker.getImage(name).inspect()).Id);
-    await remember(false);
-    // What watch would have heard: four were pulled.
-    const heard = refs.map((name) => ({ image: idOf(name), at: Date.now() - 9 * DAY, pulled: name }));
-    const whole = heard.map((line) => ({
-      ...line,
-      names: [line.pulled],
-      digests: [],
-      bytes: 1e7,
-      layers: [],
-    }));
-    appendFileSync(join(state, "uses.jsonl"), whole.map((line) => `${JSON.stringify(line)}\n`).join(""));
-    await host.fillDisk(95);
-    const { events } = await run({ keep: [ref(0)] });
-    const kept = new Map(ofTier(events, "object.kept").map(({ id, rule }) => [id, rule]));
-    expect(kept.get(idOf(ref(0)))).toBe("keep-image");
-    for (const name of ["loaded:1", "built:1", ref(2)])
-      expect([name, kept.get(idOf(name))]).toEqual([name, "local"]);
-    expect(await left()).toBe("10100");
-    for (const name of ["mine:1", "loaded:1", "built:1"]) expect(await host.hasImage(name)).toBe(true);
-  });
-
   it.runIf(containerd)(
     "on the containerd store goes by what the engine tells, else nothing goes",
     async () => {
@@ -213,31 +185,4 @@ onEngine("the last tier", dockerRegistryAvailable(), () => {
         expect(ofTier(events, "object.kept").map(({ rule }) => rule)).toEqual(Array(5).fill("local"));
     },
   );
-
-  it("leaves the image of a container that was started since it was planned", async () => {
-    await pullAll();
-    await remember();
-    await host.fillDisk(95);
-    let started: Promise<string> | undefined;
-    const { events } = await runAgent({
-      args: ["run"],
-      settings: settings(),
-      stateDir: state,
-      env: LATER,
-      whileRunning: (_, seen) => {
-        void vi.waitUntil(
-          () => {
-            if (!seen.some(({ event }) => event === "prune.planned")) return false;
-            started = host.runContainer({ image: ref(3) });
-            return true;
-          },
-          { timeout: 30_000, interval: 1 },
-        );
-      },
-    });
-    await started;
-    expect(await host.hasImage(ref(3))).toBe(true);
-    expect(namesOf(events, "object.removed")).not.toContain(ref(3));
-    expect(namesOf(events, "object.removed")).toContain(ref(0));
-  });
 });

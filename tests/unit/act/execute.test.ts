@@ -273,11 +273,6 @@ describe("a plan that meets no obstacle", () => {
     expect(eventNamed(events, "pass.ended-early")).toEqual([]);
     expect(progress).toEqual(["1/3", "2/3", "3/3"]);
   });
-
-  it("without an object does nothing at all", async () => {
-    const { calls, events, tally } = await play({});
-    expect([calls, events, counts(tally)]).toEqual([[], [], { removed: 0, kept: 0, failed: 0 }]);
-  });
 });
 
 describe("a removal is told once the engine does not list the object any more", () => {
@@ -409,32 +404,9 @@ describe("the gates are asked again", () => {
     expect(calls).toEqual(["list cache", "gates"]);
     expect(acted.ending).toEqual({ by: "gate", verdict: CLOSED });
   });
-
-  it("between two steps, and an unknown verdict ends the pass as a closed one does", async () => {
-    const unknown: Verdict = { ...CLOSED, verdict: "unknown", reason: "the services: timeout" };
-    const { deleted, acted } = await play({ containers: 1, images: 1, gates: () => unknown });
-    expect([deleted, acted.ending]).toEqual([["c1"], { by: "gate", verdict: unknown }]);
-  });
-
-  it("before the build cache is pruned, which is not begun then", async () => {
-    const { calls, acted } = await play({
-      images: 1,
-      settings: { prune: { buildCache: true } },
-      gates: () => CLOSED,
-    });
-    expect(calls).toEqual(["look i1", "delete i1", "list images", "gates"]);
-    expect(acted.ending?.by).toBe("gate");
-  });
 });
 
 describe("an object that is not what it was when the plan was made", () => {
-  it("and has a tag by now stays, and no deletion is sent", async () => {
-    const { deleted, told, tally } = await play({ images: 2, now: { i1: { tags: ["app:1"] } } });
-    expect(deleted).toEqual(["i2"]);
-    expect(told).toEqual(["kept i1 tagged", "removed i2"]);
-    expect(counts(tally)).toEqual({ removed: 1, kept: 1, failed: 0 });
-  });
-
   it.each<readonly [string, Partial<ImageDetail & ContainerDetail>, string, string]>([
     ["has a digest by now", { digests: ["a@sha256:1"] }, "i1", "has-digest"],
     ["was tagged and untagged a moment ago", { lastTaggedAt: NOW }, "i1", "young"],
@@ -447,22 +419,9 @@ describe("an object that is not what it was when the plan was made", () => {
     expect(told).toContain(`kept ${name} ${rule}`);
     expect(deleted).toHaveLength(1);
   });
-
-  it("and is gone already is noted as gone, not as removed", async () => {
-    const { deleted, told, tally } = await play({ containers: 2, now: { c1: "gone" } });
-    expect([deleted, told]).toEqual([["c2"], ["gone c1", "removed c2"]]);
-    expect(counts(tally)).toEqual({ removed: 1, kept: 0, failed: 0 });
-    expect(tally.count("gone")).toBe(1);
-  });
 });
 
 describe("a deletion that the engine answers with", () => {
-  it("409 leaves the object, as in use", async () => {
-    const { told, tally } = await play({ images: 2, deletion: { i1: "in-use" } });
-    expect(told).toEqual(["kept i1 in-use", "removed i2"]);
-    expect([counts(tally), tally.claimedBytes]).toEqual([{ removed: 1, kept: 1, failed: 0 }, 100]);
-  });
-
   it("404 notes it as gone, and claims no bytes for it", async () => {
     const { told, acted, tally } = await play({ images: 1, deletion: { i1: "gone" } });
     expect([told, tally.claimedBytes, acted.ending]).toEqual([["gone i1"], 0, null]);
@@ -523,34 +482,6 @@ describe("a deletion that the engine answers with", () => {
 });
 
 describe("a pass that is told to stop", () => {
-  it("ends between two deletions", async () => {
-    const { deleted, told, acted, events } = await play({
-      containers: 3,
-      meanwhile: (calls, stop) => {
-        if (calls.at(-1) === "look c1") stop.abort();
-      },
-    });
-    // The deletion under way is finished, and no other begun.
-    expect(deleted).toEqual(["c1"]);
-    expect(told).toEqual(["removed c1", "kept c2 not-reached", "kept c3 not-reached"]);
-    expect(acted.ending).toEqual({ by: "stop" });
-    expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "warn", reason: "told to stop", left: 2, stepsLeft: [] },
-    ]);
-  });
-
-  it("while an object is looked at does not delete it any more", async () => {
-    const { deleted, told, events } = await play({
-      containers: 3,
-      meanwhile: (calls, stop) => {
-        if (calls.at(-1) === "delete c1") stop.abort();
-      },
-    });
-    expect(deleted).toEqual(["c1"]);
-    expect([...told].sort()).toEqual(["kept c2 not-reached", "kept c3 not-reached", "removed c1"]);
-    expect(eventNamed(events, "pass.ended-early")).toMatchObject([{ left: 2 }]);
-  });
-
   it("while the gates are asked is ended by that, not by what they say then", async () => {
     let controller: AbortController | undefined;
     const { acted } = await play({
@@ -572,28 +503,9 @@ describe("a pass that is told to stop", () => {
     expect(told).toEqual(["failed c1", "kept c2 not-reached"]);
     expect(acted.ending).toEqual({ by: "stop" });
   });
-
-  it("before the first deletion removes nothing", async () => {
-    const { deleted, tally } = await play({
-      containers: 2,
-      meanwhile: (_, stop) => stop.abort(),
-    });
-    expect([deleted, counts(tally)]).toEqual([[], { removed: 0, kept: 2, failed: 0 }]);
-  });
 });
 
 describe("the low watermark", () => {
-  it("ends the pass once every filesystem is below it, as good news", async () => {
-    const settings = { disk: { lowWatermark: "50%" } };
-    const { deleted, told, acted, events } = await play({ settings, containers: 5, images: 1, roomAfter: 4 });
-    expect(deleted).toEqual(["c1", "c2", "c3", "c4"]);
-    expect(told.slice(4)).toEqual(["kept c5 not-reached", "kept i1 not-reached"]);
-    expect(acted.ending).toEqual({ by: "low-watermark" });
-    expect(eventNamed(events, "pass.ended-early")).toEqual([
-      { level: "info", reason: "every filesystem is below the low watermark", left: 2, stepsLeft: ["image"] },
-    ]);
-  });
-
   it("spares the build cache", async () => {
     const { calls } = await play({ images: 1, settings: { prune: { buildCache: true } }, roomAfter: 1 });
     expect(calls).toEqual(["look i1", "delete i1", "list images"]);
@@ -625,11 +537,6 @@ describe("the build cache", () => {
     ...changes,
   });
 
-  it("is pruned last, with the age limit, after the gates were asked once more", async () => {
-    const { calls } = await play({ containers: 1, images: 1, settings });
-    expect(calls.slice(-3)).toEqual(["gates", "list cache", `prune cache ${DAY}`]);
-  });
-
   it("is recorded as the engine reports it: what it took, what it left, what was young", async () => {
     const { told, tally } = await play({
       settings,
@@ -653,11 +560,6 @@ describe("the build cache", () => {
       cachePrune: { ids: ["a"], claimedBytes: 1 },
     });
     expect([told, calls]).toEqual([["failed *"], ["list cache"]]);
-  });
-
-  it("is not pruned when the pass is told to stop while it is listed", async () => {
-    const { calls, acted } = await play({ settings, meanwhile: (_, stop) => stop.abort() });
-    expect([calls, acted.ending]).toEqual([["list cache"], { by: "stop" }]);
   });
 
   it("that the engine refuses to prune is one failure, and nothing is left over", async () => {
