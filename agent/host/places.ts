@@ -1,5 +1,4 @@
 import { fstatSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -32,10 +31,13 @@ const NAME = "ci-docker-prune";
 /** StateDirectory= of our units: of passes, and of `auth apply`. */
 const OURS = [NAME, "ci-docker-auth"];
 
+/** Where it is needed: to load it takes a quiet pass half a millisecond. */
+const os = (): typeof import("node:os") => process.getBuiltinModule?.("node:os") ?? require("node:os");
+
 function home(): string {
   try {
     // "" where HOME is empty.
-    const dir = homedir();
+    const dir = os().homedir();
     if (dir !== "") return dir;
   } catch {
     // No HOME, and no entry in the user database.

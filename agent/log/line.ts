@@ -1,4 +1,5 @@
 import { visible, visibleDeep } from "../text.ts";
+import { isoTime } from "../units.ts";
 import { type AuditEvent, type Level, rowOf } from "./events.ts";
 import { journalSentence } from "./sentence.ts";
 
@@ -36,7 +37,7 @@ export function safe(event: AuditEvent, inJournal: boolean): AuditEvent {
 export function auditLine(event: AuditEvent, pass: string, time: number, inJournal = false): string {
   const shown = safe(event, inJournal);
   const { level, event: name, fields, msg } = shown;
-  const facts = { level, time: new Date(time).toISOString(), pass, event: name, ...fields, msg };
+  const facts = { level, time: isoTime(time), pass, event: name, ...fields, msg };
   const object = `${JSON.stringify(facts)}\n`;
   return inJournal ? journalLine(shown, object) : object;
 }

@@ -4,6 +4,7 @@ import {
   formatBytes,
   formatDuration,
   formatWatermark,
+  isoTime,
   parseBytes,
   parseDuration,
   parseFreeCount,
@@ -207,4 +208,13 @@ describe("no text at all breaks a parser", () => {
       }),
     );
   });
+});
+
+describe("isoTime", () => {
+  it.each([0, 1, 999, 951_782_400_123, 1_795_809_629_407, 1_795_809_629_407.9, 4_102_444_799_999, -1])(
+    "writes %s as toISOString does",
+    (time) => {
+      expect(isoTime(time)).toBe(new Date(time).toISOString());
+    },
+  );
 });
