@@ -33,7 +33,7 @@ describe("the limits of snapshots", () => {
   });
 
   it("leave to a rule of the operator's own what that names first", async () => {
-    const { fake, ports } = engine({ images: OLD });
+    const { fake, ports } = engine({ images: [...OLD] });
     const retention = [{ name: "long", match: { repositories: ["ci-snapshot/web-41-*"] }, olderThan: "60d" }];
     await applyLimits(ports, host({ retention }), imageId("i3"));
     expect(fake.writes).toEqual([`untag ${nameOf("42")}`]);
@@ -41,7 +41,7 @@ describe("the limits of snapshots", () => {
 
   it("leave on a worker what its own containers use", async () => {
     const task = exited("task", { imageId: imageId("i1") });
-    const { fake, ports } = engine({ images: OLD, containers: [task], info: swarm("worker") });
+    const { fake, ports } = engine({ images: [...OLD], containers: [task], info: swarm("worker") });
     await applyLimits(ports, host(), imageId("i3"));
     expect(fake.writes).toEqual([`untag ${nameOf("42")}`]);
   });
@@ -50,7 +50,7 @@ describe("the limits of snapshots", () => {
     ["the swarm", { ...swarm("none"), swarm: { role: "unclear", why: "no quorum" } as const }, ""],
     ["the services", swarm("manager"), "services"],
   ])("are said not to be applied where %s cannot be read", async (_, info, broken) => {
-    const { fake, ports } = engine({ images: OLD, info }, (request) => {
+    const { fake, ports } = engine({ images: [...OLD], info }, (request) => {
       if (request === broken) fails("refused");
     });
     const report = await applyLimits(ports, host(), imageId("i3"));
