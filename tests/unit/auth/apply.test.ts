@@ -5,7 +5,6 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,14 +12,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { applyRegistries } from "../../../agent/auth/apply.ts";
 import { parseRegistries } from "../../../agent/auth/registries.ts";
 import { HUB } from "../../../agent/auth/servers.ts";
 import { Exit } from "../../../agent/exit.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
+import { testFolder } from "../folder.ts";
 
 const SECRET = "dckr_pat_Zm9vYmFy+/=ä";
 const root = process.getuid?.() === 0;
@@ -29,12 +28,11 @@ let target: string;
 let events: AuditEvent[];
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "auth-"));
+  dir = testFolder();
   target = join(dir, ".docker", "config.json");
   events = [];
   writeFileSync(join(dir, "pat"), `${SECRET}\n`);
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 function apply(registries: object = { "docker.io": { username: "alice", passwordFile: "pat" } }, more = {}) {
   const parsed = parseRegistries({ registries });

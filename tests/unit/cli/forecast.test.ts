@@ -1,23 +1,22 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import yargs from "yargs";
 import { saveLastCheck } from "../../../agent/auth/memory.ts";
 import { forecastCommand } from "../../../agent/cli/forecast.ts";
 import { EMPTY_STATE } from "../../../agent/state/state.ts";
+import { testFolder } from "../folder.ts";
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
 let dir: string;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "forecast-"));
+  dir = testFolder();
   writeFileSync(join(dir, "settings.json"), JSON.stringify({ cache: { evict: "under-pressure" } }));
 });
 afterEach(() => {
   vi.restoreAllMocks();
-  rmSync(dir, { recursive: true });
 });
 
 async function forecast(...args: string[]) {

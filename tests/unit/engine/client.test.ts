@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DockerodeClient, type EngineRequest } from "../../../agent/engine/client.ts";
 import { BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 import { EngineError } from "../../../agent/engine/errors.ts";
+import { testFolder } from "../folder.ts";
 
 const ID = "0123456789abcdef".repeat(4);
 const IMAGE = `sha256:${ID}`;
@@ -21,7 +21,7 @@ let seen: string[];
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 
 beforeEach(async () => {
-  dir = mkdtempSync(join(tmpdir(), "client-"));
+  dir = testFolder();
   socketPath = join(dir, "engine.sock");
   seen = [];
   answer = (_, response) => response.end("{}");
@@ -35,7 +35,6 @@ beforeEach(async () => {
 afterEach(async () => {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
-  rmSync(dir, { recursive: true, force: true });
 });
 
 const connect = (changes: { timeout?: number; giveUp?: AbortSignal; socketPath?: string } = {}) =>

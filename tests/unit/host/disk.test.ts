@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { type BigIntStatsFs, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { type BigIntStatsFs, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { measure, mountPoint, readFilesystems } from "../../../agent/host/disk.ts";
+import { testFolder } from "../folder.ts";
 
 const stats = (changes: Partial<Record<keyof BigIntStatsFs, bigint>>): BigIntStatsFs => ({
   type: 0xef53n,
@@ -86,14 +87,10 @@ describe("paths", () => {
   const none = () => false;
 
   it("on one device are one filesystem, in the order they were named", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "disk-"));
-    try {
-      symlinkSync(dir, `${dir}/link`);
-      const facts = await readFilesystems([dir, `${dir}/link`, dir], all);
-      expect(facts).toMatchObject([{ known: true, value: { paths: [dir, `${dir}/link`] } }]);
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
+    const dir = testFolder();
+    symlinkSync(dir, `${dir}/link`);
+    const facts = await readFilesystems([dir, `${dir}/link`, dir], all);
+    expect(facts).toMatchObject([{ known: true, value: { paths: [dir, `${dir}/link`] } }]);
   });
 
   it("that do not exist are left out where nobody named them", async () => {
@@ -134,10 +131,9 @@ describe("a filesystem's mount point", () => {
   });
 
   it("is that of what a link leads to", () => {
-    const dir = mkdtempSync(join(tmpdir(), "mount-"));
+    const dir = testFolder();
     symlinkSync("/proc/self", join(dir, "link"));
     expect(mountPoint(join(dir, "link"))).toBe("/proc");
-    rmSync(dir, { recursive: true });
   });
 
   it("is the path itself where nothing is to be seen", () => {

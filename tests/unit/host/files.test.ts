@@ -7,22 +7,20 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { exclusively } from "../../../agent/host/exclusive.ts";
 import { appendLine, FileChanged, readFile, readOpen, replaceFile } from "../../../agent/host/files.ts";
 import { UnsafeFile } from "../../../agent/host/paths.ts";
+import { testFolder } from "../folder.ts";
 import { program } from "../program.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -33,11 +31,10 @@ const path = (name: string) => join(dir, name);
 const mode = (name: string) => (statSync(path(name)).mode & 0o777).toString(8);
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "cdp-files-"));
+  dir = testFolder();
 });
 afterEach(() => {
   vi.restoreAllMocks();
-  rmSync(dir, { recursive: true, force: true });
 });
 
 /** Seconds of waiting that were asked for. */

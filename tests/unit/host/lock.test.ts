@@ -1,18 +1,9 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Lock, lockIsHeld, takeLock } from "../../../agent/host/lock.ts";
+import { testFolder } from "../folder.ts";
 import { program } from "../program.ts";
 
 /** Against the flock program of util-linux, as launchers use it. */
@@ -22,14 +13,13 @@ let file: string;
 let children: ChildProcess[];
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "lock-"));
+  dir = testFolder();
   file = join(dir, "ci.lock");
   children = [];
 });
 
 afterEach(async () => {
   await Promise.all(children.map(end));
-  rmSync(dir, { recursive: true, force: true });
 });
 
 async function end(child: ChildProcess): Promise<void> {

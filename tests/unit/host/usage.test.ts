@@ -1,8 +1,8 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { readHostUsage } from "../../../agent/host/usage.ts";
+import { testFolder } from "../folder.ts";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -10,10 +10,9 @@ describe("what the engine does not tell of its filesystem", () => {
   let root: string;
   let device: string;
   beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), "usage-"));
+    root = testFolder();
     device = String(statSync(root).dev);
   });
-  afterEach(() => rmSync(root, { recursive: true, force: true }));
 
   const look = (signal = new AbortController().signal) => readHostUsage(root, device, signal);
   const file = (path: string, kib: number) => {

@@ -2,18 +2,15 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { PassFinished } from "../../../agent/log/events.ts";
 import type { MeasuredPass } from "../../../agent/metrics/family.ts";
 import { renderMetrics, writeMetrics } from "../../../agent/metrics/metrics.ts";
@@ -21,6 +18,7 @@ import { allRules } from "../../../agent/settings/rules.ts";
 import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
 import { addToTotals } from "../../../agent/state/totals.ts";
 import { type MetricFamily, parseExposition, seriesValue } from "../../support/exposition.ts";
+import { testFolder } from "../folder.ts";
 import { ago, filesystem, finished, GiB, NOW, settingsOf } from "../support.ts";
 
 interface Given {
@@ -360,11 +358,8 @@ describe("the file", () => {
   const asRoot = process.getuid?.() === 0;
 
   beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), "metrics-"));
+    dir = testFolder();
     file = join(dir, "ci.prom");
-  });
-  afterEach(() => {
-    rmSync(dir, { recursive: true, force: true });
   });
 
   it("is there as a whole, alone, and readable for the exporter, whatever the umask", async () => {

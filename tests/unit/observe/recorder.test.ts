@@ -1,12 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { EngineError } from "../../../agent/engine/errors.ts";
 import type { EngineEvent, WatchedImage } from "../../../agent/engine/watcher.ts";
 import { toEvent } from "../../../agent/engine/watcher.ts";
 import { describeImage, Recorder, type RecorderEngine } from "../../../agent/observe/recorder.ts";
 import { LEDGER_FILE } from "../../../agent/state/ledger.ts";
+import { testFolder } from "../folder.ts";
 import { ago, hexId, imageId, NOW } from "../support.ts";
 
 const APP: WatchedImage = {
@@ -35,12 +35,11 @@ describe("what is written of what was heard", () => {
   let images: Map<string, WatchedImage>;
   let broken = false;
   beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), "recorder-"));
+    dir = testFolder();
     asked = [];
     broken = false;
     images = new Map([[APP.id, APP]]);
   });
-  afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   const engine: RecorderEngine = {
     imagesOfContainers: async () => {

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -18,6 +17,8 @@ import {
 import { LOADS } from "../../../bench/replay/loads.ts";
 import { POLICIES } from "../../../bench/replay/policies.ts";
 import { floorOf, readTrace, toRuns } from "../../../bench/replay/trace.ts";
+import { testFolder } from "../folder.ts";
+
 import GOLDEN from "./own-history.golden.json" with { type: "json" };
 
 const MARKS = { high: 0.8, low: 0.7 };
@@ -175,46 +176,42 @@ describe("the benchmark", () => {
   });
 
   it("prints only the asked-for JSON, for a trace with images it has no facts of", () => {
-    const folder = mkdtempSync(join(tmpdir(), "replay-"));
-    try {
-      const file = join(folder, "trace.jsonl");
-      const lines = [0, 1, 2].map((i) => ({
-        at: i * HOUR,
-        recipe: "r",
-        images: ["acme/app", `host:5000/x:${i % 2}`],
-      }));
-      writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-      const out = execFileSync(
-        process.execPath,
-        [
-          "--import",
-          "tsx",
-          "bench/replay/replay.ts",
-          "--trace",
-          file,
-          "--disks",
-          "1GB,50GB",
-          "--policies",
-          "lru,own",
-          "--json",
-        ],
-        { cwd: fileURLToPath(new URL("../../..", import.meta.url)), encoding: "utf8" },
-      );
-      const found = JSON.parse(out);
-      expect(Object.keys(found)).toEqual(["floorBytes", "floorPulls", "rows"]);
-      expect(found.floorPulls).toBe(3);
-      expect(found.rows.map((row: object) => Object.values(row).slice(0, 2))).toEqual([
-        ["lru", 1e9],
-        ["lru", 50e9],
-        ["own", 1e9],
-        ["own", 50e9],
-      ]);
-      expect(found.rows[3]).toEqual({
-        ...{ policy: "own", diskBytes: 50e9, pulledBytes: found.floorBytes, pulls: 3 },
-        ...{ runsOverCapacity: 0, evictions: 0, regrets: 0 },
-      });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = testFolder();
+    const file = join(folder, "trace.jsonl");
+    const lines = [0, 1, 2].map((i) => ({
+      at: i * HOUR,
+      recipe: "r",
+      images: ["acme/app", `host:5000/x:${i % 2}`],
+    }));
+    writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    const out = execFileSync(
+      process.execPath,
+      [
+        "--import",
+        "tsx",
+        "bench/replay/replay.ts",
+        "--trace",
+        file,
+        "--disks",
+        "1GB,50GB",
+        "--policies",
+        "lru,own",
+        "--json",
+      ],
+      { cwd: fileURLToPath(new URL("../../..", import.meta.url)), encoding: "utf8" },
+    );
+    const found = JSON.parse(out);
+    expect(Object.keys(found)).toEqual(["floorBytes", "floorPulls", "rows"]);
+    expect(found.floorPulls).toBe(3);
+    expect(found.rows.map((row: object) => Object.values(row).slice(0, 2))).toEqual([
+      ["lru", 1e9],
+      ["lru", 50e9],
+      ["own", 1e9],
+      ["own", 50e9],
+    ]);
+    expect(found.rows[3]).toEqual({
+      ...{ policy: "own", diskBytes: 50e9, pulledBytes: found.floorBytes, pulls: 3 },
+      ...{ runsOverCapacity: 0, evictions: 0, regrets: 0 },
+    });
   });
 });

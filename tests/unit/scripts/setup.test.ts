@@ -1,12 +1,12 @@
 /** scripts/setup.mjs interrupted while apt-get installs; apt-get is a fake, and /usr/sbin a private copy. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
 import { findTool } from "../../support/engines.ts";
+import { testFolder } from "../folder.ts";
 
 const SETUP = fileURLToPath(new URL("../../../scripts/setup.mjs", import.meta.url));
 const missing = process.getuid?.() !== 0 || findTool("unshare") === undefined;
@@ -29,7 +29,7 @@ describe.skipIf(missing)("a set-up that is interrupted", () => {
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const)("by %s lets services start again", async (signal, code) => {
-    const dir = mkdtempSync(join(tmpdir(), "cdp-setup-"));
+    const dir = testFolder();
     const file = (name: string) => join(dir, name);
     const read = (name: string) => readFileSync(file(name), "utf8").trim();
     for (const name of ["overlay", "bin"]) mkdirSync(file(name));

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadSettings } from "../../../agent/settings/load.ts";
 import { parseSettings } from "../../../agent/settings/parse.ts";
+import { testFolder } from "../folder.ts";
 
 describe("whatever JSON is handed in", () => {
   const KEYS = [
@@ -60,13 +60,9 @@ describe("whatever JSON is handed in", () => {
 
 describe("a settings file", () => {
   const withFile = (content: string | Buffer, look: (path: string) => void) => {
-    const dir = mkdtempSync(join(tmpdir(), "settings-"));
-    try {
-      writeFileSync(join(dir, "s.json"), content);
-      look(join(dir, "s.json"));
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
+    const dir = testFolder();
+    writeFileSync(join(dir, "s.json"), content);
+    look(join(dir, "s.json"));
   };
 
   it("that nobody named gives the defaults", () => {

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadWhole } from "../../../agent/settings/load-whole.ts";
 import { parseSettings } from "../../../agent/settings/parse.ts";
 import { compilePattern } from "../../../agent/settings/patterns.ts";
+import { testFolder } from "../folder.ts";
 
 const isTaken = (pattern: string) => parseSettings({ liveRuns: { containers: [pattern] } }).ok;
 
@@ -117,18 +117,14 @@ describe("a pattern of the settings", () => {
   });
 
   it("that only RE2 finds too large is a problem of the whole program", () => {
-    const dir = mkdtempSync(join(tmpdir(), "patterns-"));
-    try {
-      const file = join(dir, "s.json");
-      writeFileSync(file, JSON.stringify({ liveRuns: { containers: ["a", "a{1001}"] } }));
-      expect(loadWhole(file)).toMatchObject({
-        ok: false,
-        problems: [{ path: "liveRuns.containers[1]", found: '"a{1001}"' }],
-      });
-      writeFileSync(file, JSON.stringify({ liveRuns: { containers: ["a{1000}"] } }));
-      expect(loadWhole(file).ok).toBe(true);
-    } finally {
-      rmSync(dir, { recursive: true });
-    }
+    const dir = testFolder();
+    const file = join(dir, "s.json");
+    writeFileSync(file, JSON.stringify({ liveRuns: { containers: ["a", "a{1001}"] } }));
+    expect(loadWhole(file)).toMatchObject({
+      ok: false,
+      problems: [{ path: "liveRuns.containers[1]", found: '"a{1001}"' }],
+    });
+    writeFileSync(file, JSON.stringify({ liveRuns: { containers: ["a{1000}"] } }));
+    expect(loadWhole(file).ok).toBe(true);
   });
 });

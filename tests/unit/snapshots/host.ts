@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
 import type { ImageDetail } from "../../../agent/engine/types.ts";
 import { repositoryOf, snapshotLabels } from "../../../agent/snapshots/identity.ts";
 import type { Host } from "../../../agent/snapshots/limits.ts";
 import type { SnapshotPorts } from "../../../agent/snapshots/look.ts";
+import { testFolder } from "../folder.ts";
 import { Fake } from "../pass/fake.ts";
 import { dangling, type Hook, type World, world } from "../pass/world.ts";
 import { ago, HOUR, settingsOf } from "../support.ts";
@@ -31,7 +29,6 @@ export function engine(changes: Partial<World>, hook?: Hook): { fake: Fake; port
 
 /** A folder of its own for state and lock. */
 export function host(settings: object = {}): Host {
-  const stateDir = mkdtempSync(join(tmpdir(), "cdp-snapshots-"));
-  onTestFinished(() => rmSync(stateDir, { recursive: true }));
+  const stateDir = testFolder();
   return { settings: settingsOf(settings), stateDir, lockFile: join(stateDir, "lock") };
 }

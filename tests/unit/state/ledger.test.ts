@@ -1,15 +1,6 @@
-import {
-  appendFileSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   appendLedger,
   heardUntil,
@@ -18,6 +9,7 @@ import {
   loadLedger,
   readLedger,
 } from "../../../agent/state/ledger.ts";
+import { testFolder } from "../folder.ts";
 import { ago, DAY, HOUR, imageId, NOW } from "../support.ts";
 
 const came = (name: string, secondsAgo: number, changes: object = {}): LedgerLine => ({
@@ -126,9 +118,8 @@ describe("what the lines say", () => {
 describe("the file", () => {
   let dir: string;
   beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), "ledger-"));
+    dir = testFolder();
   });
-  afterEach(() => rmSync(dir, { recursive: true, force: true }));
   const file = () => join(dir, LEDGER_FILE);
 
   it("is empty where there is none, and grows by whole lines", () => {

@@ -3,7 +3,6 @@ import {
   chmodSync,
   chownSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,10 +10,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { appendPasses } from "../../../agent/state/pass-log.ts";
 import { loadPasses } from "../../../agent/state/passes.ts";
 import {
@@ -30,17 +28,14 @@ import {
   updateState,
 } from "../../../agent/state/state.ts";
 import { NO_TOTALS } from "../../../agent/state/totals.ts";
+import { testFolder } from "../folder.ts";
 import { program } from "../program.ts";
 import { NOW } from "../support.ts";
 
 let dir: string;
 
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "state-"));
-});
-
-afterEach(() => {
-  rmSync(dir, { recursive: true, force: true });
+  dir = testFolder();
 });
 
 const record = (pass: string): PassRecord => ({
