@@ -5,8 +5,8 @@ import { Rates } from "./rates.ts";
 /**
  * Own history: "how often did images like this come back on this host?" A ledger of runs in, an order of eviction
  * out. Times are seconds since 1970, given by the caller; nothing here reads a clock. Images that were used equally
- * often, in repositories that reuse images equally often, are a class; each use ends a wait of its class, and each new
- * image of a repository ends a wait for a new version. Images of which least is expected go first.
+ * often, in repositories whose images outlive changes equally often, are a class; each use ends a wait of its class, and
+ * each new image of a repository ends a wait for a new version. Images of which least is expected go first.
  */
 
 const DAY = 86_400;
@@ -54,6 +54,8 @@ interface Use {
   readonly image: LedgerImage;
   readonly repository: Repository;
   uses: number;
+  /** Of those, in runs that changed what their project names: it outlived the change. */
+  kept: number;
   lastAt: Seconds;
   countedAt: Seconds;
   /** Uses of late: halves in ten days, at most one counted in ten minutes. */
@@ -65,7 +67,8 @@ interface Use {
 }
 
 interface Repository {
-  uses: number;
+  /** Images of it that runs named which changed what their project names; and of those, how many were new. */
+  named: number;
   images: number;
   newest: Use | undefined;
   newestAt: Seconds;
@@ -85,14 +88,15 @@ export function useStep(uses: number, pace: number): number {
 const versionStep = (pace: number): number =>
   pace < 1.5 ? 0 : Math.min(7, 1 + Math.floor(2 * Math.log2(pace / 1.5)));
 
-const againStep = (share: number): number => (share < 0.1 ? 0 : share < 0.3 ? 1 : share < 0.6 ? 2 : 3);
+const AGAIN_EDGES = [0.1, 0.3, 0.5, 0.7, 0.85];
+const againStep = (share: number): number => AGAIN_EDGES.filter((edge) => share >= edge).length;
 
 const ALL = 0;
 const USE_CHAINS = new Map<number, readonly number[]>();
 /** Class keys from wide to narrow: all, superseded, (step, superseded), (step, superseded, again). */
 function useChain(step: number, superseded: boolean, again: number): readonly number[] {
   const late = superseded ? 1 : 0;
-  const key = 1000 + (step * 2 + late) * 4 + again;
+  const key = 1000 + (step * 2 + late) * 6 + again;
   let chain = USE_CHAINS.get(key);
   if (chain === undefined) {
     chain = [ALL, 1 + late, 100 + step * 2 + late, key];
@@ -108,7 +112,7 @@ export class OwnHistory {
   readonly #projects = new Map<string, readonly Use[]>();
   readonly #back = new Rates();
   readonly #next = new Rates();
-  #used = 1;
+  #named = 1;
   #new = 1;
   #closedAt = 0;
   #now = 0;
@@ -116,8 +120,11 @@ export class OwnHistory {
   /** Adds a run. Runs come in order of time; one that claims to be older than the last counts as of the same time. */
   record(run: LedgerRun): void {
     this.#advance(run.at);
-    const uses = run.images.map((image) => this.#use(image));
     const before = this.#projects.get(run.project) ?? [];
+    const known = new Set(before.map(({ image }) => image.id));
+    // Runs that repeat say how often an image is used, and nothing of whether the next version will name it.
+    const changed = run.images.length !== known.size || run.images.some(({ id }) => !known.has(id));
+    const uses = run.images.map((image) => this.#use(image, changed));
     this.#projects.set(run.project, uses);
     for (const use of before) use.namedBy -= 1;
     for (const use of uses) use.namedBy += 1;
@@ -177,10 +184,12 @@ export class OwnHistory {
     for (const repository of this.#repositories.values()) this.#bookVersion(repository);
   }
 
-  #use(image: LedgerImage): Use {
+  #use(image: LedgerImage, changed: boolean): Use {
     const repository = this.#repositoryOf(image.repository);
-    repository.uses += 1;
-    this.#used += 1;
+    if (changed) {
+      repository.named += 1;
+      this.#named += 1;
+    }
     const now = this.#now;
     const known = this.#uses.get(image.id);
     if (known === undefined) return this.#arrive(image, repository);
@@ -192,13 +201,24 @@ export class OwnHistory {
     }
     known.lastAt = now;
     known.uses += 1;
+    if (changed) known.kept += 1;
     return known;
   }
 
   #arrive(image: LedgerImage, repository: Repository): Use {
     const now = this.#now;
     const use = {
-      ...{ image, repository, uses: 1, lastAt: now, countedAt: now, pace: 1, namedBy: 0, bookedUntil: now },
+      ...{
+        image,
+        repository,
+        uses: 1,
+        kept: 0,
+        lastAt: now,
+        countedAt: now,
+        pace: 1,
+        namedBy: 0,
+        bookedUntil: now,
+      },
       chain: [ALL],
     };
     this.#uses.set(image.id, use);
@@ -227,7 +247,7 @@ export class OwnHistory {
     let repository = this.#repositories.get(name);
     if (repository === undefined) {
       repository = {
-        ...{ uses: 0, images: 0, newest: undefined, newestAt: 0, pace: 1, bookedUntil: 0 },
+        ...{ named: 0, images: 0, newest: undefined, newestAt: 0, pace: 1, bookedUntil: 0 },
         ...{ chain: VERSION_CHAINS[0]!, sharedSum: 0, sharedCount: 0 },
       };
       this.#repositories.set(name, repository);
@@ -253,9 +273,9 @@ export class OwnHistory {
   }
 
   #classOf(use: Use): readonly number[] {
-    const { uses, images } = use.repository;
-    const own = use.uses - 1;
-    const again = (uses - images + own + (1 - this.#new / this.#used)) / (uses + own + 1);
+    const { named, images } = use.repository;
+    const { kept } = use;
+    const again = (named - images + kept + (1 - this.#new / this.#named)) / (named + kept + 1);
     return useChain(useStep(use.uses, use.pace), use.namedBy === 0, againStep(again));
   }
 

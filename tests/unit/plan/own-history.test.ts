@@ -75,6 +75,20 @@ describe("the order", () => {
     expect(host.history.because("daily:1", 60 * DAY)?.cameBack).toBeGreaterThan(0.9);
   });
 
+  it("learns from changes, not from repeated runs, whether an image outlives the next change", () => {
+    const host = new Host();
+    // Forty states of one project, twenty runs each: the application is new in each state, the database every tenth.
+    for (let state = 0; state < 40; state += 1)
+      for (let again = 0; again < 20; again += 1)
+        host.run(
+          state * 5 * DAY + again * HOUR,
+          image(`app:${state}`),
+          image(`db:${Math.floor((state + 1) / 10)}`),
+        );
+    const back = (id: string) => host.history.because(id, 199 * DAY)!.expectedBack;
+    expect(back("db:4")).toBeGreaterThan(1.5 * back("app:39"));
+  });
+
   it("takes the larger of two alike first, as a pull costs something whatever its size", () => {
     const host = new Host().run(0, image("a:1", 10)).run(0, image("b:1", 1000));
     for (let i = 0; i < 3; i += 1) host.run(i, image(`a:${i + 2}`, 10)).run(i, image(`b:${i + 2}`, 1000));
