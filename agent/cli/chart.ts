@@ -12,7 +12,6 @@ export interface Chart {
   /** Milliseconds, from and to. */
   readonly range: readonly [number, number];
   readonly marks: readonly { readonly at: number; readonly mark: Mark }[];
-  /** What the marks stand for. */
   readonly words: Readonly<Partial<Record<Mark, string>>>;
 }
 
@@ -42,10 +41,8 @@ const WORST_FIRST: readonly Mark[] = ["failed", "pressure", "removed", "deferred
 /** Each row is a tenth of the disk; the figure at its left is that of its upper edge. */
 const ROWS = 10;
 const LABEL = 6;
-/** A chart that is wider shows no more. */
 const WIDEST = 120;
 
-/** Pure. */
 export function chart({ title, curve, range, marks, words }: Chart, look: Look): string[] {
   const { bold, dim, red, yellow, cyan } = look.colours;
   const signs = look.unicode ? SIGNS.unicode : SIGNS.ascii;

@@ -38,7 +38,6 @@ export interface CommonOptions {
   readonly stateDir?: string | undefined;
 }
 
-/** What every command that looks at a host needs. */
 export interface Context {
   readonly settings: Settings;
   readonly stateDir: string;
@@ -56,7 +55,6 @@ export interface Context {
 interface Needs {
   /** The command keeps a state: its folder is made where it is missing. */
   readonly writes?: boolean;
-  /** Aborts requests in flight. */
   readonly giveUp?: AbortSignal;
   readonly mayCommit?: boolean;
 }

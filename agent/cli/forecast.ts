@@ -217,7 +217,6 @@ function shared(paths: readonly string[], now: number) {
   };
 }
 
-/** Pure. */
 function sharedScreen({ hosts, twice, warnings }: ReturnType<typeof shared>, look: Look): string[] {
   const total = hosts.reduce((sum, { bytes }) => sum + bytes, 0);
   const share = total === 0 ? 0 : Math.round((100 * twice.bytes) / total);

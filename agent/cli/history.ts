@@ -68,7 +68,6 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
   );
 }
 
-/** The passes that the state remembers. */
 export interface History {
   /** Oldest first. */
   readonly passes: readonly PastPass[];
@@ -105,12 +104,10 @@ export function historyDocument(history: History) {
 interface Shown {
   /** Paths of the filesystems to chart. */
   readonly wanted: readonly string[];
-  /** Rows of the table. */
   readonly limit: number;
   readonly now: number;
 }
 
-/** Pure. */
 export function historyScreen(history: History, { wanted, limit, now }: Shown, look: Look): string[] {
   const { passes, source, since, unreadable } = history;
   const { dim, red } = look.colours;

@@ -4,7 +4,6 @@ import type { ExitCode } from "../exit.ts";
 /** A command hands its exit code to this, last thing. */
 export type Done = (code: ExitCode) => void;
 
-/** The command line is wrong; the message says how. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -14,7 +13,6 @@ export const flag = (describe: string) => ({ type: "boolean", default: false, de
 export const JSON_DOCUMENT = flag("One JSON document");
 export const ASCII = flag("Plain ASCII (the default where the locale is not UTF-8)");
 
-/** The options every command that looks at a host shares. */
 export function withCommonOptions<T>(yargs: Argv<T>) {
   return yargs
     .option(

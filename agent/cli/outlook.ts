@@ -13,7 +13,6 @@ import { cacheMark, rulesWithoutPressure } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Bytes, formatBytes } from "../units.ts";
 
-/** The disk that a pass would make room on. */
 export interface Disk {
   readonly settings: Settings;
   readonly pressure: Pressure;
@@ -36,7 +35,6 @@ export interface Outlook {
   readonly wayOut: string | null;
 }
 
-/** What the operator wants to know first. Pure. */
 export function outlook(seen: Seen): Outlook {
   const { settings, pressure, gates, plan } = seen;
   const told = (state: Outlook["state"], text: string, wayOut: string | null = null) => ({

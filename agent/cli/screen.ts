@@ -2,7 +2,6 @@ import type { Colors } from "picocolors/types";
 import { colours } from "../colours.ts";
 import { visibleDeep } from "../text.ts";
 
-/** How text is laid out where it goes. */
 export interface Look {
   readonly colours: Colors;
   /** Columns; `null`: no terminal, so lines may be as long as they are. */

@@ -15,31 +15,22 @@ export interface Evidence {
   readonly now: number;
 }
 
-type Gate =
-  /** Asked by the pass itself, before it makes its first request. */
-  | { readonly asked: "once" }
-  /** Asked before the first deletion, and again between deletions. */
-  | { readonly asked: "again"; ask(evidence: Evidence): Verdict };
-
-/** A row a gate, so that one that is added is asked; its name and title stand in verdict.ts. */
-const GATES: Readonly<Record<GateName, Gate>> = {
-  "disk-pressure": { asked: "once" },
-  lock: { asked: "once" },
-  "live-run": {
-    asked: "again",
-    ask: ({ runRules, observation, settings, now }) =>
-      liveRun(runRules, observation, settings.prune.until, now),
-  },
-  converging: {
-    asked: "again",
-    ask: ({ settings, observation, busySince, now }) =>
-      converging(settings.convergence, observation, busySince, now),
-  },
+/**
+ * A row a gate, so that one that is added is asked; its name and title stand in verdict.ts. `once`: by the pass itself,
+ * before it makes its first request; the others before the first deletion, and again between deletions.
+ */
+const GATES: Readonly<Record<GateName, "once" | ((evidence: Evidence) => Verdict)>> = {
+  "disk-pressure": "once",
+  lock: "once",
+  "live-run": ({ runRules, observation, settings, now }) =>
+    liveRun(runRules, observation, settings.prune.until, now),
+  converging: ({ settings, observation, busySince, now }) =>
+    converging(settings.convergence, observation, busySince, now),
 };
 
 const ASKED_AGAIN = (Object.keys(GATES) as GateName[]).flatMap((name) => {
-  const gate = GATES[name];
-  return gate.asked === "again" ? [{ name, ask: gate.ask }] : [];
+  const ask = GATES[name];
+  return ask === "once" ? [] : [{ name, ask }];
 });
 
 /** The verdicts of all gates that are asked again and again, in order. Pure. */

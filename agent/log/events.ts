@@ -8,7 +8,14 @@ import { PASS_EVENTS, type PassFinished } from "./pass-events.ts";
 import type { EventRow, Level } from "./row.ts";
 
 export type { StepReport } from "./object-events.ts";
-export type { FilesystemReport, ObjectCount, Outcome, PassFinished, RuleReport } from "./pass-events.ts";
+export {
+  type FilesystemReport,
+  type ObjectCount,
+  OUTCOMES,
+  type Outcome,
+  type PassFinished,
+  type RuleReport,
+} from "./pass-events.ts";
 export type { Level, NamedFilesystem } from "./row.ts";
 
 /**
@@ -109,11 +116,6 @@ export const passEndedEarly = (
 ) => event("pass.ended-early", { reason, left, stepsLeft }, level);
 
 export const passFinished = (fields: PassFinished, level: Level) => event("pass.finished", fields, level);
-
-export const stateDamaged = (reason: string, setAside: string) =>
-  event("state.damaged", { reason, setAside });
-export const metricsUnwritable = (file: string, reason: string) =>
-  event("metrics.unwritable", { file, reason });
 
 export function countByKind(objects: readonly Judged[]): Record<ObjectKind, number> {
   const counts: Record<ObjectKind, number> = { ...NONE_OF_EACH };

@@ -4,8 +4,6 @@ import { shortId } from "../text.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { row } from "./row.ts";
 
-/** What became of single objects, and of all of one kind. */
-
 /** What every `object.*` line says of its object: `rule` is the reason's code, `policy` the rule of the settings. */
 export interface ObjectFields
   extends Pick<Judged, "kind" | "id" | "names" | "sizeBytes" | "ageSeconds" | "ageBasis" | "reason"> {

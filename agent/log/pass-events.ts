@@ -8,15 +8,17 @@ import { countOf, counts, KINDS } from "./object-events.ts";
 import { type Level, type Look, type NamedFilesystem, row, warning } from "./row.ts";
 
 /** What a pass came to; part of the contract, explained in docs/development/design.md. */
-export type Outcome =
-  | "below-watermark"
-  | "deferred"
-  | "pruned"
-  | "nothing-eligible"
-  | "pressure-remains"
-  | "incomplete"
-  | "failed"
-  | "dry-run";
+export const OUTCOMES = [
+  "below-watermark",
+  "deferred",
+  "pruned",
+  "nothing-eligible",
+  "pressure-remains",
+  "incomplete",
+  "failed",
+  "dry-run",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface PassFinished {
   readonly outcome: Outcome;
@@ -28,7 +30,6 @@ export interface PassFinished {
   /** What the engine says the removed objects held; layers that several share count more than once. */
   readonly claimedBytes: Bytes;
   readonly durationSeconds: Seconds;
-  /** As measured at the end. */
   readonly filesystems: readonly FilesystemReport[];
   readonly removed: Readonly<Record<ObjectKind, number>>;
   /** What `claimedBytes` is made of. */
@@ -59,7 +60,6 @@ export interface FilesystemReport extends Filesystem {
   readonly before?: Pick<Filesystem, "usedPercent" | "availableBytes" | "inodesUsedPercent">;
 }
 
-/** Fates of objects, counted. */
 export interface ObjectCount {
   readonly kind: ObjectKind;
   /** `untagged`: it lost the names that a rule took, and is kept by others. */
@@ -69,7 +69,6 @@ export interface ObjectCount {
   readonly count: number;
 }
 
-/** One rule of the settings in one pass. */
 export interface RuleReport {
   readonly list: "retention" | "orphans";
   readonly name: string;

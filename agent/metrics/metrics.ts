@@ -3,24 +3,13 @@ import { crossings, inodePercent } from "../gates/disk-pressure.ts";
 import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { replaceFile } from "../host/files.ts";
-import type { Outcome } from "../log/events.ts";
+import { OUTCOMES, type PassFinished } from "../log/events.ts";
 import { NONE_OF_EACH, type ObjectKind, type ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { State } from "../state/state.ts";
+import type { Warmth } from "../state/warmth.ts";
 import { visible } from "../text.ts";
 import type { Watermark } from "../units.ts";
-import {
-  cache,
-  counter,
-  each,
-  type Family,
-  filesystems,
-  gauge,
-  type MeasuredPass,
-  one,
-  oneOf,
-  rules,
-  seconds,
-} from "./family.ts";
 
 /**
  * What a pass tells Prometheus, as a file for node_exporter's textfile collector. Loaded only where
@@ -31,15 +20,7 @@ import {
 const PREFIX = "ci_docker_prune_";
 
 /** Dry runs leave no trace. */
-const OUTCOMES = Object.keys({
-  "below-watermark": 0,
-  deferred: 0,
-  pruned: 0,
-  "nothing-eligible": 0,
-  "pressure-remains": 0,
-  incomplete: 0,
-  failed: 0,
-} satisfies Record<Exclude<Outcome, "dry-run">, 0>);
+const PASSES = OUTCOMES.filter((outcome) => outcome !== "dry-run");
 /** What may go, and by which rule. */
 const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["container", "expired"],
@@ -52,6 +33,69 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["build-cache", "expired"],
   ["network", "expired"],
 ];
+
+/** A pass, and what it leaves behind. */
+export interface MeasuredPass {
+  readonly version: string;
+  /** Milliseconds. */
+  readonly endedAt: number;
+  readonly finished: PassFinished;
+  readonly state: Pick<State, "engineVersion" | "totals" | "deferrals" | "cache">;
+  readonly settings: Pick<Settings, "disk" | "metrics">;
+  /** Where the filesystem of a watched path is mounted. */
+  mountPoint(path: string): string;
+}
+
+interface Sample {
+  /** The same keys in all samples of a family. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+interface Family {
+  readonly type: "gauge" | "counter";
+  readonly help: string;
+  /** None: the family is left out of this file. */
+  samples(pass: MeasuredPass): readonly Sample[];
+}
+
+type Samples = Family["samples"];
+
+const gauge = (help: string, samples: Samples): Family => ({ type: "gauge", help, samples });
+const counter = (help: string, samples: Samples): Family => ({ type: "counter", help, samples });
+
+/** One series a watched filesystem; none where `value` gives `null`. */
+const filesystems =
+  (value: (filesystem: Filesystem, disk: Settings["disk"]) => number | null): Samples =>
+  ({ finished, settings, mountPoint }) =>
+    finished.filesystems.flatMap((filesystem) => {
+      const [path = "?"] = filesystem.paths;
+      return one(value(filesystem, settings.disk), { mountpoint: visible(mountPoint(path)) });
+    });
+
+/** One series a rule of the settings; none where it is not known. */
+const rules =
+  (field: "matched" | "keptBytes" | "passes" | "matchedPasses" | "removed" | "failed"): Samples =>
+  ({ state }) =>
+    state.totals.rules.flatMap((rule) => one(rule[field], { list: rule.list, rule: rule.name }));
+
+/** Of the ledger of uses, as it was read last; none where the last tier is off. */
+const cache =
+  (field: keyof Warmth): Samples =>
+  ({ state }) =>
+    one(state.cache === null ? null : state.cache[field]);
+
+const one = (value: number | null, labels: Sample["labels"] = {}): Sample[] =>
+  value === null ? [] : [{ labels, value }];
+
+const seconds = (milliseconds: number | null): Sample[] =>
+  one(milliseconds === null ? null : milliseconds / 1000);
+
+const oneOf = (label: string, all: readonly string[], current: string | null): Sample[] =>
+  each(label, all, current === null ? {} : { [current]: 1 });
+
+const each = (label: string, all: readonly string[], counts: Readonly<Record<string, number>>): Sample[] =>
+  all.map((name) => ({ labels: { [label]: name }, value: counts[name] ?? 0 }));
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   build_info: gauge("Version of the agent that wrote this file.", ({ version }) => one(1, { version })),
@@ -70,7 +114,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ),
   last_pass_exit_code: gauge("What the last pass ended with.", ({ finished }) => one(finished.exitCode)),
   last_pass_outcome: gauge("1 for what the last pass came to, 0 for the others.", ({ finished }) =>
-    oneOf("outcome", OUTCOMES, finished.outcome),
+    oneOf("outcome", PASSES, finished.outcome),
   ),
   last_pass_gate: gauge(
     "1 for the gate that ended or deferred the last pass, 0 for the others.",
@@ -139,7 +183,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     ),
   ),
   passes_total: counter("Passes, by what they came to.", ({ state }) =>
-    each("outcome", OUTCOMES, state.totals.passes),
+    each("outcome", PASSES, state.totals.passes),
   ),
   deferred_passes_total: counter("Deferred passes, by gate.", ({ state }) =>
     each("gate", GATE_NAMES, state.totals.deferred),

@@ -1,6 +1,6 @@
 import { mountPoint } from "../host/disk.ts";
-import { type AuditEvent, metricsUnwritable } from "../log/events.ts";
-import type { MeasuredPass } from "./family.ts";
+import { type AuditEvent, event } from "../log/events.ts";
+import type { MeasuredPass } from "./metrics.ts";
 
 /**
  * Writes the metrics where `metrics.textfile` asks for them. What writes them is a file of its own beside the bundle,
@@ -16,6 +16,6 @@ export async function exportMetrics(pass: Omit<MeasuredPass, "mountPoint">): Pro
     await writeMetrics(textfile, { ...pass, mountPoint });
     return null;
   } catch (error) {
-    return metricsUnwritable(textfile, (error as Error).message);
+    return event("metrics.unwritable", { file: textfile, reason: (error as Error).message });
   }
 }

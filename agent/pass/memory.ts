@@ -1,4 +1,4 @@
-import { event, type PassFinished, stateDamaged } from "../log/events.ts";
+import { event, type PassFinished } from "../log/events.ts";
 import { exportMetrics } from "../metrics/textfile.ts";
 import type { Scope } from "../observe/candidates.ts";
 import type { Gatekeeper } from "../observe/gatekeeper.ts";
@@ -18,7 +18,7 @@ export function recall({ host, journal, clock }: PassPorts, dryRun: boolean): St
   const { state, damage } = host.loadState();
   if (damage !== null) {
     const aside = damage.kind === "not-understood" && !dryRun ? host.setAside(clock.now()) : null;
-    journal.emit(stateDamaged(damage.reason, aside ?? "left where it is"));
+    journal.emit(event("state.damaged", { reason: damage.reason, setAside: aside ?? "left where it is" }));
   }
   return state;
 }

@@ -2,9 +2,9 @@ import type { ImageDetail } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { explain } from "./because.ts";
 import { type Family, isNamedBy, losesAllTags, type Member } from "./family.ts";
-import { NOT_MEASURED } from "./measured.ts";
 import type { OwnHistory } from "./own-history.ts";
 import type { Judged } from "./plan.ts";
+import { NOT_MEASURED } from "./prefixes.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 import { parseReference } from "./usage.ts";
 

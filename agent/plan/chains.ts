@@ -1,13 +1,8 @@
-/** Numbers sequences so that two that begin alike have the same numbers up to where they part. */
-export interface Chains {
-  /**
-   * One number an item: it stands for this item on all those before it. The same layer on another base is other bytes
-   * on disk, and has another number.
-   */
-  of(items: readonly string[]): number[];
-}
-
-export function newChains(): Chains {
+/**
+ * Numbers sequences so that two that begin alike have the same numbers up to where they part. `of` gives one number an
+ * item, which stands for this item on all those before it: the same layer on another base is other bytes on disk.
+ */
+export function newChains() {
   const items = new Map<string, number>();
   // By chain, the first item that came after it; more of them, at forks, by chain and item. 0: none before.
   const first: { item: number; next: number }[] = [];
@@ -33,7 +28,7 @@ export function newChains(): Chains {
     return last;
   };
   return {
-    of: (list) => {
+    of: (list: readonly string[]): number[] => {
       let chain = 0;
       return list.map((text) => {
         chain = nextOf(chain, itemOf(text));
@@ -48,31 +43,26 @@ const MOST_ITEMS = 2 ** 26;
 
 type LayersById = ReadonlyMap<string, readonly string[]>;
 
-/** The layers of every image as chains. */
-export interface LayerChains {
-  /** Also of an image that is not among them. */
-  of(image: { readonly id: string; readonly layers: readonly string[] }): readonly number[];
-  readonly byImage: ReadonlyMap<string, readonly number[]>;
-  /** How many images hold each. */
-  readonly holders: ReadonlyMap<number, number>;
+const indexed = new WeakMap<LayersById, ReturnType<typeof index>>();
+
+/** The layers of every image as chains. Made once for each map: with 1000 images of 60 layers it would take seconds. */
+export function layerChains(layersById: LayersById) {
+  const known = indexed.get(layersById) ?? index(layersById);
+  indexed.set(layersById, known);
+  return known;
 }
 
-const indexed = new WeakMap<LayersById, LayerChains>();
-
-/** Made once for each map: with 1000 images of 60 layers the texts alone would take seconds. */
-export function layerChains(layersById: LayersById): LayerChains {
-  const known = indexed.get(layersById);
-  if (known !== undefined) return known;
+function index(layersById: LayersById) {
   const chains = newChains();
-  const byImage = new Map([...layersById].map(([id, list]) => [id, chains.of(list)]));
+  const byImage: ReadonlyMap<string, readonly number[]> = new Map(
+    [...layersById].map(([id, list]) => [id, chains.of(list)]),
+  );
+  /** How many images hold each. */
   const holders = new Map<number, number>();
   for (const list of byImage.values())
     for (const chain of list) holders.set(chain, (holders.get(chain) ?? 0) + 1);
-  const made: LayerChains = {
-    byImage,
-    holders,
-    of: ({ id, layers }) => byImage.get(id) ?? chains.of(layers),
-  };
-  indexed.set(layersById, made);
-  return made;
+  /** Also of an image that is not among them. */
+  const of = ({ id, layers }: { readonly id: string; readonly layers: readonly string[] }) =>
+    byImage.get(id) ?? chains.of(layers);
+  return { byImage, holders, of };
 }

@@ -8,15 +8,14 @@ import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
 import { afterChildren, childrenFirst, withChildren } from "./lineage.ts";
-import type { Measured } from "./measured.ts";
 import { judgeNetworks } from "./networks.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, verdictsOn } from "./plan.ts";
+import type { Measured } from "./prefixes.ts";
 import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
 import type { Users } from "./usage.ts";
 import { volumeKeepers } from "./volumes.ts";
 
-/** Everything a plan is made from. */
 export interface Candidates {
   readonly containers: readonly ContainerFacts[];
   readonly images: readonly ImageFacts[];
@@ -62,7 +61,6 @@ export interface PlanContext {
   readonly images: ImageContext;
   readonly retention: RetentionContext;
   readonly history: CacheHistory | undefined;
-  /** By rule, then by image id. */
   readonly ranks: ReadonlyMap<string, ReadonlyMap<string, Rank>>;
 }
 
@@ -70,7 +68,6 @@ export interface PlanContext {
 export interface Remembered extends Memory {
   /** By the ledger of uses; absent: the last tier is off. */
   readonly history?: CacheHistory;
-  /** First seen dangling. */
   readonly dangling: Readonly<Record<string, number>>;
 }
 

@@ -4,14 +4,12 @@ import { matchingLabel } from "../settings/labels.ts";
 import type { NameGlob, RetentionRule } from "../settings/settings.ts";
 import { parseReference } from "./usage.ts";
 
-/** One image of a family. */
 export interface Member {
   readonly image: ImageDetail;
   /** Its exact names that the rule names; none: only a digest names it. */
   readonly references: readonly string[];
 }
 
-/** The images that one rule names. */
 export interface Family {
   readonly rule: RetentionRule;
   readonly members: readonly Member[];

@@ -2,8 +2,7 @@ import type { ImageDetail } from "../engine/types.ts";
 import type { Bytes } from "../units.ts";
 import { layerChains } from "./chains.ts";
 import { losesAllTags, type Member } from "./family.ts";
-import type { Measured } from "./measured.ts";
-import { sharedPrefixes } from "./prefixes.ts";
+import { type Measured, sharedPrefixes } from "./prefixes.ts";
 
 export interface Footprint {
   /** Bytes that only the members still counted hold. */

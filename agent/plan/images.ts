@@ -83,7 +83,6 @@ export function judgeImage(
     : keep("undatable", `its Created says nothing: it stays until it was seen dangling for ${limit.key}`);
 }
 
-/** Whether Created says when it was made. */
 export function isDated({ createdAt }: ImageSummary): boolean {
   return createdAt !== null && createdAt >= MEANINGFUL_SINCE;
 }
@@ -92,7 +91,6 @@ export function isDated({ createdAt }: ImageSummary): boolean {
 const taggedAt = (image: ImageSummary | ImageDetail): number | null =>
   "lastTaggedAt" in image ? image.lastTaggedAt : null;
 
-/** A clock that was ahead dated it. */
 export const isImageOfFuture = (image: ImageSummary | ImageDetail, now: number): boolean =>
   isFuture(image.createdAt, now) || isFuture(taggedAt(image), now);
 

@@ -6,7 +6,6 @@ import { formatDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 
-/** A container that a rule of `orphans` names. */
 export interface OrphanFacts {
   readonly rule: OrphanRule;
   readonly summary: ContainerSummary;

@@ -28,7 +28,6 @@ export type ReasonCode =
   | "not-selected"
   /** No tag but a digest: cache that a service pulled. */
   | "has-digest"
-  /** It has a tag (again). */
   | "tagged"
   /** Another image, or a record of the build cache that stays, was built on it. */
   | "parent"
@@ -56,7 +55,6 @@ export type ReasonCode =
   | "not-in-ledger"
   /** In the order of eviction, and the disk had room enough before its turn came. */
   | "not-needed"
-  /** It could not be read. */
   | "unreadable"
   /** Planned, but the pass ended before it came to this. */
   | "not-reached"
@@ -73,7 +71,6 @@ export interface Judged {
   readonly ageBasis: AgeBasis;
   readonly action: "remove" | "keep";
   readonly because: ReasonCode;
-  /** The same as a sentence for people. */
   readonly reason: string;
   /** The rule of the settings that names it: `"retention/ci-snapshots"`, `"orphans/workers"`; absent: the prune. */
   readonly rule?: string;
@@ -96,7 +93,6 @@ export const NOT_NEEDED = { because: "not-needed", reason: "the disk has room en
 /** What a verdict says of its object, whatever the verdict is. */
 type Subject = Omit<Judged, "ageSeconds" | "ageBasis" | "action" | "because" | "reason">;
 
-/** The two verdicts on one object. */
 export function verdictsOn(subject: Subject, age: Age) {
   const verdict =
     (action: Judged["action"]) =>

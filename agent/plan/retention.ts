@@ -8,8 +8,8 @@ import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Family, groupsOf, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { type Footprint, footprint } from "./footprint.ts";
 import { isDated } from "./images.ts";
-import type { Measured } from "./measured.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
+import type { Measured } from "./prefixes.ts";
 import type { Kept } from "./selection.ts";
 import { type Users, userOf } from "./usage.ts";
 
@@ -28,7 +28,6 @@ export interface Rank {
   readonly overSize: boolean;
 }
 
-/** What every verdict of a family depends on. */
 export interface RetentionContext {
   readonly users: Users;
   readonly keepLabels: readonly LabelRule[];
@@ -111,7 +110,6 @@ interface TimeToLive {
   readonly by: string;
 }
 
-/** What an image says for itself, whatever the others are. */
 function factsOf(rule: RetentionRule, image: ImageDetail, context: RetentionContext, now: number) {
   const age = ageOf(image, context.memory, now);
   const ttl = timeToLive(rule, image);
@@ -166,7 +164,6 @@ function unusedFor({ id }: ImageDetail, { seconds }: Age, { lastUsed }: Memory, 
   return { ...used, seconds: Math.min(used.seconds, seconds) };
 }
 
-/** Whether only our own first sight of it dates it. */
 export function isUndated({ lastTaggedAt }: ImageDetail): boolean {
   return lastTaggedAt === null;
 }

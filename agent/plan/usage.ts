@@ -19,20 +19,19 @@ export function userOf(image: Named, users: Users): string | null {
   return service === undefined ? null : `service ${service.name}`;
 }
 
-interface Index {
-  /** What references may mean, and which user's comes first: containers, then services. */
-  readonly keys: ReadonlyMap<string, number>;
-  /** How long the keys are that are parts of ids. */
-  readonly idLengths: ReadonlySet<number>;
-}
-
-const indexed = new WeakMap<Users, Index>();
+const indexed = new WeakMap<Users, ReturnType<typeof index>>();
 
 /** Made once for each look at the users: each reference is parsed once, not once an image. */
-function indexOf(users: Users): Index {
-  const known = indexed.get(users);
-  if (known !== undefined) return known;
+function indexOf(users: Users) {
+  const known = indexed.get(users) ?? index(users);
+  indexed.set(users, known);
+  return known;
+}
+
+/** What references may mean, and which user's comes first: containers, then services. */
+function index(users: Users) {
   const keys = new Map<string, number>();
+  /** How long the keys are that are parts of ids. */
   const idLengths = new Set<number>();
   const meanings = [
     ...users.containers.map(({ imageId, imageName }) => [ID + imageId, ...meaningsOf(imageName)]),
@@ -44,9 +43,7 @@ function indexOf(users: Users): Index {
       if (key.startsWith(ID)) idLengths.add(key.length);
     }
   }
-  const made = { keys, idLengths };
-  indexed.set(users, made);
-  return made;
+  return { keys, idLengths };
 }
 
 /** Everything that a reference to this image may mean. */
@@ -62,7 +59,7 @@ function ownKeys({ id, tags, digests }: Named, idLengths: ReadonlySet<number>): 
 
 const ID = "id ";
 const DIGEST = "digest ";
-const tagKey = ({ name, tag }: Reference) => `tag ${name}:${tag ?? "latest"}`;
+const tagKey = ({ name, tag }: ReturnType<typeof parseReference>) => `tag ${name}:${tag ?? "latest"}`;
 
 /** What a reference, as a container or a service spec holds it, may mean; in doubt it means more than one thing. */
 function meaningsOf(text: string): string[] {
@@ -79,14 +76,8 @@ function meaningsOf(text: string): string[] {
   ];
 }
 
-export interface Reference {
-  readonly name: string;
-  readonly tag: string | null;
-  readonly digest: string | null;
-}
-
 /** Short names and `docker.io/library/…` are the same; a service spec may hold either. */
-export function parseReference(text: string): Reference {
+export function parseReference(text: string) {
   const [tagged = "", digest = null] = text.split("@", 2);
   const colon = tagged.lastIndexOf(":");
   const hasTag = colon > tagged.lastIndexOf("/");

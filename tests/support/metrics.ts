@@ -1,4 +1,4 @@
-import type { MeasuredPass } from "../../agent/metrics/family.ts";
+import type { MeasuredPass } from "../../agent/metrics/metrics.ts";
 import { renderMetrics } from "../../agent/metrics/metrics.ts";
 import { allRules } from "../../agent/settings/rules.ts";
 import { addToTotals, NO_TOTALS } from "../../agent/state/totals.ts";

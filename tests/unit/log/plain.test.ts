@@ -11,7 +11,6 @@ import {
   type FieldsOf,
   factUnknown,
   gateVerdict,
-  metricsUnwritable,
   objectFailed,
   objectGone,
   objectKept,
@@ -21,7 +20,6 @@ import {
   passEndedEarly,
   passFinished,
   prunePlanned,
-  stateDamaged,
   stepSkipped,
 } from "../../../agent/log/events.ts";
 import { plainJournal, sentence } from "../../../agent/log/plain.ts";
@@ -281,14 +279,17 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `below-watermark: below the high watermark\n${DISK}`,
   ],
   [
-    stateDamaged("not JSON", "/x"),
+    eventOf("state.damaged", { reason: "not JSON", setAside: "/x" }),
     "! the state file was damaged (not JSON); the pass starts from nothing; the old one: /x",
   ],
   [
     eventOf("state.unwritable", { reason: "EROFS" }),
     "! the state could not be written, the next pass will not know of this: EROFS",
   ],
-  [metricsUnwritable("/a.prom", "EROFS"), "! the metrics could not be written, /a.prom: EROFS"],
+  [
+    eventOf("metrics.unwritable", { file: "/a.prom", reason: "EROFS" }),
+    "! the metrics could not be written, /a.prom: EROFS",
+  ],
   [
     eventOf("auth.applied", {
       ...AUTH,
@@ -394,7 +395,7 @@ describe("the levels of events", () => {
       "error",
     ],
     [objectFailed(OBJECT, "x", null, "no"), "error"],
-    [stateDamaged("a", "b"), "warn"],
+    [eventOf("state.damaged", { reason: "a", setAside: "b" }), "warn"],
     [eventOf("service.ignored", { service: "a", why: "b", busySeconds: 1 }), "warn"],
     [objectRemoved(OBJECT), "info"],
   ] as const)("$event: %s", ({ level }, expected) => {

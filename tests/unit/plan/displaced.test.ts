@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { claim } from "../../../agent/plan/family.ts";
-import { NOT_MEASURED } from "../../../agent/plan/measured.ts";
+import { NOT_MEASURED } from "../../../agent/plan/prefixes.ts";
 import { judgeFamily } from "../../../agent/plan/retention.ts";
 import { DAY, HOUR, image, imageId, NOW, settingsOf } from "../support.ts";
 

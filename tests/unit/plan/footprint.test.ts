@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ImageDetail, Step } from "../../../agent/engine/types.ts";
 import { footprint, sizesOf } from "../../../agent/plan/footprint.ts";
-import type { Measured } from "../../../agent/plan/measured.ts";
+import type { Measured } from "../../../agent/plan/prefixes.ts";
 import { image, imageId } from "../support.ts";
 
 /** What made an image: a layer with its bytes, or a step that only changes the config. */

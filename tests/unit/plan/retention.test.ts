@@ -5,7 +5,7 @@ import { NOTHING_RULED } from "../../../agent/observe/ruled.ts";
 import { decide, type Ruled } from "../../../agent/plan/decide.ts";
 import { claim } from "../../../agent/plan/family.ts";
 import { layerSizes } from "../../../agent/plan/footprint.ts";
-import type { Measured } from "../../../agent/plan/measured.ts";
+import type { Measured } from "../../../agent/plan/prefixes.ts";
 import { sizeOfFamily } from "../../../agent/plan/retention.ts";
 import { parseReference, userOf } from "../../../agent/plan/usage.ts";
 import { rulesOf } from "../../../agent/settings/rules.ts";
