@@ -26,7 +26,7 @@ import { type Context, openContext } from "./context.ts";
 import { ASCII, type Done, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
 import { type Look, show, terminal } from "./screen.ts";
 import { table, warning, wrap } from "./table.ts";
-import { coverage } from "./warmth.ts";
+import { formatCoverage } from "./ticks.ts";
 
 const DAY = 86_400;
 /** In seconds: Docker Hub's, where it was not asked. */
@@ -156,7 +156,10 @@ function forecastScreen(told: Told["document"], charts: Told["charts"], look: Lo
   ];
   const short = `too short for a forecast: it covers ${covered} and needs ${NEEDED_DAYS} days; this is a first look`;
   return [
-    ...wrap(`Ledger in ${told.source}: ${told.uses} uses of ${told.images} images${coverage(told)}.`, look),
+    ...wrap(
+      `Ledger in ${told.source}: ${told.uses} uses of ${told.images} images${formatCoverage(told)}.`,
+      look,
+    ),
     ...[...told.warnings, ...(told.tooShort ? [short] : [])].flatMap((text) => warning(text, look)),
     "",
     ...(told.uses === 0

@@ -9,12 +9,15 @@ import { countByKind, gateFields, sumSizes } from "../log/events.ts";
 import { readable } from "../pass/pressure.ts";
 import type { GatesPreview, PlanPreview } from "../pass/preview.ts";
 import { suspicions } from "../pass/suspicions.ts";
+import { diskFor } from "../plan/forecast.ts";
 import type { Holder } from "../plan/holders.ts";
+import { cacheMark } from "../settings/rules.ts";
+import { coverageOf } from "../state/ledger.ts";
 import { KINDS, loadPasses } from "../state/passes.ts";
+import { WARMTH_DAYS, warmthOf } from "../state/warmth.ts";
 import { formatWatermark } from "../units.ts";
 import { VERSION } from "../version.ts";
 import type { Context } from "./context.ts";
-import { cacheDocument } from "./warmth.ts";
 
 /** What was asked beside the gates; `null`: not asked for. */
 interface Asked {
@@ -83,5 +86,28 @@ function planDocument({ plan: { remove }, rules }: PlanPreview) {
       ...rule,
       wouldRemove: remove.filter((object) => object.rule === `${rule.list}/${rule.name}`).length,
     })),
+  };
+}
+
+/** How warm the cache is; `null`: there is no ledger of uses. */
+export function cacheDocument({ settings, ledger, engine, pressure, holders, now }: StatusFacts) {
+  if (ledger.since === null && settings.cache.evict === "never") return null;
+  const { since: _, ...warmth } = warmthOf(ledger, now);
+  const rootDir = engine.known ? engine.value.info.rootDir : "";
+  const root = readable(pressure.filesystems).find(({ paths }) => paths.includes(rootDir));
+  const images = holders?.known ? (holders.value.find(({ what }) => what === "images")?.bytes ?? 0) : null;
+  // What else lies on the disk stays on it.
+  const others = root === undefined || images === null ? 0 : Math.max(0, root.usedBytes - images);
+  const wanted = Math.round(diskFor(warmth.workingSetBytes + others, cacheMark(settings)));
+  const regretted = ledger.regrets
+    .filter(({ at }) => at > now - WARMTH_DAYS * 86_400_000)
+    .map(({ id }) => ledger.images.get(id)?.names[0] ?? id);
+  return {
+    ...warmth,
+    ledger: coverageOf(ledger),
+    warnings: ledger.warnings,
+    regretted: [...new Set(regretted)],
+    diskBytes: root?.totalBytes ?? null,
+    diskForWorkingSetBytes: wanted,
   };
 }

@@ -3,21 +3,24 @@ import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { describeCheck } from "../log/auth-events.ts";
 import { sumSizes } from "../log/events.ts";
+import { WORKING_SET_DAYS } from "../plan/forecast.ts";
 import { HOLDER_TITLES, type Holder } from "../plan/holders.ts";
 import type { ObjectKind } from "../plan/plan.ts";
+import { cacheMark } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
+import { WARMTH_DAYS } from "../state/warmth.ts";
 import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
 import { fold, passTable } from "./history.ts";
 import { inodesOver, outlook } from "./outlook.ts";
 import { type Look, PLAIN_WIDTH } from "./screen.ts";
 import { gateLines, ruleTable } from "./sections.ts";
-import type { StatusFacts } from "./status-facts.ts";
+import { cacheDocument, type StatusFacts } from "./status-facts.ts";
 import { type Cell, hanging, table, warning } from "./table.ts";
-import { formatMoment } from "./ticks.ts";
-import { cacheLines } from "./warmth.ts";
+import { formatCoverage, formatMoment } from "./ticks.ts";
 
 const SHOWN_PASSES = 5;
+const SHOWN_NAMES = 3;
 /** Beyond this a line is hard to read, however wide the terminal. */
 const WIDEST = 160;
 
@@ -159,6 +162,28 @@ function pressureBar(filesystem: Filesystem, marks: Settings["disk"], look: Look
     ? ` of inodes (${(totalInodes ?? 0) - (freeInodes ?? 0)} of ${totalInodes}); ${usedPercent}% of bytes`
     : `  ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left${inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`}`;
   return `${bar} ${over ? red(percent) : percent}${text}`;
+}
+
+function cacheLines(facts: StatusFacts): string[] {
+  const told = cacheDocument(facts);
+  if (told === null) return [];
+  const { ledger, days, regretted, diskBytes, diskForWorkingSetBytes: wanted } = told;
+  if (ledger.since === null) return ["the ledger of uses is empty: the first pass learns", ...told.warnings];
+  const share = ({ uses, warmUses }: { readonly uses: number; readonly warmUses: number }) =>
+    uses === 0 ? "-" : `${Math.floor((100 * warmUses) / uses)}%`;
+  const more = regretted.length > SHOWN_NAMES ? ", …" : "";
+  const names = regretted.length === 0 ? "" : ` (${regretted.slice(0, SHOWN_NAMES).join(", ")}${more})`;
+  return [
+    `${share(told)} of ${told.uses} uses in ${WARMTH_DAYS} days met an image that was here; by day: ${days.map(share).join(" ")}`,
+    `${told.evictions} evicted, ${told.regrets} came back${names}`,
+    `ledger of uses${formatCoverage(ledger)}`,
+    ...told.warnings,
+    ...(diskBytes === null || wanted <= diskBytes
+      ? []
+      : [
+          `the images of the last ${WORKING_SET_DAYS} days ask for a disk of ${formatBytes(wanted)} to stay below ${formatWatermark(cacheMark(facts.settings))}; this one has ${formatBytes(diskBytes)} (ci-docker-prune forecast)`,
+        ]),
+  ];
 }
 
 function schedule({ timer, now }: StatusFacts, look: Look): string[] {

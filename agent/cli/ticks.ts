@@ -1,4 +1,6 @@
 import { timeTicks } from "d3-time";
+import type { coverageOf } from "../state/ledger.ts";
+import { formatDuration } from "../units.ts";
 
 /** Round moments of the calendar between two, about so many; in this machine's time zone. */
 export const calendarTicks = (from: number, to: number, about: number) =>
@@ -27,4 +29,10 @@ export function formatShort(at: number): string {
 /** `"2026-11-15 03:00"`, in this machine's time zone. */
 export function formatMoment(at: number): string {
   return `${new Date(at).getFullYear()}-${formatShort(at)}`;
+}
+
+/** `" since 2026-07-12 12:00 (19d 22h, 12h of it not heard)"`; nothing where there is no ledger. */
+export function formatCoverage({ since, coveredSeconds, gapSeconds }: ReturnType<typeof coverageOf>): string {
+  const gaps = gapSeconds === 0 ? "" : `, ${formatDuration(gapSeconds)} of it not heard`;
+  return since === null ? "" : ` since ${formatMoment(since)} (${formatDuration(coveredSeconds)}${gaps})`;
 }
