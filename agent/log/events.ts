@@ -8,14 +8,7 @@ import { PASS_EVENTS, type PassFinished } from "./pass-events.ts";
 import type { EventRow, Level } from "./row.ts";
 
 export type { StepReport } from "./object-events.ts";
-export {
-  type FilesystemReport,
-  type ObjectCount,
-  OUTCOMES,
-  type Outcome,
-  type PassFinished,
-  type RuleReport,
-} from "./pass-events.ts";
+export type { FilesystemReport, ObjectCount, PassFinished, RuleReport } from "./pass-events.ts";
 export type { Level, NamedFilesystem } from "./row.ts";
 
 /**

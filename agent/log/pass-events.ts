@@ -5,20 +5,8 @@ import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { countOf, counts, KINDS } from "./object-events.ts";
+import type { Outcome } from "./outcome.ts";
 import { type Level, type Look, type NamedFilesystem, row, warning } from "./row.ts";
-
-/** What a pass came to; part of the contract, explained in docs/development/design.md. */
-export const OUTCOMES = [
-  "below-watermark",
-  "deferred",
-  "pruned",
-  "nothing-eligible",
-  "pressure-remains",
-  "incomplete",
-  "failed",
-  "dry-run",
-] as const;
-export type Outcome = (typeof OUTCOMES)[number];
 
 export interface PassFinished {
   readonly outcome: Outcome;
