@@ -97,7 +97,7 @@ const BARE_ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 const imageSummary = v.pipe(
   v.object({
     Id: v.string(),
-    ParentId: text,
+    ParentId: v.optional(v.string(), ""),
     RepoTags: strings,
     RepoDigests: strings,
     Size: v.number(),
@@ -120,7 +120,7 @@ export const toImages = reading("images", v.array(imageSummary));
 const imageDetail = v.pipe(
   v.object({
     Id: v.string(),
-    Parent: text,
+    Parent: v.optional(v.string(), ""),
     RepoTags: strings,
     RepoDigests: strings,
     Size: v.number(),
@@ -192,8 +192,8 @@ const cacheRecord = v.pipe(
     Size: v.number(),
     Type: text,
     LastUsedAt: time,
-    InUse: flag,
-    Shared: flag,
+    InUse: v.optional(v.boolean(), false),
+    Shared: v.optional(v.boolean(), false),
     // Before API 1.42 one parent, or an empty text.
     Parent: text,
     Parents: strings,
