@@ -212,54 +212,23 @@ onEngine("faults", () => {
   });
 
   describe("while objects are deleted", () => {
-    const ROWS: readonly (readonly [
-      name: string,
-      match: RegExp,
-      fault: Fault,
-      code: number,
-      removed: { readonly container: number; readonly image: number },
-      left: { readonly containers: number; readonly images: number },
-    ])[] = [
-      [
-        "a container's is done and answers garbage",
-        CONTAINER_DELETE,
-        { kind: "answer", status: 200, body: "<html>", done: true },
-        0,
-        { container: 2, image: 2 },
-        { containers: 0, images: 0 },
-      ],
-      [
-        "a container's hangs",
-        CONTAINER_DELETE,
-        { kind: "hang" },
-        69,
-        { container: 0, image: 0 },
-        { containers: 2, images: 2 },
-      ],
+    /** Of containers and images. */
+    type Two = readonly [number, number];
+    const garbage: Fault = { kind: "answer", status: 200, body: "<html>", done: true };
+    const half: Fault = { kind: "cut-in-body", chunked: true };
+    const ROWS: readonly (readonly [name: string, RegExp, Fault, code: number, removed: Two, left: Two])[] = [
+      ["a container's is done and answers garbage", CONTAINER_DELETE, garbage, 0, [2, 2], [0, 0]],
+      ["a container's hangs", CONTAINER_DELETE, { kind: "hang" }, 69, [0, 0], [2, 2]],
       [
         "a container's is done, its answer hangs",
         CONTAINER_DELETE,
         { kind: "hang-in-body" },
         69,
-        { container: 1, image: 0 },
-        { containers: 1, images: 2 },
+        [1, 0],
+        [1, 2],
       ],
-      [
-        "a container's is cut",
-        CONTAINER_DELETE,
-        { kind: "cut" },
-        69,
-        { container: 0, image: 0 },
-        { containers: 2, images: 2 },
-      ],
-      [
-        "an image's is done, its answer is cut in mid-body",
-        IMAGE_DELETE,
-        { kind: "cut-in-body", chunked: true },
-        69,
-        { container: 2, image: 1 },
-        { containers: 0, images: 1 },
-      ],
+      ["a container's is cut", CONTAINER_DELETE, { kind: "cut" }, 69, [0, 0], [2, 2]],
+      ["an image's is done, its answer is cut in mid-body", IMAGE_DELETE, half, 69, [2, 1], [0, 1]],
     ];
     let lots: Readonly<Record<string, Lot>>;
     beforeAll(async () => {
@@ -273,8 +242,9 @@ onEngine("faults", () => {
         const others = await on.bystanders(lot);
         const ran = await on.pass({ rules: [{ match, nth: 1, fault }], lot, timeout: "1s" });
         expect(ran.code).toBe(code);
-        expect(only(ran.events, "pass.finished")).toMatchObject({ removed });
-        expect(await on.left(lot)).toEqual(rest);
+        const [container, image] = removed;
+        expect(only(ran.events, "pass.finished")).toMatchObject({ removed: { container, image } });
+        expect(await on.left(lot)).toEqual({ containers: rest[0], images: rest[1] });
         expect(await on.bystanders(lot)).toEqual(others);
         expect(ran.seconds).toBeLessThan(6);
       },

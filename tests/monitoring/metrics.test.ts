@@ -272,16 +272,6 @@ describe.skipIf(engineMissing !== null)(titled("every kind of pass on a real eng
     expect(value("last_pass_freed_bytes")).toBe(0);
   });
 
-  it("pressure that remains: exit code 10", async () => {
-    const { code } = await pass(settings());
-    expect(code).toBe(10);
-    clean();
-    expect(outcome()).toEqual(["nothing-eligible"]);
-    expect(value("last_pass_exit_code")).toBe(10);
-    expect(value("filesystem_under_pressure", { mountpoint: host.dataRoot })).toBe(1);
-    expect(value("last_success_timestamp_seconds")).toBeUndefined();
-  });
-
   it("deferred, twice in a row: by which gate, and since when", async () => {
     const lockFile = join(dir, "lock");
     writeFileSync(lockFile, "");
@@ -309,46 +299,10 @@ describe.skipIf(engineMissing !== null)(titled("every kind of pass on a real eng
     expect(value("deferred_since_timestamp_seconds")).toBeUndefined();
   });
 
-  it("failed: no engine", async () => {
-    const { code } = await pass(settings({ engine: { socketPath: join(dir, "absent.sock") } }));
-    expect(code).toBe(69);
-    clean();
-    expect(outcome()).toEqual(["failed"]);
-    expect(value("last_pass_exit_code")).toBe(69);
-    expect(value("engine_info")).toBeUndefined();
-  });
-
-  it("incomplete: told to stop in mid-pass", async () => {
-    await oldImages(30);
-    const { code, events } = await pass(settings(), {
-      whileRunning: (child) => {
-        child.stdout?.on("data", (chunk: Buffer) => {
-          if (chunk.toString().includes("object.removed")) child.kill("SIGTERM");
-        });
-      },
-    });
-    expect(code).toBe(75);
-    clean();
-    expect(outcome()).toEqual(["incomplete"]);
-    const removed = events.filter(({ event }) => event === "object.removed").length;
-    expect(removed).toBeGreaterThan(0);
-    expect(value("last_pass_objects", { kind: "image", fate: "removed" })).toBe(removed);
-    expect(value("last_pass_objects", { kind: "image", fate: "kept", reason: "not-reached" })).toBe(
-      30 - removed,
-    );
-  });
-
   it("a dry run: nothing is written", async () => {
     const { code } = await pass(settings(), { args: ["run", "--dry-run"] });
     expect(code).toBe(0);
     expect(existsSync(textfile)).toBe(false);
-  });
-
-  it("one that cannot write its metrics says so, and is the same pass", async () => {
-    const absent = join(dir, "absent", "ci.prom");
-    const { code, events } = await pass(settings({ metrics: { textfile: absent } }));
-    expect(code).toBe(10);
-    expect(events.at(-1)).toMatchObject({ event: "metrics.unwritable", file: absent, level: "warn" });
   });
 
   it("names a filesystem as node_exporter's own collector does, and measures the same", async () => {
