@@ -258,7 +258,7 @@ onEngine("prune", () => {
     });
 
     it("leaves old things that carry a label of keepLabels, whatever its value", async () => {
-      expect(fate("keptByLabel")).toEqual([["object.kept", "keep-label", "finished"]]);
+      expect(fate("keptByLabel")).toEqual([["object.kept", "keep-label", "created"]]);
       expect(await host.hasContainer(id("keptByLabel"))).toBe(true);
       expect(fate("danglingKept")).toMatchObject([["object.kept", "keep-label", expect.any(String)]]);
       expect(await host.hasImage(id("danglingKept"))).toBe(true);
