@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CiHost } from "./ci-host.ts";
 import { type Availability, findTool } from "./engines.ts";
+import { streamLines } from "./images.ts";
 
 export interface DockerRegistryOptions {
   /** Default 127.0.0.1: no TLS needed. Any other address is added to the namespace's loopback device. */
@@ -67,6 +68,8 @@ export class DockerRegistry implements AsyncDisposable {
   /** `"127.0.0.1:5000"` */
   readonly address: string;
   readonly #dir = mkdtempSync(join(tmpdir(), "cdp-docker-registry-"));
+  /** Where it keeps what was pushed. */
+  readonly storage = join(this.#dir, "storage");
   readonly #process: ChildProcess;
   readonly #log: Access[] = [];
   #said = "";
@@ -117,7 +120,7 @@ export class DockerRegistry implements AsyncDisposable {
     return {
       version: "0.1",
       log: { level: "info", accesslog: { disabled: false } },
-      storage: { filesystem: { rootdirectory: file("storage") }, delete: { enabled: true } },
+      storage: { filesystem: { rootdirectory: this.storage }, delete: { enabled: true } },
       http: {
         addr: this.address,
         secret: "of no use to anyone",
@@ -204,7 +207,7 @@ export class DockerRegistry implements AsyncDisposable {
     await host.docker.getImage(image).tag({ repo: ref, tag });
     // Without a login the engine still wants the header.
     const authconfig = { username: "", password: "", ...login, serveraddress: this.address };
-    await followed(host, await host.docker.getImage(`${ref}:${tag}`).push({ tag, authconfig }));
+    await streamLines(await host.docker.getImage(`${ref}:${tag}`).push({ tag, authconfig }));
     await this.#inside(MAKE_LIST, { url: `http://${this.address}/v2/${repo}/manifests/${tag}`, login });
     return `${ref}:${tag}`;
   }
@@ -277,10 +280,8 @@ export function trafficOf(accesses: readonly Access[]): Traffic {
 /** Pulls as a client with these credentials does; throws what the engine says, in its answer or in its stream. */
 export async function pullAs(host: CiHost, ref: string, login?: Login): Promise<void> {
   const serveraddress = ref.slice(0, ref.indexOf("/"));
-  await followed(
-    host,
-    await host.docker.pull(ref, login === undefined ? {} : { authconfig: { ...login, serveraddress } }),
-  );
+  const options = login === undefined ? {} : { authconfig: { ...login, serveraddress } };
+  await streamLines(await host.docker.pull(ref, options));
 }
 
 /** What the tag names now: the look that `docker service create` and `docker stack deploy` take before they deploy. */
@@ -289,12 +290,4 @@ export async function digestOf(host: CiHost, ref: string, authconfig: object): P
     distribution(options: object): Promise<{ Descriptor: { digest: string } }>;
   };
   return (await image.distribution({ authconfig })).Descriptor.digest;
-}
-
-async function followed(host: CiHost, stream: NodeJS.ReadableStream): Promise<void> {
-  await new Promise<void>((resolve, reject) =>
-    host.docker.modem.followProgress(stream, (error: Error | null) =>
-      error === null ? resolve() : reject(error),
-    ),
-  );
 }

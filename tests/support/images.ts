@@ -11,6 +11,8 @@ export interface LayerSpec {
   seed: string;
   /** Size in MiB (fractions allowed). */
   sizeMiB: number;
+  /** So many more of zeros, which a registry packs to nothing; default 0. */
+  zerosMiB?: number;
 }
 
 /** What {@link loadImage} puts on the engine. */
@@ -69,7 +71,7 @@ export async function loadImage(docker: Docker, spec: ImageSpec = {}): Promise<s
   if (spec.busybox ?? true) layers.push(busyboxLayer());
   const fill = spec.fillByte;
   if (spec.layers !== undefined) {
-    for (const l of spec.layers) layers.push(dataLayer(l.seed, l.sizeMiB, fill));
+    for (const l of spec.layers) layers.push(dataLayer(l.seed, l.sizeMiB, fill, l.zerosMiB));
   } else if ((spec.sizeMiB ?? 1) > 0) {
     layers.push(dataLayer(spec.seed ?? randomBytes(8).toString("hex"), spec.sizeMiB ?? 1, fill));
   }
@@ -148,7 +150,7 @@ interface StreamLine {
 }
 
 /** The JSON lines of an engine's progress stream; throws at the first error line. */
-async function streamLines(stream: NodeJS.ReadableStream): Promise<StreamLine[]> {
+export async function streamLines(stream: NodeJS.ReadableStream): Promise<StreamLine[]> {
   let text = "";
   for await (const chunk of stream) text += chunk.toString();
   const lines = text

@@ -30,23 +30,28 @@ function makeLayer(key: string, bytes: () => Iterable<Buffer>): Layer {
   return { ...known, bytes };
 }
 
-/** One file of pseudo-random bytes, or of `fillByte`. The same seed and size give the same bytes. */
-export function dataLayer(seed: string, sizeMiB: number, fillByte: number | undefined): Layer {
-  const size = Math.round(sizeMiB * MIB);
+/**
+ * One file of pseudo-random bytes, or of `fillByte`, and then of zeros, which pack to nothing. The same seed and sizes
+ * give the same bytes.
+ */
+export function dataLayer(seed: string, sizeMiB: number, fillByte?: number, zerosMiB = 0): Layer {
+  const data = Math.round(sizeMiB * MIB);
+  const size = data + Math.round(zerosMiB * MIB);
   const key = createHash("sha256").update(seed).digest();
   function* content(): Generator<Buffer> {
     const cipher = createCipheriv("aes-256-ctr", key, Buffer.alloc(16));
-    for (let left = size; left > 0; ) {
-      const n = Math.min(left, MIB);
-      yield fillByte === undefined ? cipher.update(Buffer.alloc(n)) : Buffer.alloc(n, fillByte);
-      left -= n;
+    for (let at = 0; at < size; ) {
+      const n = Math.min(MIB, (at < data ? data : size) - at);
+      const zeros = Buffer.alloc(n, at < data ? (fillByte ?? 0) : 0);
+      yield at < data && fillByte === undefined ? cipher.update(zeros) : zeros;
+      at += n;
     }
   }
   function* bytes(): Generator<Buffer> {
     yield* tarFile(`data-${key.toString("hex").slice(0, 16)}`, size, content());
     yield TAR_END;
   }
-  return makeLayer(`${key.toString("hex")}/${size}/${fillByte ?? "random"}`, bytes);
+  return makeLayer(`${key.toString("hex")}/${data}/${size}/${fillByte ?? "random"}`, bytes);
 }
 
 const APPLETS = "sh ash cat cp date dd echo env false head ls mkdir mv rm seq sleep test touch true".split(
