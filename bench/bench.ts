@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import pMap from "p-map";
 import { BUNDLE } from "../tests/support/agent.ts";
 import { CiHost } from "../tests/support/ci-host.ts";
-import { engineAvailable, findTool } from "../tests/support/engines.ts";
+import { engineAvailable, findTool, usesContainerdStore } from "../tests/support/engines.ts";
 import { decideOnce } from "./deciding.ts";
 
 const PEER = fileURLToPath(new URL("peer.sh", import.meta.url));
@@ -65,12 +65,23 @@ const TARGET = {
   untilDeletions: 1,
   fixedRequests: 10,
   deletions: 1,
+  smallPass: 1,
   deciding: 15,
   decidingMs: 2000,
 };
 
-/** Everything on a host is three days old: older than this … */
-const ALL_OLD = "24h";
+const { values: OPTIONS } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    deletions: { type: "boolean", default: false },
+    engine: { type: "string", default: "20.10" },
+  },
+});
+
+/**
+ * Everything on a host is three days old: older than this … On the containerd store an image is as young as its load.
+ */
+const ALL_OLD = usesContainerdStore(OPTIONS.engine) ? "1s" : "24h";
 /** … and younger than this. */
 const NONE_OLD = "8760h";
 const CREATED = new Date(Date.now() - 3 * 86_400_000).toISOString();
@@ -327,7 +338,7 @@ const describe = ({ images, containers, services }: Size): string =>
   `${images} dangling images, ${containers} stopped containers, ${services} services`;
 
 async function startHost(): Promise<CiHost> {
-  const host = await CiHost.start({ engine: "20.10", diskMiB: 8192, name: "bench" });
+  const host = await CiHost.start({ engine: OPTIONS.engine, diskMiB: 8192, name: "bench" });
   await host.loadImage({ ref: BASE });
   return host;
 }
@@ -385,14 +396,14 @@ function dryRun(host: CiHost, until: string, planned: number, forecast = false):
   return pass;
 }
 
-function peer(host: CiHost, ...options: readonly string[]): Run {
+function peer(host: CiHost, options: readonly string[] = [], until = ALL_OLD): Run {
   const result = run("sh", [PEER, ...options], {
     DOCKER_HOST: `unix://${host.socketPath}`,
     DOCKER_CONFIG: join(scratch, "docker-cli"),
     DISK: host.dataRoot,
     WATERMARK: "1",
     SETTLE: "0",
-    UNTIL: ALL_OLD,
+    UNTIL: until,
   });
   const wanted = options.includes("--until-deletions") ? "this is where the deletions would begin" : "pruned";
   if (!result.stdout.trimEnd().endsWith(wanted))
@@ -516,8 +527,8 @@ function againstPeer(host: CiHost, { full, pairs }: Scale): void {
     () => dryRun(host, NONE_OLD, 0).ms,
     () => dryRun(host, ALL_OLD, old).ms,
     () => dryRun(host, NONE_OLD, 0, true).ms,
-    () => peer(host, "--until-deletions").ms,
-    () => peer(host, "--until-deletions", "--lean").ms,
+    () => peer(host, ["--until-deletions"]).ms,
+    () => peer(host, ["--until-deletions", "--lean"]).ms,
   ) as [Figures, Figures, Figures, Figures, Figures];
   const sizes = `${full.images}/${full.containers}/${full.services}`;
   const where = `up to the deletions, ${sizes}`;
@@ -530,6 +541,27 @@ function againstPeer(host: CiHost, { full, pairs }: Scale): void {
   const rss = (until: string) => figures([peakRss(ourArgs(host, until, false, "--dry-run"))]);
   compare(`${where}, nothing old, peak RSS`, rss(NONE_OLD), floor, "node -e 0", undefined, "MB");
   compare(`${where}, all old, peak RSS`, rss(ALL_OLD), floor, "node -e 0", undefined, "MB");
+}
+
+/** What a timer costs on a small host whose disk is full of what no pass takes: a whole pass that finds nothing. */
+async function small({ pairs }: Scale): Promise<void> {
+  const size: Size = { images: 5, containers: 5, services: 5 };
+  progress(`a whole pass with nothing to remove: ${describe(size)}`);
+  await using host = await startHost();
+  await grow(host, NOTHING, size);
+  const args = ourArgs(host, NONE_OLD, true, "--without-pressure");
+  const [ours, thorough, lean] = interleaved(
+    pairs,
+    () => {
+      const pass = ourPass(args);
+      if (pass.outcome !== "nothing-eligible") throw new Error(`it is ${pass.outcome}`);
+      return pass.ms;
+    },
+    () => peer(host, [], NONE_OLD).ms,
+    () => peer(host, ["--lean"], NONE_OLD).ms,
+  ) as [Figures, Figures, Figures];
+  compare("full pass with nothing to remove, 5/5/5", ours, thorough, "peer", TARGET.smallPass);
+  compare("full pass with nothing to remove, 5/5/5", ours, lean, "peer --lean");
 }
 
 /**
@@ -590,25 +622,23 @@ async function deleteAll(host: CiHost, concurrency: number): Promise<number> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, deletions: { type: "boolean", default: false } },
-  });
-  const scale = values.quick ? QUICK : WHOLE;
+  const scale = OPTIONS.quick ? QUICK : WHOLE;
   if (!existsSync(BUNDLE)) throw new Error(`no ${BUNDLE}: run npm run build first`);
   const startedAt = Date.now();
   const [loadBefore = 0] = loadavg();
-  if (!values.deletions) {
+  if (!OPTIONS.deletions) {
     noOp(scale);
     deciding();
   }
-  const available = engineAvailable("20.10");
+  const available = engineAvailable(OPTIONS.engine);
   if (available.ok) {
-    if (!values.deletions) await lists(scale);
+    if (!OPTIONS.deletions) await small(scale);
+    if (!OPTIONS.deletions) await lists(scale);
     await deletions(scale);
   } else progress(`no engine, so only the no-op pass was measured: ${available.reason}`);
   const cli = available.ok ? run("docker", ["--version"]).stdout.trim() : "no docker CLI";
   const engine = available.ok
-    ? run(findTool("dockerd") ?? "dockerd", ["--version"]).stdout.trim()
+    ? `engine ${OPTIONS.engine}${OPTIONS.engine === "20.10" ? `: ${run(findTool("dockerd") ?? "dockerd", ["--version"]).stdout.trim()}` : ""}`
     : "no engine";
   process.stdout.write(
     `${cpus().length} x ${cpus()[0]?.model}; node ${process.version}\n${engine}; CLI: ${cli}\n`,
