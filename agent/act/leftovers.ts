@@ -10,7 +10,7 @@ import type { ActPorts, Judgement } from "./ports.ts";
 import { type Kept, keptBy, type Target, UNREADABLE } from "./remove.ts";
 
 /** Milliseconds: what was seen longer ago is looked at again. */
-const LOOK_HOLDS = 200;
+const LOOK_HOLDS = 500;
 
 /**
  * The containers and dangling images that no rule names. The look right before its deletion is for most the first one:

@@ -47,7 +47,7 @@ describe("the look before a deletion", () => {
   });
 
   it("is taken again, without the size, where measuring took so long that it is none immediately before", async () => {
-    const slow = at("inspect c1", (_request, _nth, _world, fake) => fake.pass(300));
+    const slow = at("inspect c1", (_request, _nth, _world, fake) => fake.pass(600));
     const { fake } = await play({ hook: all(relief, slow) });
     const until = fake.log.slice(0, fake.log.indexOf("remove c1"));
     expect(inspections(until)).toEqual(["inspect c1", "inspect c1"]);
