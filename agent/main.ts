@@ -48,7 +48,7 @@ quietPass(argv)
         argv,
         handed,
       );
-    // What may still run is a look at a filesystem that hangs, or a connection to the engine.
+    // What may still run is a child that names mounts and hangs on one.
     process.exit();
   })
   .catch((error: unknown) => {

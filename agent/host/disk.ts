@@ -37,7 +37,8 @@ const DEADLINE: Seconds = 3;
  * Looks at each path once and groups those on one device.
  * @param required paths that must be readable; the others are left out where they do not exist
  * @returns one fact a filesystem or unreadable path
- * Source: statfs(2). 0.04 ms a path. What names a filesystem for people (mounts.ts) decides nothing.
+ * Source: statfs(2). 0.04 ms a path; systeminformation.fsSize runs df and can come back empty without an error,
+ * so it names filesystems (mounts.ts) and decides nothing.
  */
 export async function readFilesystems(
   paths: readonly string[],

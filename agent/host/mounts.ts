@@ -1,4 +1,4 @@
-import { readFile } from "./files.ts";
+import si from "systeminformation";
 
 /** What a filesystem is called, for people. */
 export interface MountName {
@@ -8,42 +8,26 @@ export interface MountName {
 }
 
 /**
- * Names the filesystem that holds each path, by the longest mount point above it; none where the kernel does not tell.
- * For reports only. Source: proc_pid_mountinfo(5), `36 35 98:0 /root /mnt rw master:1 - ext4 /dev/sda1 rw`; it asks no
- * filesystem, so none that hangs holds it up.
+ * Names the filesystem that holds each path, by the longest mount point above it.
+ * For reports only: it runs df, may come back empty without an error (bad PATH, no /proc) and hangs with any hung
+ * mount (systeminformation 5.33); hence the deadline, after which nothing is named.
  */
-export function nameMounts(
+export async function nameMounts(
   paths: readonly string[],
-  mountinfo = readMountinfo(),
-): ReadonlyMap<string, MountName> {
-  const mounts = mountinfo.split("\n").flatMap((line) => {
-    const [place = "", source = ""] = line.split(" - ");
-    const [, , , , mountPoint] = place.split(" ");
-    const [type, device] = source.split(" ");
-    return mountPoint === undefined || type === undefined || device === undefined
-      ? []
-      : [{ device: unescaped(device), type, mountPoint: unescaped(mountPoint) }];
+  deadlineSeconds = 1,
+): Promise<Map<string, MountName>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), deadlineSeconds * 1000);
   });
+  const mounts = await Promise.race([si.fsSize().catch(() => []), late]);
+  clearTimeout(timer);
   const names = new Map<string, MountName>();
   for (const path of paths) {
-    const above = mounts.filter(
-      ({ mountPoint: at }) => at === "/" || path === at || path.startsWith(`${at}/`),
-    );
-    // Of several at the same place the last one covers the others.
-    const best = above.sort((a, b) => a.mountPoint.length - b.mountPoint.length).at(-1);
-    if (best !== undefined) names.set(path, best);
+    const [best] = mounts
+      .filter(({ mount }) => mount === "/" || path === mount || path.startsWith(`${mount}/`))
+      .sort((a, b) => b.mount.length - a.mount.length);
+    if (best !== undefined) names.set(path, { device: best.fs, type: best.type, mountPoint: best.mount });
   }
   return names;
 }
-
-function readMountinfo(): string {
-  try {
-    return readFile("/proc/self/mountinfo", { maxBytes: 16 * 1024 * 1024 }).bytes.toString("utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** `"\040"` -> a space: the kernel writes spaces, tabs, line ends and backslashes so. */
-const unescaped = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));

@@ -37,7 +37,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
     anyInForce(found.rules) ||
     (await hasManyNetworks(ports, settings, found.asked?.known ? found.asked.value : null));
   if (!busy) return finishQuietly(context, found);
-  announce(context, found);
+  await announce(context, found);
   const blocked = diskBlocks(context, found);
   if (blocked !== null) return finish(context, { ...found, ended: blocked });
   const lock = await takeLock(context, taken);
@@ -84,7 +84,7 @@ async function underLock(context: PassContext, found: Found): Promise<Passed> {
 async function announce({ ports, settings, options }: PassContext, { before, rules }: Found): Promise<void> {
   const emergency = emergencyOf(settings, before)?.why;
   const filesystems = readable(before.filesystems);
-  const mounts = ports.host.nameMounts(filesystems.flatMap(({ paths }) => paths));
+  const mounts = await ports.host.nameMounts(filesystems.flatMap(({ paths }) => paths));
   ports.journal.emit(
     event("pass.started", {
       version: ports.version,

@@ -185,7 +185,7 @@ const filesHaveOneHome: Rule = (files) =>
       : foreign.map((name) => `${path} takes ${name}`);
   });
 
-const HEAVY = ["valibot", "yargs", "re2js", "dockerode", "cliui"];
+const HEAVY = ["valibot", "yargs", "re2js", "dockerode", "systeminformation", "cliui"];
 
 /** Every module and package that is loaded with `entry`, at once or later, whatever asks for it. */
 function reach(files: readonly Parsed[], entry: string): Set<string> {
@@ -213,6 +213,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
   "pino is imported by the journal alone": oneHome("pino", "agent/log/journal.ts"),
   "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/cli/ticks.ts"),
+  "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
   "re2js is imported by the patterns of the settings alone": oneHome("re2js", "agent/settings/patterns.ts"),
   "prom-client is imported by the metrics alone": oneHome("prom-client", "agent/metrics/metrics.ts"),
   "the metrics are in no other file of the bundle": metricsAreApart,
@@ -255,6 +256,7 @@ describe("the house", () => {
     const valuesOf = (path: string) => agent.find((file) => file.path === path)?.values;
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
     expect(valuesOf("agent/log/journal.ts")).toContain("pino");
+    expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
     expect(valuesOf("agent/metrics/metrics.ts")).toContain("prom-client");
     // Nor do they bring the settings' schema along: that is in the front already.
     expect([...reach(agent, "agent/metrics/metrics.ts")]).not.toContain("valibot");

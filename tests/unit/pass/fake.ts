@@ -226,7 +226,7 @@ export class Fake {
         this.log.push("look at the disk");
         return readDisk(world, paths, required);
       },
-      nameMounts: () => new Map(),
+      nameMounts: async () => new Map(),
       configuredDataRoot: () => world.dataRoot,
       containerdRoot: () => "/var/lib/containerd",
       facts: {
