@@ -22,8 +22,9 @@ export default defineConfig({
           // Against the finished bundle and, where root and docker are at hand, real engines.
           name: "engine",
           include: ["tests/engine/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // Of a machine that does other things as well: builds beside passes are the slowest.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           // Each file runs its own engine on its own disk; two cores carry two of them.
           maxWorkers: 2,
           sequence: { groupOrder: 2 },

@@ -246,7 +246,8 @@ onEngine("faults", () => {
         expect(only(ran.events, "pass.finished")).toMatchObject({ removed: { container, image } });
         expect(await on.left(lot)).toEqual({ containers: rest[0], images: rest[1] });
         expect(await on.bystanders(lot)).toEqual(others);
-        expect(ran.seconds).toBeLessThan(6);
+        // Not by the engine's own time limit, which is a minute.
+        expect(ran.seconds).toBeLessThan(30);
       },
     );
   });

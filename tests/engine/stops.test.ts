@@ -98,7 +98,8 @@ onEngine("stops", () => {
         expect(await on.left(lot)).toEqual({ containers: 2, images: 0 });
         expect(ran.code).toBe(75);
         expect(ran.stderr).toMatch(/standard output cannot be written: EPIPE/);
-        expect(ran.seconds).toBeLessThan(5);
+        // A reader that is only late is waited for longer.
+        expect(ran.seconds).toBeLessThan(30);
       });
     });
 

@@ -38,6 +38,9 @@ export interface Pass {
   readonly socketPath?: string;
 }
 
+/** Milliseconds; far more than any pass takes, also on a busy machine: one that is killed by this has hung. */
+const HANGS = 60_000;
+
 type Ran = AgentResult & { readonly proxy: FaultProxy };
 
 export const refused = (status: number, message = "a fault from the test"): Fault => ({
@@ -145,7 +148,7 @@ export class FaultyEngine {
       ...(options.env === undefined ? {} : { env: options.env }),
       whileRunning: (child, events) => {
         // A hang would be the worst outcome: it ends here, with no exit code.
-        const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+        const timer = setTimeout(() => child.kill("SIGKILL"), HANGS);
         child.once("close", () => clearTimeout(timer));
         options.whileRunning?.(child, proxy, events);
       },
@@ -185,7 +188,7 @@ async function runForDocument(args: readonly string[], settings: unknown): Promi
   const child = spawn(
     process.execPath,
     [BUNDLE, ...args, "--settings", file, "--state-dir", join(dir, "state")],
-    { cwd: dir, env: { PATH: process.env.PATH ?? "" }, timeout: 20_000, killSignal: "SIGKILL" },
+    { cwd: dir, env: { PATH: process.env.PATH ?? "" }, timeout: HANGS, killSignal: "SIGKILL" },
   );
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
