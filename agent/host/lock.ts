@@ -4,6 +4,7 @@ import { type Fact, known, unknown } from "../facts.ts";
 import type { Seconds } from "../units.ts";
 import { readFile } from "./files.ts";
 import { kindOf } from "./paths.ts";
+import { currentStop } from "./stop.ts";
 
 /** An exclusive lock, held until released or until this process ends, however it ends. */
 export interface Lock {
@@ -96,15 +97,21 @@ function runFlock(fd: number, deadline: Seconds): Promise<number | string> {
   return new Promise((resolve) => {
     const args = ["--exclusive", "--nonblock", "--conflict-exit-code", String(CONFLICT), "3"];
     const child = spawn("flock", args, { stdio: ["ignore", "ignore", "ignore", fd] });
+    const stop = currentStop()?.signal;
     const end = (outcome: number | string) => {
       clearTimeout(timer);
+      stop?.removeEventListener("abort", onStop);
       resolve(outcome);
     };
-    const timer = setTimeout(() => {
+    const giveUp = (why: string) => {
       child.kill("SIGKILL");
       child.unref();
-      end(`flock gave no answer within ${deadline} s`);
-    }, deadline * 1000);
+      end(why);
+    };
+    const onStop = () => giveUp("told to stop");
+    const timer = setTimeout(() => giveUp(`flock gave no answer within ${deadline} s`), deadline * 1000);
+    if (stop?.aborted) onStop();
+    else stop?.addEventListener("abort", onStop, { once: true });
     child.once("error", (error) => end(`flock could not be run: ${error.message}`));
     child.once("exit", (code, signal) => end(code ?? `flock was ended by ${signal}`));
   });

@@ -47,6 +47,7 @@ export async function takeLock(
   taken: Fact<Lock | null> | null,
 ): Promise<Lock | Ended> {
   const lock = taken ?? (await ports.host.takeLock());
+  if (ports.stop.aborted && !(lock.known && lock.value !== null)) return stopped(ports.stop);
   const verdict = lockGate(ports.host.lockFile, lock.known ? known(lock.value !== null) : lock);
   say(ports.journal, verdict);
   return lock.known && lock.value !== null ? lock.value : deferred(verdict);

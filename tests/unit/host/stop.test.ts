@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -111,6 +111,20 @@ describe.concurrent("a process that acts and is told to stop", () => {
     expect({ code, by }).toEqual({ code: null, by: "SIGALRM" });
     expect(seconds).toBeLessThan(5);
     expect(spawnSync("flock", ["--nonblock", join(dir, "lock"), "true"]).status).toBe(0);
+  });
+
+  it("waits no longer for a flock that gives no answer", async () => {
+    const dir = scratch();
+    writeFileSync(join(dir, "flock"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+    const waiting = start(
+      `stopOnSignals(); process.env.PATH = dir + ":" + process.env.PATH; setTimeout(ready, 300);
+       const lock = await takeLock(dir + "/lock", 30); process.exit(lock.reason === "told to stop" ? 42 : 1);`,
+      "ignore",
+      dir,
+    );
+    const { code, seconds } = await ended(await ready(waiting), "SIGTERM");
+    expect(code).toBe(42);
+    expect(seconds).toBeLessThan(1.8);
   });
 
   it("is not killed before its two seconds are over, nor one that was told nothing", async () => {
