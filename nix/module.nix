@@ -1,5 +1,4 @@
-# services.ci-docker-prune: the agent as a NixOS service with a timer. What the units say is in units.nix; what the
-# settings mean is in docs/configuration.md.
+# services.ci-docker-prune: the agent as a NixOS service. Units are in units.nix, settings in docs/configuration.md.
 {
   config,
   lib,

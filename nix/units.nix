@@ -1,7 +1,5 @@
 # The service and the timer as plain data from plain arguments. No lib, no pkgs: the NixOS module, the renderer
-# (render-units.nix) and the tests all read this one file (with unit-parts.nix and paths.nix).
-#
-# Gives { service; timer; watch; pressure; tmpfiles; }:
+# (render-units.nix) and the tests read this. Gives { service; timer; watch; pressure; tmpfiles; }:
 #   service   { Unit; Service; }           sections of systemd.unit(5); a list is a key that is written several times
 #   timer     { Unit; Timer; Install; }, or null when there are no dates
 #   watch     { Unit; Service; Install; }, the service that writes down which images are used, or null
@@ -13,8 +11,7 @@
   command,
   # The settings document, an absolute path.
   settingsFile,
-  # Folders for PATH. Needed: flock (util-linux), cat and df (coreutils). The shell that runs df is always /bin/sh.
-  # None: somebody else sets PATH.
+  # Folders for PATH: flock (util-linux), cat and df (coreutils) are needed. None: somebody else sets PATH.
   path,
   # When to look, as systemd.time(7) calendar events. None: no timer, the service can still be started by hand.
   dates ? [ "daily" ],
@@ -113,8 +110,7 @@ let
       user = "root";
       group = socketGroup;
     }
-    # The folder: the file in it is replaced, by a user that is a new one each time. Made where it is missing; one that is
-    # there stays as it is, for it may be anybody's: that is what the colons say (systemd 251).
+    # The folder, since the file is replaced, by another user each time. One that is there stays as it is: the colons.
     ++ given metrics {
       about = "The metrics, for node_exporter's textfile collector.";
       type = "d";

@@ -10,13 +10,10 @@
     buildCacheLimits.enable = true;
     settings = {
       liveRuns.presets = [ "gitlab-runner" ];
-      # Bounded and warm: when nothing else is left, the images go that are least likely to be wanted again.
+      # When nothing else is left, the images go that are least likely to be wanted again.
       cache.evict = "under-pressure";
-      # A disk that garbage of the last hours fills does not wait a day.
-      prune.emergency = {
-        at = "95%";
-        until = "1h";
-      };
+      prune.emergency.at = "95%";
+      prune.emergency.until = "1h";
     };
   };
 

@@ -1,5 +1,4 @@
-# What configurations come to: [ { name; got; want; } ]. Read by `nix flake check` and by tests/nix/module.test.ts, which
-# also tries what ends an evaluation (wrong types).
+# What configurations come to: [ { name; got; want; } ]. Read by `nix flake check` and by tests/nix/module.test.ts.
 { lib }:
 let
   evaluate = more: import ./evaluate.nix ({ inherit lib; } // more);
