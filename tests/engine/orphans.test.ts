@@ -207,7 +207,7 @@ onEngine("orphans", () => {
         expect(line).toMatchObject({ policy: "orphans/workers", rule: "orphaned", ageBasis: "started" });
         expect(line.timeoutSeconds).toBe(1);
         const gone = ran.events.findIndex(({ event, id }) => event === "object.removed" && id === line.id);
-        expect(gone).toBe(ran.events.indexOf(line) + 1);
+        expect(gone).toBeGreaterThan(ran.events.indexOf(line));
       }
       expect(only(ran.events, "step.finished")).toMatchObject({
         by: "orphans",
