@@ -372,8 +372,6 @@ onEngine("retention", () => {
     });
   });
 
-  describe("limits", () => {});
-
   describe("an image that only a digest names", () => {
     it("goes by its id when a rule names its repository", async () => {
       const registry = await Registry.start(host);
@@ -503,6 +501,4 @@ onEngine("retention", () => {
       expect(await tagsOf(id)).toEqual(["race-1:1"]);
     });
   });
-
-  describe("the state folder", () => {});
 });
