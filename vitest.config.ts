@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: "monitoring",
           include: ["tests/monitoring/*.test.ts"],
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 4 },
