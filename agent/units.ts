@@ -112,8 +112,8 @@ export function formatWatermark(mark: Watermark): string {
 }
 
 /**
- * `"2026-11-27T18:35:37.000Z"`, as toISOString writes it; that one reads the zone of the host first (node 20, 24), which
- * takes a quiet pass more than a millisecond. @param time milliseconds
+ * `"2026-11-27T18:35:37.000Z"`, as toISOString writes it; that one reads the zone of the host first (node 20, 24),
+ * which takes a quiet pass more than a millisecond. @param time milliseconds
  */
 export function isoTime(time: number): string {
   const at = new Date(time);

@@ -39,8 +39,8 @@ export class Confirmation {
   }
 
   /**
-   * Asks, while the work may go on. What is still listed is held on, since it may be going away; so is all where the list
-   * cannot be read.
+   * Asks, while the work may go on. What is still listed is held on, since it may be going away; so is all where the
+   * list cannot be read.
    */
   confirm(): Promise<void> {
     this.#asking = this.#asking.then(async () => {
@@ -54,8 +54,8 @@ export class Confirmation {
   }
 
   /**
-   * Once a pass, when the first have gone: whether the engine does what it says, and whether anybody reads the log. Their
-   * lines are written before more is sent.
+   * Once a pass, when the first have gone: whether the engine does what it says, and whether anybody reads the log.
+   * Their lines are written before more is sent.
    */
   async confirmFirst(): Promise<void> {
     if (!this.#confirmed) await this.confirm();

@@ -23,7 +23,8 @@ const CHILD_GONE_PAUSE = 1;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;
- * the build cache last: its prune fails on a full disk on 28.5. What only an emergency lets go waits for what goes anyway.
+ * the build cache last: its prune fails on a full disk on 28.5. What only an emergency lets go waits for what goes
+ * anyway.
  */
 const STEPS: readonly Step[] = [
   { by: "orphans", kind: "container" },
@@ -53,8 +54,9 @@ export interface Work extends Judgement {
 }
 
 /**
- * Goes through this very plan; what was planned is looked at immediately before it is deleted, by the same
- * rules, and most of it for the first time then. Engine errors are in the log and the ending; only bugs throw, after what was under way has ended.
+ * Goes through this very plan; what was planned is looked at immediately before it is deleted, by the same rules, and
+ * most of it for the first time then. Engine errors are in the log and the ending; only bugs throw, after what was
+ * under way has ended.
  */
 export async function execute(ports: ActPorts, work: Work): Promise<Acted> {
   return new Execution(ports, work).run();

@@ -40,7 +40,7 @@ export interface ActPorts {
 
 /** A plan, and what its verdicts came from. */
 export interface Judgement {
-  /** The one that inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
+  /** Inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
   readonly inspector?: Inspector;
   /** A list takes the engine 3 to 6 ms for each object that is there: so on the containerd store. */
   readonly listsAreSlow?: boolean;

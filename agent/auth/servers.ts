@@ -19,8 +19,8 @@ export function serverKey(registry: string): string | undefined {
 }
 
 /**
- * The registry for which the client finds an entry under this key: `"https://ghcr.io"` -> `"ghcr.io"`; `null`: a name of
- * Docker Hub other than {@link HUB}, under which no pull looks. Source: docker/cli,
+ * The registry for which the client finds an entry under this key: `"https://ghcr.io"` -> `"ghcr.io"`; `null`: a name
+ * of Docker Hub other than {@link HUB}, under which no pull looks. Source: docker/cli,
  * cli/config/credentials/file_store.go (Get, ConvertToHostname).
  */
 export function lookedUpAs(key: string): string | null {

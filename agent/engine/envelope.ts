@@ -223,7 +223,7 @@ export function assertAllowed(
     refuse("this body is not allowed");
 }
 
-/** The object of a text that JSON.stringify would write: of a key that stands twice, others may read the other value. */
+/** The object of a text that JSON.stringify would write: of a key that stands twice, others may read either value. */
 function inOurSpelling(text: string): Record<string, unknown> | undefined {
   try {
     const document: unknown = JSON.parse(text);

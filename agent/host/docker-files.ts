@@ -20,8 +20,8 @@ export function configuredDataRoot(path = DAEMON_JSON): string | null {
 const PLACES = { proc: "/proc", config: CONTAINERD_TOML };
 
 /**
- * Where a containerd that Docker did not start keeps its data. What is in use comes first: the mounts of containers that
- * run, which the service sees too; the command line of the process, which it does not (ProtectProc=). Then what is
+ * Where a containerd that Docker did not start keeps its data. What is in use comes first: the mounts of containers
+ * that run, which the service sees too; the command line of the process, which it does not (ProtectProc=). Then what is
  * configured, or usual.
  * @param dataRoot of the engine
  * @param socket by which it reaches that containerd

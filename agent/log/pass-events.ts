@@ -153,7 +153,7 @@ export const PASS_EVENTS = {
     readonly remove: Readonly<Record<ObjectKind, number>>;
     readonly keep: Readonly<Record<ObjectKind, number>>;
     readonly removeBytes: Bytes;
-    /** Of those in `remove`, how many are old enough by the list: looked at, and judged, right before their deletion. */
+    /** Of those in `remove`, how many are old enough by the list alone: judged by the look before their deletion. */
     readonly unlooked?: number;
   }>({
     level: "info",

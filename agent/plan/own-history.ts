@@ -5,8 +5,8 @@ import { Rates } from "./rates.ts";
 /**
  * Own history: "how often did images like this come back on this host?" A ledger of runs in, an order of eviction
  * out. Times are seconds since 1970, given by the caller; nothing here reads a clock. Images that were used equally
- * often, in repositories whose images outlive changes equally often, are a class; each use ends a wait of its class, and
- * each new image of a repository ends a wait for a new version. Images of which least is expected go first.
+ * often, in repositories whose images outlive changes equally often, are a class; each use ends a wait of its class,
+ * and each new image of a repository ends a wait for a new version. Images of which least is expected go first.
  */
 
 const DAY = 86_400;

@@ -1,4 +1,4 @@
-/** What a parsed JSON value is. By hand, not by a schema: every quiet pass reads the state, and a schema takes as long. */
+/** What a parsed JSON value is. No schema: every quiet pass reads the state, and loading one takes as long as that. */
 export type Check = (value: unknown) => boolean;
 
 export const isText: Check = (value) => typeof value === "string";
