@@ -116,11 +116,24 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
   await recorder.write(systemClock.now()).catch((error: unknown) => say(error));
 }
 
-/** Asks for a pass by writing a file that a path unit waits for, where the disk is under pressure. */
+/**
+ * Asks for a pass by writing a file that a path unit waits for, where the disk is under pressure: at once, or when
+ * {@link CALL_EVERY} has passed since the last time.
+ */
 function caller(settings: Settings, dir: string): () => Promise<void> {
   let calledAt = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (systemClock.elapsed() - calledAt < CALL_EVERY * 1000) return;
+  let waiting = false;
+  const call = async () => {
+    const wait = calledAt + CALL_EVERY * 1000 - systemClock.elapsed();
+    if (wait > 0) {
+      if (waiting) return;
+      waiting = true;
+      setTimeout(() => {
+        waiting = false;
+        call().catch(say);
+      }, wait).unref();
+      return;
+    }
     const core = loadCore(dir);
     const roots = core === null ? [] : rememberedRoots(core);
     const { verdict } = await readPressure({ readFilesystems }, settings.disk, roots);
@@ -131,6 +144,7 @@ function caller(settings: Settings, dir: string): () => Promise<void> {
       durable: false,
     });
   };
+  return call;
 }
 
 function say(error: unknown): void {

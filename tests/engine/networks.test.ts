@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { only, runAgent } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { ahead } from "../support/clock.ts";
+import { ahead, faster } from "../support/clock.ts";
 import { onEngine } from "../support/engine-under-test.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 
@@ -20,7 +20,7 @@ onEngine("networks", () => {
 
   const names = async () => (await host.docker.listNetworks()).map(({ Name }) => Name).sort();
 
-  async function pass(prune: object) {
+  async function pass(prune: object, env: Readonly<Record<string, string>> = ahead(2 * DAY)) {
     const proxy = await FaultProxy.start(host.socketPath);
     try {
       const ran = await runAgent({
@@ -31,7 +31,7 @@ onEngine("networks", () => {
           convergence: { settle: "0s" },
           prune: { containers: false, images: false, buildCache: false, ...prune },
         },
-        env: ahead(2 * DAY),
+        env,
       });
       return { ...ran, sent: proxy.destructive.map(({ line }) => line) };
     } finally {
@@ -63,5 +63,43 @@ onEngine("networks", () => {
     expect(only(ran.events, "pass.finished").removed).toMatchObject({ network: 2 });
     expect(await names()).toEqual(before.filter((name) => name !== "ci-1" && name !== "ci-2"));
     expect((await pass({ networksAbove: null })).sent).toEqual([]);
+  });
+
+  it("beside runs that create them all the time, none of which loses the one that it works in", async () => {
+    const trouble: string[] = [];
+    let over = false;
+    let made = 0;
+    const docker = async (...args: readonly string[]) => {
+      const { code, stderr } = await host.cli(args);
+      if (code !== 0) trouble.push(`docker ${args.join(" ")}: ${code} ${stderr}`);
+    };
+    /** Most end without removing theirs. */
+    async function runs(runner: number): Promise<void> {
+      for (let count = 0; !over; count++) {
+        const name = `run-${runner}-${count}`;
+        // By itself the engine has room for about thirty.
+        await docker("network", "create", "--subnet", `10.${runner}.${count % 256}.0/24`, name);
+        made++;
+        for (let step = 0; step < 2; step++)
+          await docker("run", "--rm", "--network", name, "base:1", "/bin/busybox", "true");
+        if (count % 4 === 0) await docker("network", "rm", name);
+      }
+    }
+    // A minute is two seconds; for ten of them a run's network need not be in use.
+    const env = faster(30);
+    const running = Promise.all([runs(1), runs(2)]);
+    running.catch(() => {}); // awaited below
+    const sent: string[] = [];
+    let passes = 0;
+    for (; passes < 10 || sent.length < 10; passes++) {
+      const ran = await pass({ networksAbove: 3, until: "10m" }, env);
+      expect(ran.code, ran.stdout).toBe(0);
+      expect(only(ran.events, "pass.finished").removed).toMatchObject({ network: ran.sent.length });
+      sent.push(...ran.sent);
+    }
+    over = true;
+    await running;
+    expect(trouble).toEqual([]);
+    expect(made).toBeGreaterThan(passes / 4);
   });
 });
