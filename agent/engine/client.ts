@@ -198,22 +198,22 @@ export class DockerodeClient {
 }
 
 /** The whole body as text; rejects when the connection ends first, or `signal` fires. */
-async function readBody(response: IncomingMessage, signal: AbortSignal): Promise<string> {
-  const onAbort = () => response.destroy(new Error("aborted"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
+function readBody(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of response) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > LARGEST_ANSWER) throw new Error(`longer than ${LARGEST_ANSWER >> 20} MiB`);
-      chunks.push(chunk as Buffer);
-    }
-    return Buffer.concat(chunks).toString("utf8").trim();
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+    signal.addEventListener("abort", () => response.destroy(new Error("aborted")), { once: true });
+    if (signal.aborted) response.destroy(new Error("aborted"));
+    response
+      .on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        chunks.push(chunk);
+        if (bytes > LARGEST_ANSWER) response.destroy(new Error(`longer than ${LARGEST_ANSWER >> 20} MiB`));
+      })
+      .on("end", () => resolve(Buffer.concat(chunks).toString("utf8").trim()))
+      .on("error", reject)
+      .on("close", () => reject(new Error("the connection was closed")));
+  });
 }
 
 /** The engine's own words, from `{"message": …}` or the text: redacted, then shortened. */
