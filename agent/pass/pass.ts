@@ -33,9 +33,7 @@ export async function runPass(ports: PassPorts, settings: Settings, options: Pas
   const taken = options.withoutPressure ? await ports.host.takeLock() : null;
   const found = await begin(context);
   const busy =
-    found.rules.pressed ||
-    anyInForce(found.rules) ||
-    (await hasManyNetworks(ports, settings, found.asked?.known ? found.asked.value : null));
+    found.rules.pressed || anyInForce(found.rules) || (await hasManyNetworks(ports, settings, found.asked));
   if (!busy) return finishQuietly(context, found);
   await announce(context, found);
   const blocked = diskBlocks(context, found);

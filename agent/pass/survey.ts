@@ -67,10 +67,10 @@ const isOwn = (socket: string): boolean =>
 export async function hasManyNetworks(
   { reader }: Pick<SurveyPorts, "reader">,
   { prune }: Settings,
-  engine: Engine | null,
+  engine: Fact<Engine> | null,
 ): Promise<boolean> {
   const above = prune.networksAbove;
-  if (engine === null || above === null) return false;
+  if (!engine?.known || above === null) return false;
   const networks = await orUnknown("the networks", () => reader.networks());
   return networks.known && networks.value.length > above;
 }
