@@ -52,6 +52,26 @@ export const size = v.pipe(
   v.transform((bytes) => Math.max(0, bytes)),
 );
 
+type Fields = Readonly<Record<string, readonly [key: string, schema: v.GenericSchema]>>;
+
+/** An object of the engine's: by our name of each field that is needed, the engine's name and what it must be. */
+export function fields<const T extends Fields>(spec: T) {
+  const keys = Object.entries(spec).map(([name, [key]]) => [name, key] as const);
+  type Ours = { [Name in keyof T]: v.InferOutput<T[Name][1]> };
+  return v.pipe(
+    v.object(Object.fromEntries(Object.values(spec))),
+    v.transform((found) => Object.fromEntries(keys.map(([name, key]) => [name, found[key]])) as Ours),
+  );
+}
+
+/** What is made of something of this shape. */
+export const made = <T extends v.GenericSchema, Made>(schema: T, make: (found: v.InferOutput<T>) => Made) =>
+  v.pipe(schema, v.transform(make)) as v.GenericSchema<unknown, Made>;
+
+/** What an object that may be absent has under one key. @param schema takes absence */
+export const within = <T>(key: string, schema: v.GenericSchema<unknown, T>) =>
+  made(v.nullish(v.object({ [key]: schema }), {}), (found) => found[key] as T);
+
 /** Reads answers of this shape; others throw EngineError, `malformed`. @param what names it in the error */
 export const reading =
   <T extends v.GenericSchema>(what: string, schema: T) =>

@@ -18,7 +18,7 @@ export interface EngineVersion {
   readonly apiVersion: string;
 }
 
-export type EngineInfo = Untold<Answer<typeof swarm.toInfo>, "containerdSocket" | "systemTime">;
+export type EngineInfo = Untold<Answer<typeof swarm.toInfo>, "id" | "containerdSocket" | "systemTime">;
 export type SwarmState = EngineInfo["swarm"];
 
 export type Service = Untold<Answer<typeof swarm.toServices>[number], "restart"> & {
@@ -52,5 +52,4 @@ export type CacheRecord = Answer<typeof wire.toBuildCache>[number];
 export type CachePruned = Answer<typeof wire.toCachePruned>;
 export type DiskUsage = Answer<typeof toDiskUsage>;
 export type UsedImage = DiskUsage["images"][number];
-export type UsedContainer = DiskUsage["containers"][number];
 export type UsedVolume = DiskUsage["volumes"][number];

@@ -1,25 +1,21 @@
 import * as v from "valibot";
-import { count, flag, labels, listOf, reading, recordOf, text, time } from "./shapes.ts";
+import * as is from "./shapes.ts";
 
 /** The engine and its swarm: JSON -> our types, which types.ts names. Pure. */
 
 const apiVersion = v.pipe(v.string(), v.regex(/^\d+\.\d+$/));
 
 /** The newest and the oldest API version this engine speaks; an engine that names no oldest takes any. */
-export const toVersion = reading(
+export const toVersion = is.reading(
   "version",
-  v.pipe(
-    v.object({
-      Version: v.string(),
-      ApiVersion: apiVersion,
-      MinAPIVersion: v.nullish(v.union([apiVersion, v.literal("")]), ""),
-    }),
-    v.transform(({ Version, ApiVersion, MinAPIVersion }) => ({
-      version: Version,
-      newestApi: ApiVersion,
-      oldestApi: MinAPIVersion || "0.0",
-    })),
-  ),
+  is.fields({
+    version: ["Version", v.string()],
+    newestApi: ["ApiVersion", apiVersion],
+    oldestApi: [
+      "MinAPIVersion",
+      is.made(v.nullish(v.union([apiVersion, v.literal("")]), ""), (oldest) => oldest || "0.0"),
+    ],
+  }),
 );
 
 type SwarmState =
@@ -30,43 +26,35 @@ type SwarmState =
   | { readonly role: "unclear"; readonly why: string };
 
 /** A manager without a quorum says active and ControlAvailable, with Error set (engine 20.10 to 28.5). */
-const swarm = v.pipe(
-  v.nullish(v.object({ LocalNodeState: text, ControlAvailable: flag, Error: text }), {}),
-  v.transform(({ LocalNodeState: state, ControlAvailable, Error: error }): SwarmState => {
+const swarm = is.made(
+  v.nullish(v.object({ LocalNodeState: is.text, ControlAvailable: is.flag, Error: is.text }), {}),
+  ({ LocalNodeState: state, ControlAvailable, Error: error }): SwarmState => {
     if (state === "inactive") return { role: "none" };
     if (error !== "") return { role: "unclear", why: error };
     if (state !== "active") return { role: "unclear", why: `this node's swarm state is "${state}"` };
     return { role: ControlAvailable ? "manager" : "worker" };
-  }),
+  },
 );
 
-export const toInfo = reading(
+const imageStore = is.made(is.listOf(v.array(v.string())), (status) =>
+  status.some(([key, value]) => key === "driver-type" && value === "io.containerd.snapshotter.v1")
+    ? ("containerd" as const)
+    : ("classic" as const),
+);
+
+export const toInfo = is.reading(
   "info",
-  v.pipe(
-    v.object({
-      ID: text,
-      DockerRootDir: v.string(),
-      DriverStatus: listOf(v.array(v.string())),
-      Containerd: v.nullish(v.object({ Address: text })),
-      SystemTime: time,
-      Swarm: swarm,
-    }),
-    v.transform((info) => ({
-      /** `id` tells engines apart; absent: not told. */
-      ...(info.ID === "" ? {} : { id: info.ID }),
-      rootDir: info.DockerRootDir,
-      imageStore: info.DriverStatus.some(
-        ([key, value]) => key === "driver-type" && value === "io.containerd.snapshotter.v1",
-      )
-        ? ("containerd" as const)
-        : ("classic" as const),
-      /** From engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it. */
-      containerdSocket: info.Containerd?.Address || null,
-      /** What the engine takes for now; `null`: not told. */
-      systemTime: info.SystemTime,
-      swarm: info.Swarm,
-    })),
-  ),
+  is.fields({
+    /** Tells engines apart; absent: not told. */
+    id: ["ID", is.made(is.text, (id) => id || undefined)],
+    rootDir: ["DockerRootDir", v.string()],
+    imageStore: ["DriverStatus", imageStore],
+    /** From engine 29 on: `"/run/containerd/containerd.sock"` where the engine did not start it. */
+    containerdSocket: ["Containerd", is.made(is.within("Address", is.text), (socket) => socket || null)],
+    /** What the engine takes for now; `null`: not told. */
+    systemTime: ["SystemTime", is.time],
+    swarm: ["Swarm", swarm],
+  }),
 );
 
 const MODES = {
@@ -76,99 +64,99 @@ const MODES = {
   GlobalJob: "global-job",
 } as const;
 
-const mode = v.pipe(
-  recordOf(v.unknown()),
-  v.rawTransform(({ dataset: { value }, addIssue, NEVER }) => {
-    const [name = ""] = Object.keys(value).filter((key) => value[key] != null);
-    if (Object.hasOwn(MODES, name)) {
-      const details: Readonly<Record<string, unknown>> = Object(value[name]);
-      return { name: MODES[name as keyof typeof MODES], details };
-    }
-    addIssue({ message: `unknown mode "${name}"` });
-    return NEVER;
-  }),
-);
-
-const taskTemplate = v.nullish(
-  v.object({
-    ContainerSpec: v.nullish(v.object({ Image: text })),
-    RestartPolicy: v.nullish(v.object({ Condition: text })),
-  }),
-);
-
-const status = v.pipe(
-  v.object({ RunningTasks: count, DesiredTasks: count, CompletedTasks: v.optional(count, 0) }),
-  v.transform((tasks) => ({
-    running: tasks.RunningTasks,
-    desired: tasks.DesiredTasks,
-    completed: tasks.CompletedTasks,
-  })),
-);
-
 const numberOr1 = (value: unknown) => (typeof value === "number" ? value : 1);
 
-const service = v.pipe(
-  v.object({
-    ID: v.string(),
-    CreatedAt: time,
-    UpdatedAt: time,
-    Spec: v.object({ Name: v.string(), Labels: labels, Mode: mode, TaskTemplate: taskTemplate }),
-    PreviousSpec: v.nullish(v.object({ TaskTemplate: taskTemplate })),
-    ServiceStatus: v.nullish(status, null),
-    UpdateStatus: v.nullish(v.object({ State: text })),
+const mode = v.pipe(
+  is.recordOf(v.unknown()),
+  v.rawTransform(({ dataset: { value }, addIssue, NEVER }) => {
+    const [name = ""] = Object.keys(value).filter((key) => value[key] != null);
+    if (!Object.hasOwn(MODES, name)) {
+      addIssue({ message: `unknown mode "${name}"` });
+      return NEVER;
+    }
+    const { Replicas, TotalCompletions }: Readonly<Record<string, unknown>> = Object(value[name]);
+    return {
+      mode: MODES[name as keyof typeof MODES],
+      /** Replicated services: how many tasks were asked for. */
+      replicas: numberOr1(Replicas),
+      /** Replicated jobs: how many completions make it done. */
+      totalCompletions: numberOr1(TotalCompletions),
+    };
   }),
-  v.transform(({ ID, CreatedAt, UpdatedAt, Spec, PreviousSpec, ServiceStatus, UpdateStatus }) => ({
-    id: ID,
-    name: Spec.Name,
-    labels: Spec.Labels,
-    mode: Spec.Mode.name,
-    /** Replicated services: how many tasks were asked for. */
-    replicas: numberOr1(Spec.Mode.details.Replicas),
-    /** Replicated jobs: how many completions make it done. */
-    totalCompletions: numberOr1(Spec.Mode.details.TotalCompletions),
+);
+
+const template = v.nullish(
+  is.fields({
+    image: ["ContainerSpec", is.within("Image", is.text)],
+    restart: ["RestartPolicy", is.within("Condition", is.text)],
+  }),
+  {},
+);
+
+const spec = is.fields({
+  name: ["Name", v.string()],
+  labels: ["Labels", is.labels],
+  mode: ["Mode", mode],
+  template: ["TaskTemplate", template],
+});
+
+const status = is.fields({
+  running: ["RunningTasks", is.count],
+  desired: ["DesiredTasks", is.count],
+  completed: ["CompletedTasks", v.optional(is.count, 0)],
+});
+
+const timeOr0 = is.made(is.time, (at) => at ?? 0);
+
+const service = is.made(
+  is.fields({
+    id: ["ID", v.string()],
+    spec: ["Spec", spec],
+    previous: ["PreviousSpec", is.within("TaskTemplate", template)],
     /** `null`: the engine did not say. */
-    status: ServiceStatus,
-    /** Whether a task that ended is followed by another: `"any"`, `"on-failure"` (an end that failed), `"none"`. */
-    restart: Spec.TaskTemplate?.RestartPolicy?.Condition || "any",
+    status: ["ServiceStatus", v.nullish(status, null)],
     /** `"none"` when no update was ever made or asked for. */
-    updateState: UpdateStatus?.State || "none",
-    /** As written in its spec, and in the one that a rollback goes back to: `"redis:7-alpine@sha256:…"`. */
-    images: [Spec, PreviousSpec]
-      .map((spec) => spec?.TaskTemplate?.ContainerSpec?.Image ?? "")
-      .filter((image) => image !== ""),
-    createdAt: CreatedAt ?? 0,
-    updatedAt: UpdatedAt ?? 0,
-  })),
-);
-
-export const toServices = reading("services", v.array(service));
-
-const task = v.pipe(
-  v.object({
-    ServiceID: v.string(),
-    Slot: v.nullish(v.number(), 0),
-    NodeID: text,
-    CreatedAt: time,
-    DesiredState: v.string(),
-    Status: v.object({
-      State: v.string(),
-      Timestamp: time,
-      ContainerStatus: v.nullish(v.object({ ContainerID: text })),
-    }),
+    updateState: ["UpdateStatus", is.made(is.within("State", is.text), (state) => state || "none")],
+    createdAt: ["CreatedAt", timeOr0],
+    updatedAt: ["UpdatedAt", timeOr0],
   }),
-  v.transform(({ ServiceID, Slot, NodeID, CreatedAt, DesiredState, Status }) => ({
-    serviceId: ServiceID,
-    /** What it is one of several in: the number of its slot, of a global service the node. */
-    slot: Slot > 0 ? String(Slot) : NodeID,
-    createdAt: CreatedAt,
-    /** `"running"`, `"failed"`, `"rejected"` … */
-    state: Status.State,
-    desiredState: DesiredState,
-    /** When it came into this state. */
-    at: Status.Timestamp,
-    /** A container was made for it; it may have run, whatever its state is now. */
-    hadContainer: (Status.ContainerStatus?.ContainerID ?? "") !== "",
-  })),
+  ({ spec: { mode, template, ...spec }, previous, ...service }) => ({
+    ...service,
+    ...spec,
+    ...mode,
+    /** Whether a task that ended is followed by another: `"any"`, `"on-failure"` (an end that failed), `"none"`. */
+    restart: template.restart || "any",
+    /** As written in its spec, and in the one that a rollback goes back to: `"redis:7-alpine@sha256:…"`. */
+    images: [template.image, previous.image].filter((image) => image !== ""),
+  }),
 );
 
-export const toTasks = reading("tasks", v.array(task));
+export const toServices = is.reading("services", v.array(service));
+
+const taskStatus = is.fields({
+  /** `"running"`, `"failed"`, `"rejected"` … */
+  state: ["State", v.string()],
+  /** When it came into this state. */
+  at: ["Timestamp", is.time],
+  /** A container was made for it; it may have run, whatever its state is now. */
+  hadContainer: ["ContainerStatus", is.made(is.within("ContainerID", is.text), (id) => id !== "")],
+});
+
+const task = is.made(
+  is.fields({
+    serviceId: ["ServiceID", v.string()],
+    slot: ["Slot", v.nullish(v.number(), 0)],
+    node: ["NodeID", is.text],
+    createdAt: ["CreatedAt", is.time],
+    desiredState: ["DesiredState", v.string()],
+    status: ["Status", taskStatus],
+  }),
+  ({ node, status, ...task }) => ({
+    ...task,
+    ...status,
+    /** What it is one of several in: the number of its slot, of a global service the node. */
+    slot: task.slot > 0 ? String(task.slot) : node,
+  }),
+);
+
+export const toTasks = is.reading("tasks", v.array(task));

@@ -1,76 +1,58 @@
 import * as v from "valibot";
-import { flag, listOf, reading, seconds, size, strings, text } from "./shapes.ts";
-import { namesOf } from "./wire.ts";
+import * as is from "./shapes.ts";
+import { IMAGE, slashless, withNames } from "./wire.ts";
 
 /** Where the engine's bytes are, from `GET /system/df`: JSON -> our types, which types.ts names. Pure. */
 
-const usedImage = v.pipe(
-  v.object({
-    Id: v.string(),
-    RepoTags: strings,
-    RepoDigests: strings,
-    Size: size,
-    SharedSize: size,
-    Created: v.nullish(seconds, 0),
-  }),
-  v.transform((image) => ({
-    id: image.Id,
-    ...namesOf(image),
-    ownBytes: Math.max(0, image.Size - image.SharedSize),
+const usedImage = is.made(
+  is.fields({
+    ...IMAGE,
+    size: ["Size", is.size],
     /** Layers that some other image holds as well. */
-    sharedBytes: image.SharedSize,
-    createdAt: image.Created,
-  })),
-);
-
-const usedContainer = v.pipe(
-  v.object({
-    Id: v.string(),
-    Names: strings,
-    ImageID: text,
-    State: text,
-    SizeRw: size,
-    Mounts: listOf(v.object({ Type: text, Name: text })),
+    sharedBytes: ["SharedSize", is.size],
+    createdAt: ["Created", v.nullish(is.seconds, 0)],
   }),
-  v.transform(({ Id, Names, ImageID, State, SizeRw, Mounts }) => ({
-    id: Id,
-    name: (Names[0] ?? Id).replace(/^\//, ""),
-    imageId: ImageID,
-    running: State === "running",
+  ({ size, ...image }) => ({ ...withNames(image), ownBytes: Math.max(0, size - image.sharedBytes) }),
+);
+
+const usedContainer = is.made(
+  is.fields({
+    id: ["Id", v.string()],
+    names: ["Names", slashless],
+    imageId: ["ImageID", is.text],
+    state: ["State", is.text],
     /** What it wrote into itself. */
-    bytes: SizeRw,
+    bytes: ["SizeRw", is.size],
+    mounts: ["Mounts", is.listOf(v.object({ Type: is.text, Name: is.text }))],
+  }),
+  ({ names, state, mounts, ...container }) => ({
+    ...container,
+    name: names[0] ?? container.id,
+    running: state === "running",
     /** Names of the volumes that it mounts. */
-    volumes: Mounts.flatMap(({ Type, Name }) => (Type === "volume" && Name !== "" ? [Name] : [])),
-  })),
+    volumes: mounts.flatMap(({ Type, Name }) => (Type === "volume" && Name !== "" ? [Name] : [])),
+  }),
 );
 
-const usedVolume = v.pipe(
-  v.object({ Name: v.string(), UsageData: v.nullish(v.object({ Size: size })) }),
-  v.transform(({ Name, UsageData }) => ({ name: Name, bytes: UsageData?.Size ?? 0 })),
-);
+const usedVolume = is.fields({
+  name: ["Name", v.string()],
+  bytes: ["UsageData", is.within("Size", is.size)],
+});
 
-const usedCache = v.pipe(
-  v.object({ Size: size, Shared: flag, InUse: flag }),
-  v.transform(({ Size, Shared, InUse }) => ({ bytes: Size, shared: Shared, inUse: InUse })),
-);
+const usedCache = is.fields({
+  bytes: ["Size", is.size],
+  shared: ["Shared", is.flag],
+  inUse: ["InUse", is.flag],
+});
 
-export const toDiskUsage = reading(
+export const toDiskUsage = is.reading(
   "disk usage",
-  v.pipe(
-    v.object({
-      LayersSize: size,
-      Images: listOf(usedImage),
-      Containers: listOf(usedContainer),
-      Volumes: listOf(usedVolume),
-      BuildCache: listOf(usedCache),
-    }),
-    v.transform(({ LayersSize, Images, Containers, Volumes, BuildCache }) => ({
-      /** All layers together, each counted once. */
-      layersBytes: LayersSize,
-      images: Images,
-      containers: Containers,
-      volumes: Volumes,
-      buildCache: BuildCache,
-    })),
-  ),
+  is.fields({
+    /** All layers together, each counted once. */
+    layersBytes: ["LayersSize", is.size],
+    images: ["Images", is.listOf(usedImage)],
+    containers: ["Containers", is.listOf(usedContainer)],
+    volumes: ["Volumes", is.listOf(usedVolume)],
+    buildCache: ["BuildCache", is.listOf(usedCache)],
+  }),
 );

@@ -1,92 +1,85 @@
 import * as v from "valibot";
-import { count, flag, labels, listOf, reading, recordOf, seconds, strings, text, time } from "./shapes.ts";
+import * as is from "./shapes.ts";
 
 /**
  * Engine JSON -> our types, which types.ts names; pure. Only the fields needed are looked at, and those must have the
  * right shape: anything else is `malformed`, hence unknown, hence blocks.
  */
 
-const mount = v.pipe(
-  v.object({ Type: text, Name: text, Source: text, Destination: text }),
-  v.transform(({ Type, Name, Source, Destination }) => ({
+const mount = is.made(
+  is.fields({
     /** `"volume"`, `"bind"` … */
-    type: Type,
+    type: ["Type", is.text],
+    name: ["Name", is.text],
+    path: ["Source", is.text],
+    destination: ["Destination", is.text],
+  }),
+  ({ name, path, ...mount }) => ({
+    ...mount,
     /** A volume's name; the path on the host of a bind mount. Of others the destination alone tells them apart. */
-    source: Type === "volume" ? Name : Source,
-    destination: Destination,
-  })),
+    source: mount.type === "volume" ? name : path,
+  }),
 );
 
-const containerSummary = v.pipe(
-  v.object({
-    Id: v.string(),
-    Names: strings,
-    ImageID: v.string(),
-    Image: text,
-    State: v.string(),
-    Created: v.number(),
-    Labels: labels,
-    Mounts: listOf(mount),
-    NetworkSettings: v.nullish(v.object({ Networks: v.nullish(recordOf(v.unknown())) })),
-  }),
-  v.transform((container) => ({
-    id: container.Id,
-    names: container.Names.map((name) => name.replace(/^\//, "")),
-    imageId: container.ImageID,
-    /** The image as it was named when the container was made; an id where that name is gone. */
-    imageName: container.Image,
-    state: container.State,
-    createdAt: container.Created * 1000,
-    labels: container.Labels,
-    mounts: container.Mounts,
-    networks: Object.keys(container.NetworkSettings?.Networks ?? {}),
-  })),
-);
+const anything = v.nullish(is.recordOf(v.unknown()), {});
 
-export const toContainers = reading("containers", v.array(containerSummary));
+/** `["/build-7"]` -> `["build-7"]` */
+export const slashless = is.made(is.strings, (names) => names.map((name) => name.replace(/^\//, "")));
 
-const containerDetail = v.pipe(
-  v.object({
-    Id: v.string(),
-    Created: time,
-    State: v.object({
-      Status: v.string(),
-      StartedAt: time,
-      FinishedAt: time,
-      ExitCode: v.nullish(v.number(), null),
-      OOMKilled: flag,
-    }),
-    SizeRw: v.nullish(v.number(), null),
-    ExecIDs: v.optional(v.nullable(v.array(v.string()))),
+const containerSummary = is.fields({
+  id: ["Id", v.string()],
+  names: ["Names", slashless],
+  imageId: ["ImageID", v.string()],
+  /** The image as it was named when the container was made; an id where that name is gone. */
+  imageName: ["Image", is.text],
+  state: ["State", v.string()],
+  createdAt: ["Created", is.made(v.number(), (at) => at * 1000)],
+  labels: ["Labels", is.labels],
+  mounts: ["Mounts", is.listOf(mount)],
+  networks: ["NetworkSettings", is.made(is.within("Networks", anything), Object.keys)],
+});
+
+export const toContainers = is.reading("containers", v.array(containerSummary));
+
+const containerState = is.fields({
+  state: ["Status", v.string()],
+  /** `null`: it never started. */
+  startedAt: ["StartedAt", is.time],
+  finishedAt: ["FinishedAt", is.time],
+  /** Of the last run; 0 also for one that never ran. */
+  exitCode: ["ExitCode", v.nullish(v.number(), null)],
+  /** The kernel killed a process in it for lack of memory; its exit code may be 0 all the same. */
+  oomKilled: ["OOMKilled", is.flag],
+});
+
+const containerDetail = is.made(
+  is.fields({
+    id: ["Id", v.string()],
+    createdAt: ["Created", is.time],
+    state: ["State", containerState],
+    sizeBytes: ["SizeRw", v.nullish(v.number(), null)],
+    execs: ["ExecIDs", v.optional(v.nullable(v.array(v.string())))],
   }),
-  v.transform(({ Id, Created, State, SizeRw, ExecIDs }) => ({
-    id: Id,
-    state: State.Status,
-    createdAt: Created,
-    /** `null`: it never started. */
-    startedAt: State.StartedAt,
-    finishedAt: State.FinishedAt,
-    /** Of the last run; 0 also for one that never ran. */
-    exitCode: State.ExitCode,
-    /** The kernel killed a process in it for lack of memory; its exit code may be 0 all the same. */
-    oomKilled: State.OOMKilled,
-    sizeBytes: SizeRw,
+  ({ state, execs, ...container }) => ({
+    ...container,
+    ...state,
     /** `execs`: commands that are being executed in it; absent: not told. */
-    ...(ExecIDs === undefined ? {} : { execs: ExecIDs?.length ?? 0 }),
-  })),
+    ...(execs === undefined ? {} : { execs: execs?.length ?? 0 }),
+  }),
 );
 
-export const toContainer = reading("container", containerDetail);
+export const toContainer = is.reading("container", containerDetail);
 
 /**
  * 20.10 writes `<none>:<none>` and `<none>@<none>` for what has no tag or digest; others null or []. The containerd
  * store lists what was pulled by digest among the tags (28.5), where it is no tag: `"app@sha256:…"`; and the bare id
  * of some images among their digests (28.5, 29), where it is no name.
  */
-export function namesOf({ RepoTags, RepoDigests }: Record<"RepoTags" | "RepoDigests", readonly string[]>) {
-  const digests = [...RepoDigests, ...RepoTags.filter(isDigest)];
+export function withNames<T extends Record<"tags" | "digests", readonly string[]>>(image: T): T {
+  const digests = [...image.digests, ...image.tags.filter(isDigest)];
   return {
-    tags: RepoTags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
+    ...image,
+    tags: image.tags.filter((tag) => tag !== "<none>:<none>" && !isDigest(tag)),
     digests: [...new Set(digests)].filter((digest) => digest !== "<none>@<none>" && !BARE_ID.test(digest)),
   };
 }
@@ -94,161 +87,116 @@ export function namesOf({ RepoTags, RepoDigests }: Record<"RepoTags" | "RepoDige
 const isDigest = (name: string) => name.includes("@");
 const BARE_ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 
-const imageSummary = v.pipe(
-  v.object({
-    Id: v.string(),
-    ParentId: v.optional(v.string(), ""),
-    RepoTags: strings,
-    RepoDigests: strings,
-    Size: v.number(),
-    Created: seconds,
-    Labels: labels,
-  }),
-  v.transform((image) => ({
-    id: image.Id,
-    ...namesOf(image),
-    parentId: image.ParentId,
-    sizeBytes: image.Size,
-    labels: image.Labels,
+export const IMAGE = {
+  id: ["Id", v.string()],
+  tags: ["RepoTags", is.strings],
+  digests: ["RepoDigests", is.strings],
+} as const;
+
+const imageSummary = is.made(
+  is.fields({
+    ...IMAGE,
+    parentId: ["ParentId", v.optional(v.string(), "")],
+    sizeBytes: ["Size", v.number()],
+    labels: ["Labels", is.labels],
     /** Of the config; `null`: absent or the zero time. */
-    createdAt: image.Created,
-  })),
-);
-
-export const toImages = reading("images", v.array(imageSummary));
-
-const imageDetail = v.pipe(
-  v.object({
-    Id: v.string(),
-    Parent: v.optional(v.string(), ""),
-    RepoTags: strings,
-    RepoDigests: strings,
-    Size: v.number(),
-    Created: time,
-    Metadata: v.nullish(v.object({ LastTagTime: time })),
-    RootFS: v.nullish(v.object({ Layers: strings })),
-    Config: v.nullish(v.object({ Labels: labels })),
+    createdAt: ["Created", is.seconds],
   }),
-  v.transform((image) => ({
-    id: image.Id,
-    ...namesOf(image),
-    parentId: image.Parent,
-    sizeBytes: image.Size,
-    labels: image.Config?.Labels ?? {},
-    createdAt: image.Created,
-    lastTaggedAt: image.Metadata?.LastTagTime ?? null,
-    /** Digests of its layers, oldest first; a layer is the same in two images where all below it are as well. */
-    layers: image.RootFS?.Layers ?? [],
-  })),
+  withNames,
 );
 
-export const toImage = reading("image", imageDetail);
+export const toImages = is.reading("images", v.array(imageSummary));
+
+const imageDetail = is.made(
+  is.fields({
+    ...IMAGE,
+    parentId: ["Parent", v.optional(v.string(), "")],
+    sizeBytes: ["Size", v.number()],
+    labels: ["Config", is.within("Labels", is.labels)],
+    createdAt: ["Created", is.time],
+    lastTaggedAt: ["Metadata", is.within("LastTagTime", is.time)],
+    /** Digests of its layers, oldest first; a layer is the same in two images where all below it are as well. */
+    layers: ["RootFS", is.within("Layers", is.strings)],
+  }),
+  withNames,
+);
+
+export const toImage = is.reading("image", imageDetail);
 
 /** Source: `Identity` of GET /images/{name}/json, API 1.53. */
-export const toPulledFrom = reading(
+export const toPulledFrom = is.reading(
   "image",
-  v.pipe(
-    v.object({ Identity: v.nullish(v.object({ Pull: listOf(v.object({ Repository: v.string() })) })) }),
-    v.transform(({ Identity }) => (Identity?.Pull ?? []).map(({ Repository }) => Repository)),
+  is.made(
+    v.object({ Identity: is.within("Pull", is.listOf(v.object({ Repository: v.string() }))) }),
+    ({ Identity }) => Identity.map(({ Repository }) => Repository),
   ),
 );
 
-const network = v.pipe(
-  v.object({
-    Id: v.string(),
-    Name: v.string(),
-    Driver: text,
-    Scope: v.string(),
-    Created: time,
-    Labels: labels,
-    Ingress: flag,
-    ConfigOnly: flag,
-    Containers: v.nullish(recordOf(v.unknown()), {}),
-  }),
-  v.transform((one) => ({
-    id: one.Id,
-    name: one.Name,
-    /** `"bridge"`, `"overlay"` … */
-    driver: one.Driver,
-    /** `"local"`, or `"swarm"` and the like. */
-    scope: one.Scope,
-    createdAt: one.Created,
-    labels: one.Labels,
-    ingress: one.Ingress,
-    /** Only a pattern for networks of a swarm. */
-    configOnly: one.ConfigOnly,
-    /** Of containers that run; none in a list. */
-    endpoints: Object.keys(one.Containers).length,
-  })),
-);
+const network = is.fields({
+  id: ["Id", v.string()],
+  name: ["Name", v.string()],
+  /** `"bridge"`, `"overlay"` … */
+  driver: ["Driver", is.text],
+  /** `"local"`, or `"swarm"` and the like. */
+  scope: ["Scope", v.string()],
+  createdAt: ["Created", is.time],
+  labels: ["Labels", is.labels],
+  ingress: ["Ingress", is.flag],
+  /** Only a pattern for networks of a swarm. */
+  configOnly: ["ConfigOnly", is.flag],
+  /** Of containers that run; none in a list. */
+  endpoints: ["Containers", is.made(anything, (containers) => Object.keys(containers).length)],
+});
 
-export const toNetworks = reading("networks", v.array(network));
-export const toNetwork = reading("network", network);
+export const toNetworks = is.reading("networks", v.array(network));
+export const toNetwork = is.reading("network", network);
 
-const cacheRecord = v.pipe(
-  v.object({
-    ID: v.string(),
-    Description: text,
-    Size: v.number(),
-    Type: text,
-    LastUsedAt: time,
-    InUse: v.optional(v.boolean(), false),
-    Shared: v.optional(v.boolean(), false),
-    // Before API 1.42 one parent, or an empty text.
-    Parent: text,
-    Parents: strings,
-  }),
-  v.transform((record) => ({
-    id: record.ID,
+const cacheRecord = is.made(
+  is.fields({
+    id: ["ID", v.string()],
     /** `"regular"`, `"source.local"`, `"internal"`, `"frontend"` … */
-    type: record.Type,
-    description: record.Description,
-    sizeBytes: record.Size,
-    lastUsedAt: record.LastUsedAt,
-    inUse: record.InUse,
-    shared: record.Shared,
+    type: ["Type", is.text],
+    description: ["Description", is.text],
+    sizeBytes: ["Size", v.number()],
+    lastUsedAt: ["LastUsedAt", is.time],
+    inUse: ["InUse", v.optional(v.boolean(), false)],
+    shared: ["Shared", v.optional(v.boolean(), false)],
     /** Ids of the records it was built on: none of them goes while it is there. */
-    parents: [...record.Parents, record.Parent].filter((id) => id !== ""),
-  })),
+    parents: ["Parents", is.strings],
+    // Before API 1.42, or an empty text.
+    parent: ["Parent", is.text],
+  }),
+  ({ parent, ...record }) => ({
+    ...record,
+    parents: [...record.parents, parent].filter((id) => id !== ""),
+  }),
 );
 
-export const toBuildCache = reading(
+export const toBuildCache = is.reading(
   "build cache",
-  v.pipe(
-    v.object({ BuildCache: v.nullable(v.array(cacheRecord)) }),
-    v.transform(({ BuildCache }) => BuildCache ?? []),
-  ),
+  is.made(v.object({ BuildCache: v.nullable(v.array(cacheRecord)) }), ({ BuildCache }) => BuildCache ?? []),
 );
 
 /** A second prune at the same time is answered 200 with `CachesDeleted: null` (engine 20.10 to 28.5). */
-export const toCachePruned = reading(
+export const toCachePruned = is.reading(
   "build cache prune",
-  v.pipe(
-    v.object({ CachesDeleted: strings, SpaceReclaimed: v.number() }),
-    v.transform(({ CachesDeleted, SpaceReclaimed }) => ({
-      ids: CachesDeleted,
-      claimedBytes: SpaceReclaimed,
-    })),
-  ),
+  is.fields({ ids: ["CachesDeleted", is.strings], claimedBytes: ["SpaceReclaimed", v.number()] }),
 );
 
-export const toCommitted = reading("commit", v.object({ Id: v.string() }));
+export const toCommitted = is.reading("commit", v.object({ Id: v.string() }));
 
-const step = v.pipe(
-  v.object({ Size: count, Created: v.optional(v.number(), 0), CreatedBy: text }),
-  v.transform(({ Size, Created, CreatedBy }) => ({
+const step = is.made(
+  v.object({ Size: is.count, Created: v.optional(v.number(), 0), CreatedBy: is.text }),
+  ({ Size, Created, CreatedBy }) => ({
     /** 0 for one that only changes the config, and on classic stores for a layer of empty files or folders. */
     sizeBytes: Size,
     /** When and by what it was made: the same in all images built on its layer. */
     mark: `${Created} ${CreatedBy}`,
-  })),
+  }),
 );
 
 /** The steps that `docker image history` shows, oldest first. */
-export const toHistory = reading(
+export const toHistory = is.reading(
   "image history",
-  v.pipe(
-    v.array(step),
-    v.transform((steps) => steps.reverse()),
-  ),
+  is.made(v.array(step), (steps) => steps.reverse()),
 );
