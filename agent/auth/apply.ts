@@ -6,7 +6,7 @@ import { FileChanged, type FileRead, readFile, replaceFile } from "../host/files
 import { makeFolder, removeFile, statLink, UnsafeFile } from "../host/paths.ts";
 import { event } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
-import { LARGEST_CONFIG, type Merge, mergeConfig } from "./config.ts";
+import { LARGEST_CONFIG, type Merge, mergeConfig, Unusable } from "./config.ts";
 import { loadOwned, saveOwned } from "./memory.ts";
 import { type Login, redactor } from "./redact.ts";
 import type { Registries } from "./registries.ts";
@@ -20,9 +20,6 @@ export interface ApplyPorts {
   /** Where a relative `passwordFile` is looked up: systemd's $CREDENTIALS_DIRECTORY. */
   readonly credentialsDirectory: string | undefined;
 }
-
-/** Names what cannot be used; the text never holds a secret. */
-class Unusable extends Error {}
 
 /**
  * Puts the wanted credentials into the client's config file, and takes out those that an earlier run put there and that
@@ -77,9 +74,7 @@ function inTurn(stateDir: string, work: () => void): void {
 function put({ journal, stateDir }: ApplyPorts, target: string, wanted: ReadonlyMap<string, Login>): void {
   const file = readTarget(target);
   const before = loadOwned(stateDir);
-  const merged = mergeConfig(file?.text ?? null, wanted, before);
-  if (!merged.ok) throw new Unusable(`${target} is left as it is: ${merged.reason}`);
-  const { merge } = merged;
+  const merge = naming(target, () => mergeConfig(file?.text ?? null, wanted, before));
   const closed = merge.text === null && wanted.size > 0 && file !== null && (file.stats.mode & 0o077) !== 0;
   const text = closed ? file.text : merge.text;
   if (text !== null) writeTarget(target, text, file?.stats ?? null);
@@ -88,6 +83,14 @@ function put({ journal, stateDir }: ApplyPorts, target: string, wanted: Readonly
   const { added, changed, removed, left } = merge;
   if (text === null) journal.emit(event("auth.unchanged", { target, registries: wanted.size, left }));
   else journal.emit(event("auth.applied", { target, added, changed, removed, left, closedToOthers: closed }));
+}
+
+function naming<T>(target: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof Unusable ? new Unusable(`${target} is left as it is: ${error.message}`) : error;
+  }
 }
 
 const LARGEST_SECRET = 64 * 1024;

@@ -3,7 +3,7 @@ import type { EngineClient } from "../engine/client.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { readFile } from "../host/files.ts";
-import { LARGEST_CONFIG, type Problem, type Shadow, type Stored, storedLogins } from "./config.ts";
+import { LARGEST_CONFIG, type Shadow, type Stored, storedLogins, Unusable } from "./config.ts";
 import { type Endpoints, rateLimit, readRateLimit } from "./rate-limit.ts";
 import { type Login, redactor } from "./redact.ts";
 import { HUB, registryName } from "./servers.ts";
@@ -49,15 +49,15 @@ export interface CheckPorts {
   readonly deadline: number;
 }
 
-/** Reads the client's config file. A file that is not there stores nothing. */
-export function readStored(target: string): { readonly ok: true; readonly stored: Stored } | Problem {
+/** Reads the client's config file. A file that is not there stores nothing. Throws Unusable. */
+export function readStored(target: string): Stored {
   let text: string | null = null;
   try {
     // The client follows a link too.
     text = readFile(target, { maxBytes: LARGEST_CONFIG, links: true }).bytes.toString("utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT" && code !== "ENOTDIR") return { ok: false, reason: message };
+    if (code !== "ENOENT" && code !== "ENOTDIR") throw new Unusable(message);
   }
   return storedLogins(text);
 }

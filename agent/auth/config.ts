@@ -37,8 +37,6 @@ export interface Merge {
   readonly owned: Owned;
 }
 
-export type Merged = { readonly ok: true; readonly merge: Merge } | Problem;
-
 interface Entry {
   readonly auth?: unknown;
   readonly identitytoken?: unknown;
@@ -49,15 +47,14 @@ interface Entry {
  * @param existing the file as it is; `null` when there is none
  * @param wanted by config key (servers.ts)
  * @param before what earlier runs wrote
+ * @throws Unusable
  */
 export function mergeConfig(
   existing: string | null,
   wanted: ReadonlyMap<string, Login>,
   before: Owned,
-): Merged {
-  const parsed = parseConfig(existing);
-  if (!parsed.ok) return parsed;
-  const { document, auths } = parsed;
+): Merge {
+  const { document, auths } = parseConfig(existing);
   const mine = new Map(Object.entries(before));
   const next = new Map(Object.entries(auths));
   const owned = new Map<string, { username: string }>();
@@ -87,17 +84,11 @@ export function mergeConfig(
 
   const same = added.length + changed.length + removed.length === 0;
   return {
-    ok: true,
-    merge: {
-      // Tabs, as docker/cli writes it.
-      text: same ? null : `${JSON.stringify({ ...document, auths: Object.fromEntries(next) }, null, "\t")}\n`,
-      added,
-      changed,
-      removed,
-      left,
-      shadows: shadowsOf(document, [...wanted.keys()]),
-      owned: Object.fromEntries(owned),
-    },
+    // Tabs, as docker/cli writes it.
+    text: same ? null : `${JSON.stringify({ ...document, auths: Object.fromEntries(next) }, null, "\t")}\n`,
+    ...{ added, changed, removed, left },
+    shadows: shadowsOf(document, [...wanted.keys()]),
+    owned: Object.fromEntries(owned),
   };
 }
 
@@ -110,15 +101,12 @@ export interface Stored {
   readonly shadows: readonly Shadow[];
 }
 
-/** Reads what is stored. @param existing the file; `null` when there is none */
-export function storedLogins(
-  existing: string | null,
-): { readonly ok: true; readonly stored: Stored } | Problem {
-  const parsed = parseConfig(existing);
-  if (!parsed.ok) return parsed;
+/** Reads what is stored. @param existing the file; `null` when there is none @throws Unusable */
+export function storedLogins(existing: string | null): Stored {
+  const { document, auths } = parseConfig(existing);
   const logins = new Map<string, Login | null>();
   const unread: string[] = [];
-  for (const [key, entry] of Object.entries(parsed.auths)) {
+  for (const [key, entry] of Object.entries(auths)) {
     const server = lookedUpAs(key);
     if (server === null) {
       // Tokens of the client's own web login stand beside Hub's entry.
@@ -126,29 +114,20 @@ export function storedLogins(
     } else if (key === server || !logins.has(server)) logins.set(server, loginOf(entry));
   }
   // Also for a registry without an entry: the client asks its helper.
-  const shadows = shadowsOf(parsed.document, [
-    ...new Set([HUB, ...logins.keys(), ...helped(parsed.document)]),
-  ]);
-  return { ok: true, stored: { logins, unread, shadows } };
+  const shadows = shadowsOf(document, [...new Set([HUB, ...logins.keys(), ...helped(document)])]);
+  return { logins, unread, shadows };
 }
 
-interface Config {
-  readonly ok: true;
-  readonly document: Readonly<Record<string, unknown>>;
-  readonly auths: Readonly<Record<string, unknown>>;
-}
-
-function parseConfig(existing: string | null): Config | Problem {
+function parseConfig(existing: string | null) {
   // Docker's client takes an empty file for an empty document.
-  const parsed = parseObject(existing === null || existing.trim() === "" ? "{}" : existing);
-  if (!parsed.ok) return parsed;
+  const document = parseObject(existing === null || existing.trim() === "" ? "{}" : existing);
   // Go reads keys whatever their case; of two that differ in nothing else, one is lost.
-  const odd = Object.keys(parsed.value).find((key) => READ_KEYS.some((name) => isOther(key, name)));
+  const odd = Object.keys(document).find((key) => READ_KEYS.some((name) => isOther(key, name)));
   if (odd !== undefined)
-    return { ok: false, reason: `its key ${JSON.stringify(odd)} is to be written in the usual case` };
-  const auths = parsed.value.auths ?? {};
-  if (!isObject(auths)) return { ok: false, reason: 'its "auths" is not an object' };
-  return { ok: true, document: parsed.value, auths };
+    throw new Unusable(`its key ${JSON.stringify(odd)} is to be written in the usual case`);
+  const auths = document.auths ?? {};
+  if (!isObject(auths)) throw new Unusable('its "auths" is not an object');
+  return { document, auths };
 }
 
 const READ_KEYS = ["auths", "credsStore", "credHelpers"];
@@ -197,24 +176,17 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Why something cannot be used, as the end of a sentence; it never quotes what was read. */
-export interface Problem {
-  readonly ok: false;
-  readonly reason: string;
-}
+/** Names what cannot be used, as the end of a sentence. It quotes nothing that was read: a secret may stand there. */
+export class Unusable extends Error {}
 
 /**
- * Text -> JSON object. The reason says where the text breaks, never how it reads there: a secret may stand at that
- * place. A key that is there twice, or a number that would be rounded, is a problem: what is written back would differ.
+ * Text -> JSON object. A key that is there twice, or a number that would be rounded, is a fault: what is written back
+ * would differ. Throws {@link Unusable}, which says where the text breaks and never how it reads there.
  */
-export function parseObject(
-  text: string,
-): { readonly ok: true; readonly value: Record<string, unknown> } | Problem {
+export function parseObject(text: string): Record<string, unknown> {
   const read = readJson(text);
-  if (read.ok)
-    return isObject(read.value)
-      ? { ok: true, value: read.value }
-      : { ok: false, reason: "it is not a JSON object" };
+  if (read.ok && isObject(read.value)) return read.value;
+  if (read.ok) throw new Unusable("it is not a JSON object");
   const [{ path, found, expected } = { path: "", found: "", expected: "" }] = read.faults;
-  return { ok: false, reason: path === "" ? `it is ${found}` : `at ${path}, expected ${expected}` };
+  throw new Unusable(path === "" ? `it is ${found}` : `at ${path}, expected ${expected}`);
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { type Fact, known, unknown } from "../facts.ts";
+import { readJson } from "../json.ts";
 import { type Bytes, formatBytes } from "../units.ts";
-import { parseObject } from "./config.ts";
 import { base64, type Login, redactor } from "./redact.ts";
 
 /**
@@ -81,8 +81,8 @@ export async function readRateLimit(
     address.searchParams.set("scope", `repository:${REPOSITORY}:pull`);
     const basic = base64(`${login.username}:${login.password}`);
     const answer = await ask(address, "GET", `Basic ${basic}`);
-    const body = parseObject(await textOf(answer));
-    const token = body.ok ? (body.value.token ?? body.value.access_token) : undefined;
+    const body = readJson(await textOf(answer));
+    const { access_token, token = access_token } = Object(body.ok ? body.value : null);
     if (!answer.ok) return unknown(what, `the token endpoint answered ${answer.status}`);
     if (typeof token !== "string" || token === "") return unknown(what, "the token endpoint gave no token");
     secrets.push(token);

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { readFile } from "../host/files.ts";
 import { type Problem, problemOf } from "../settings/parse.ts";
 import { entriesOf, text } from "../settings/values.ts";
-import { LARGEST_CONFIG, parseObject } from "./config.ts";
+import { LARGEST_CONFIG, parseObject, Unusable } from "./config.ts";
 import { serverKey } from "./servers.ts";
 
 const plain = (raw: string) => raw !== "" && !/[\u0000-\u001f\u007f]/.test(raw);
@@ -77,9 +77,9 @@ export function loadRegistries(path: string): ParsedRegistries {
   const unfit = (expected: string) => ({ ok: false, problems: [{ path: "", expected }] }) as const;
   try {
     const { bytes } = readFile(path, { maxBytes: LARGEST_CONFIG, links: true, pipes: 5 });
-    const parsed = parseObject(bytes.toString("utf8"));
-    return parsed.ok ? parseRegistries(parsed.value) : unfit(`a JSON object; ${parsed.reason}`);
+    return parseRegistries(parseObject(bytes.toString("utf8")));
   } catch (error) {
-    return unfit(`a readable file (${(error as Error).message})`);
+    const { message } = error as Error;
+    return unfit(error instanceof Unusable ? `a JSON object; ${message}` : `a readable file (${message})`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Argv } from "yargs";
 import { applyRegistries, DEFAULT_TARGET } from "../auth/apply.ts";
 import { type Checked, checkRegistry, exitCodeOf, readStored, toCheck } from "../auth/check.ts";
+import { type Stored, Unusable } from "../auth/config.ts";
 import { saveLastCheck } from "../auth/memory.ts";
 import { HUB_ENDPOINTS, mayCarrySecrets } from "../auth/rate-limit.ts";
 import { loadRegistries } from "../auth/registries.ts";
@@ -89,12 +90,14 @@ function addCheck(yargs: Argv, done: Done): Argv {
       const journal = openJournal(argv);
       const context = openContext(argv, { writes: true });
       const target = argv.target ?? DEFAULT_TARGET;
-      const read = readStored(target);
-      if (!read.ok) {
-        journal.emit(event("auth.failed", { target, reason: `${target}: ${read.reason}` }));
+      let stored: Stored;
+      try {
+        stored = readStored(target);
+      } catch (error) {
+        if (!(error instanceof Unusable)) throw error;
+        journal.emit(event("auth.failed", { target, reason: `${target}: ${error.message}` }));
         return done(Exit.settings);
       }
-      const { stored } = read;
       const only = argv.registry === undefined ? undefined : serverKey(argv.registry);
       const keys = toCheck(stored, only);
       const ports = {

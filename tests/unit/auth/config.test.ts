@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Merge, mergeConfig, type Owned, storedLogins } from "../../../agent/auth/config.ts";
+import { type Merge, mergeConfig, type Owned, storedLogins, Unusable } from "../../../agent/auth/config.ts";
 import type { Login } from "../../../agent/auth/redact.ts";
 import { HUB } from "../../../agent/auth/servers.ts";
 
@@ -9,9 +9,7 @@ const ALICE: Login = { username: "alice", password: "pat-1" };
 const AUTH = b64("alice:pat-1");
 
 function merge(existing: string | null, wanted: Record<string, Login>, before: Owned = {}): Merge {
-  const merged = mergeConfig(existing, new Map(Object.entries(wanted)), before);
-  if (!merged.ok) throw new Error(merged.reason);
-  return merged.merge;
+  return mergeConfig(existing, new Map(Object.entries(wanted)), before);
 }
 
 const documentOf = ({ text }: Merge) => JSON.parse(text ?? "null");
@@ -105,13 +103,12 @@ describe("an entry that is wanted no more", () => {
 
 describe("a file that cannot be understood", () => {
   it.each(["{", '{"auths":', "[]", "null", "7", '{"auths":[]}', '{"auths":"x"}', "{} {}"])("%s", (text) => {
-    expect(mergeConfig(text, new Map([[HUB, ALICE]]), {}).ok).toBe(false);
+    expect(() => merge(text, { [HUB]: ALICE })).toThrow(Unusable);
   });
 
   it("is described without a word of what stands in it", () => {
-    const merged = mergeConfig(`{"auths": {"a": {"auth": hunter2-hunter2}}}`, new Map(), {});
-    expect(merged).toEqual({ ok: false, reason: expect.stringMatching(/^it is text that is not JSON/) });
-    expect(JSON.stringify(merged)).not.toContain("hunter2");
+    const broken = () => merge(`{"auths": {"a": {"auth": hunter2-hunter2}}}`, {});
+    expect(broken).toThrow(/^it is text that is not JSON(?!.*hunter2)/);
   });
 });
 
@@ -151,8 +148,7 @@ describe("reading back", () => {
         "d.example": {},
       },
     });
-    const read = storedLogins(text);
-    expect(read.ok && Object.fromEntries(read.stored.logins)).toEqual({
+    expect(Object.fromEntries(storedLogins(text).logins)).toEqual({
       [HUB]: ALICE,
       "b.example:5000": { username: "bob", password: "a:b" },
       "c.example": null,
@@ -161,11 +157,7 @@ describe("reading back", () => {
   });
 
   it("leaves out what no pull looks for, and finds what one does under an address", () => {
-    const of = (auths: object, more = {}) => {
-      const read = storedLogins(file({ auths, ...more }));
-      if (!read.ok) throw new Error(read.reason);
-      return read.stored;
-    };
+    const of = (auths: object, more = {}) => storedLogins(file({ auths, ...more }));
     for (const name of [
       "docker.io",
       "index.docker.io",
@@ -189,7 +181,7 @@ describe("reading back", () => {
   });
 
   it("finds nothing in nothing", () => {
-    expect(storedLogins(null)).toEqual({ ok: true, stored: { logins: new Map(), unread: [], shadows: [] } });
+    expect(storedLogins(null)).toEqual({ logins: new Map(), unread: [], shadows: [] });
   });
 });
 
@@ -226,9 +218,8 @@ describe("whatever the file and the wishes are", () => {
         const before = Object.fromEntries(
           Object.entries(mine).map(([key, username]) => [key, { username }] as const),
         );
-        const first = mergeConfig(existing, new Map(Object.entries(wanted)), before);
-        if (!first.ok) throw new Error(first.reason);
-        const next = JSON.parse(first.merge.text ?? existing);
+        const first = merge(existing, wanted, before);
+        const next = JSON.parse(first.text ?? existing);
         const { auths: nextAuths, ...nextRest } = next;
         const { auths: _, ...oldRest } = JSON.parse(existing);
         expect(nextRest).toEqual(oldRest);
@@ -240,15 +231,8 @@ describe("whatever the file and the wishes are", () => {
             expect(Object.hasOwn(mine, key)).toBe(true);
           } else expect(nextAuths[key]).toEqual(JSON.parse(existing).auths[key]);
         }
-        const again = mergeConfig(
-          first.merge.text ?? existing,
-          new Map(Object.entries(wanted)),
-          first.merge.owned,
-        );
-        expect(again).toMatchObject({
-          ok: true,
-          merge: { text: null, removed: [], owned: first.merge.owned },
-        });
+        const again = merge(first.text ?? existing, wanted, first.owned);
+        expect(again).toMatchObject({ text: null, removed: [], owned: first.owned });
       }),
       { numRuns: 500, seed: 20261121 },
     );
