@@ -6,7 +6,7 @@ import { systemClock } from "./host/clock.ts";
 import { hungPaths, localPaths, readFilesystems, trustLocalPaths } from "./host/disk.ts";
 import { PAUSE, pause } from "./host/pause.ts";
 import { journalListens, passId, stateDirectory } from "./host/places.ts";
-import { type AuditEvent, passFinished } from "./log/events.ts";
+import { type AuditEvent, event } from "./log/events.ts";
 import { auditLine } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
 import { belowWatermark, readPressure, rememberedRoots, rootsAreKnown, toRecord } from "./pass/pressure.ts";
@@ -125,7 +125,7 @@ async function quietPass(args: readonly string[]): Promise<Front | null> {
       deferrals: NO_DEFERRALS,
       totals: addToTotals(before.totals, finished, settings.rules, before.deferrals.count, endedAt),
     }));
-    say(passFinished(finished, "info"), pass);
+    say(event("pass.finished", finished, "info"), pass);
     const trouble = await exportMetrics({ version: VERSION, endedAt, finished, state: next, settings });
     if (trouble !== null) say(trouble, pass);
     if (localPaths().length !== local.length) rememberSettings(stateDir, read.text, settings, localPaths());

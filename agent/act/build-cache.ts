@@ -1,13 +1,14 @@
 import { EngineError } from "../engine/errors.ts";
 import type { EngineReader } from "../engine/reader.ts";
 import type { CachePruned, CacheRecord } from "../engine/types.ts";
-import { objectFailed, objectKept, objectRemoved, stepSkipped } from "../log/events.ts";
+import { event, objectEvent } from "../log/events.ts";
 import { limitOf } from "../plan/age.ts";
 import { judgeBuildCache } from "../plan/build-cache.ts";
-import type { Judged, ReasonCode } from "../plan/plan.ts";
+import type { Judged } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { Ended, type GatesGuard } from "./guard.ts";
 import { type ActPorts, endingOf } from "./ports.ts";
+import { Report } from "./report.ts";
 
 /**
  * The engine decides, and reports ids alone; what is listed beforehand gives them sizes, ages and names.
@@ -20,10 +21,7 @@ export async function pruneBuildCache(
   turn: "only" | "first" | "second",
 ): Promise<void> {
   const { reader, journal, clock, tally } = ports;
-  const keep = (object: Judged, because: ReasonCode, reason: string) => {
-    journal.emit(objectKept({ ...object, action: "keep", because, reason }));
-    tally.add(object, "kept", because);
-  };
+  const report = new Report(ports);
   try {
     const records = await listBuildCache(reader);
     // Before the limit is chosen: while the gates are asked, an emergency may end.
@@ -37,31 +35,32 @@ export async function pruneBuildCache(
     for (const id of pruned.ids) {
       const object = { ...cacheRecordByEngine(id, limit.key), ...told(forecast.get(id)) };
       forecast.delete(id);
-      journal.emit(objectRemoved(object));
+      journal.emit(objectEvent("removed", object));
       tally.addRemoved(object, 0);
     }
     tally.claim("build-cache", pruned.claimedBytes);
     if (turn === "first") return;
-    for (const object of forecast.values()) {
-      if (object.action === "keep") keep(object, object.because, object.reason);
-      else keep(object, "engine-kept", "the engine kept it: used since, or a younger record builds on it");
-    }
+    for (const object of forecast.values())
+      report.tell(object, { fate: "kept", kept: object.action === "keep" ? object : ENGINE_KEPT });
   } catch (error) {
     if (error instanceof Ended) return;
     if (!(error instanceof EngineError)) throw error;
     if (error.endsThePass) guard.end(endingOf(error));
     if (error.kind === "gone") {
-      journal.emit(stepSkipped("build-cache", "this engine has no build cache to prune (404)"));
+      const reason = "this engine has no build cache to prune (404)";
+      journal.emit(event("step.skipped", { kind: "build-cache", reason }));
       return;
     }
-    const untold = error.endsThePass || error.kind === "malformed";
-    const all = cacheRecordByEngine("*", "its age limit");
-    journal.emit(objectFailed(all, error.message, error.status ?? null, untold ? "unknown" : "no"));
-    tally.add(all, "failed", error.kind);
+    const unknown = error.endsThePass || error.kind === "malformed";
+    report.tell(cacheRecordByEngine("*", "its age limit"), { fate: "failed", error, unknown });
   }
 }
 
 const NOTHING: CachePruned = { ids: [], claimedBytes: 0 };
+const ENGINE_KEPT = {
+  because: "engine-kept",
+  reason: "the engine kept it: used since, or a younger record builds on it",
+} as const;
 
 /** For the log alone: where it cannot be had (or not cheaply, before API 1.42), the prune goes on without. */
 async function listBuildCache(reader: EngineReader): Promise<readonly CacheRecord[]> {

@@ -1,7 +1,7 @@
 import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import type { Labels } from "../engine/types.ts";
-import { event, objectRemoved } from "../log/events.ts";
+import { event, objectEvent } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { SNAPSHOT_RULE } from "../settings/rule-names.ts";
 import { sameWorkItem } from "../settings/rules.ts";
@@ -285,7 +285,7 @@ class Execution {
       const unknown = { sizeBytes: null, ageSeconds: null, ageBasis: "none" } as const;
       const reason = "it lay nameless below a snapshot that is gone";
       const below = { ...above, ...unknown, id, names: [], references: [], reason };
-      journal.emit(objectRemoved(below));
+      journal.emit(objectEvent("removed", below));
       // Not in the rule's own count: that names the snapshots, not what lay below them.
       const { rule: _, ...uncounted } = below;
       tally.addRemoved(uncounted, 0);

@@ -1,14 +1,5 @@
 import { stopReason } from "../host/stop.ts";
-import {
-  claimed,
-  objectFailed,
-  objectGone,
-  objectKept,
-  objectRemoved,
-  objectUntagged,
-  passEndedEarly,
-  type StepReport,
-} from "../log/events.ts";
+import { claimed, event, type Level, objectEvent, objectFields, type StepReport } from "../log/events.ts";
 import { type Judged, NOT_NEEDED, type ReasonCode } from "../plan/plan.ts";
 import type { ActPorts, Ending } from "./ports.ts";
 import type { Outcome } from "./remove.ts";
@@ -30,17 +21,13 @@ export class Report {
     else if (outcome.fate === "kept") this.#keep(object, outcome.kept.because, outcome.kept.reason);
     else if (outcome.fate === "failed") {
       const { message, status = null, kind } = outcome.error;
-      journal.emit(objectFailed(object, message, status, outcome.unknown ? "unknown" : "no"));
+      const removed = outcome.unknown ? "unknown" : "no";
+      journal.emit(event("object.failed", { ...objectFields(object), error: message, status, removed }));
       tally.add(object, "failed", kind);
-    } else if (outcome.fate === "removed") {
-      journal.emit(objectRemoved(object));
-      tally.addRemoved(object, claimed(object));
-    } else if (outcome.fate === "gone") {
-      journal.emit(objectGone(object));
-      tally.add(object, "gone", object.because);
     } else {
-      journal.emit(objectUntagged(object));
-      tally.add(object, "untagged", object.because);
+      journal.emit(objectEvent(outcome.fate, object));
+      if (outcome.fate === "removed") tally.addRemoved(object, claimed(object));
+      else tally.add(object, outcome.fate, object.because);
     }
   }
 
@@ -58,8 +45,10 @@ export class Report {
   /** Why the pass ended before its plan was done. */
   ended(ending: Ending, stepsLeft: readonly Step[], stop: AbortSignal): void {
     const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
-    const end = (reason: string, level: "info" | "warn" | "error") =>
-      this.#ports.journal.emit(passEndedEarly(reason, this.#left, kinds, level));
+    const end = (reason: string, level: Level) =>
+      this.#ports.journal.emit(
+        event("pass.ended-early", { reason, left: this.#left, stepsLeft: kinds }, level),
+      );
     if (ending.by === "gate") end(ending.verdict.reason, "warn");
     else if (ending.by === "stop") end(stopReason(stop), "warn");
     else if (ending.by === "low-watermark") end("every filesystem is below the low watermark", "info");
@@ -68,7 +57,7 @@ export class Report {
 
   #keep(object: Judged, because: ReasonCode, reason: string): void {
     const { journal, tally } = this.#ports;
-    journal.emit(objectKept({ ...object, action: "keep", because, reason }));
+    journal.emit(objectEvent("kept", { ...object, action: "keep", because, reason }));
     tally.add(object, "kept", because);
   }
 }

@@ -3,7 +3,7 @@ import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
-import { claimed, containerStopped, objectUntagged } from "../log/events.ts";
+import { claimed, event, objectEvent, objectFields } from "../log/events.ts";
 import { contextOf } from "../plan/cache.ts";
 import type { Family } from "../plan/family.ts";
 import { keptNetwork } from "../plan/networks.ts";
@@ -122,7 +122,8 @@ export class Targets {
           return undefined;
         }
         const stopped = await this.#writer.stopContainer(id, stopTimeout);
-        if (stopped) journal.emit(containerStopped(object, stopTimeout));
+        if (stopped)
+          journal.emit(event("container.stopped", { ...objectFields(object), timeoutSeconds: stopTimeout }));
         // A stop and this are one removal, which is not left half-way.
         await removeContainer(this.#ports, id, stopped);
         return undefined;
@@ -158,7 +159,7 @@ export class Targets {
           if (references.length === 0) await this.#writer.removeImage(id);
           else deleted = await removeNames(this.#writer, references, taken);
         } catch (error) {
-          if (taken.length > 0) journal.emit(objectUntagged({ ...object, references: taken }));
+          if (taken.length > 0) journal.emit(objectEvent("untagged", { ...object, references: taken }));
           throw error;
         }
         if (this.#by.candidates.ruled.tellsDeleted && deleted.includes(id)) return undefined;

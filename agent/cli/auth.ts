@@ -10,8 +10,7 @@ import { Exit } from "../exit.ts";
 import { systemClock } from "../host/clock.ts";
 import { passId, stateDirectory } from "../host/places.ts";
 import { event } from "../log/events.ts";
-import { type Journal, jsonJournal } from "../log/journal.ts";
-import { plainJournal } from "../log/plain.ts";
+import { type Journal, jsonJournal, plainJournal } from "../log/journal.ts";
 import { openContext } from "./context.ts";
 import { type Done, text, UsageError, withCommonOptions } from "./options.ts";
 

@@ -1,10 +1,10 @@
 import type { Verdict } from "../gates/verdict.ts";
 import type { PruneAges } from "../plan/age.ts";
 import { type Judged, NONE_OF_EACH, type ObjectKind, type Plan } from "../plan/plan.ts";
-import type { Bytes, Seconds } from "../units.ts";
+import type { Bytes } from "../units.ts";
 import { AUTH_EVENTS } from "./auth-events.ts";
 import { OBJECT_EVENTS, type ObjectFields } from "./object-events.ts";
-import { PASS_EVENTS, type PassFinished } from "./pass-events.ts";
+import { PASS_EVENTS } from "./pass-events.ts";
 import type { EventRow, Level } from "./row.ts";
 
 export type { StepReport } from "./object-events.ts";
@@ -84,31 +84,9 @@ export function objectFields(object: Judged): ObjectFields {
   };
 }
 
-export const objectPlanned = (object: Judged) => event("object.planned", objectFields(object));
-export const objectRemoved = (object: Judged) => event("object.removed", objectFields(object));
-export const objectUntagged = (object: Judged) => event("object.untagged", objectFields(object));
-export const objectKept = (object: Judged) => event("object.kept", objectFields(object));
-export const objectGone = (object: Judged) => event("object.gone", objectFields(object));
-/** @param timeoutSeconds what it was given between SIGTERM and SIGKILL */
-export const containerStopped = (object: Judged, timeoutSeconds: Seconds) =>
-  event("container.stopped", { ...objectFields(object), timeoutSeconds });
-export const objectFailed = (
-  object: Judged,
-  error: string,
-  status: number | null,
-  removed: "no" | "unknown",
-) => event("object.failed", { ...objectFields(object), error, status, removed });
-
-export const stepSkipped = (kind: ObjectKind, reason: string) => event("step.skipped", { kind, reason });
-
-export const passEndedEarly = (
-  reason: string,
-  left: number,
-  stepsLeft: readonly ObjectKind[],
-  level: Level,
-) => event("pass.ended-early", { reason, left, stepsLeft }, level);
-
-export const passFinished = (fields: PassFinished, level: Level) => event("pass.finished", fields, level);
+/** What became of an object, where there is no more to say than that. */
+export const objectEvent = (fate: "planned" | "removed" | "untagged" | "kept" | "gone", object: Judged) =>
+  event(`object.${fate}`, objectFields(object));
 
 export function countByKind(objects: readonly Judged[]): Record<ObjectKind, number> {
   const counts: Record<ObjectKind, number> = { ...NONE_OF_EACH };

@@ -1,8 +1,11 @@
 import pino from "pino";
+import { colours } from "../colours.ts";
 import { outputTaken } from "../host/output.ts";
 import { journalListens } from "../host/places.ts";
+import { visibleDeep } from "../text.ts";
 import type { AuditEvent } from "./events.ts";
-import { journalLine, safe } from "./line.ts";
+import { bar, describeFilesystem, journalLine, safe, sentence as sentenceIn } from "./line.ts";
+import type { Look } from "./row.ts";
 
 /** Where events go. What was emitted is out, whatever happens next, as long as the reader keeps up. */
 export interface Journal {
@@ -12,7 +15,7 @@ export interface Journal {
 }
 
 /** {@link Journal.taken} of standard output. @param onBroken as for the journals */
-export const takenOr = (onBroken: (error: Error) => void) => async () => {
+const takenOr = (onBroken: (error: Error) => void) => async () => {
   if (!(await outputTaken())) onBroken(new Error("nobody reads it"));
 };
 
@@ -46,3 +49,47 @@ export function jsonJournal(pass: string, onBroken: (error: Error) => void): Jou
     taken: takenOr(onBroken),
   };
 }
+
+/** The same events as sentences for a person, with a progress line while objects are removed. */
+export interface PlainJournal extends Journal {
+  progress(done: number, total: number): void;
+}
+
+/** @param onBroken called when `out` can no longer be written: an unlogged pass must not go on */
+export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) => void): PlainJournal {
+  let shown = "";
+  out.on("error", onBroken);
+  const clear = () => {
+    if (shown !== "") out.write("\r\u001b[K");
+    shown = "";
+  };
+  return {
+    emit(event) {
+      clear();
+      out.write(`${sentence(visibleDeep(event))}\n`);
+    },
+    taken: takenOr(onBroken),
+    progress(done, total) {
+      if (out.isTTY !== true) return;
+      clear();
+      if (done < total) {
+        shown = colours.dim(`  ${bar((100 * done) / total)} ${done} of ${total}`);
+        out.write(shown);
+      }
+    },
+  };
+}
+
+const TERMINAL: Look = {
+  pc: colours,
+  mark: (sign, colour) => `${colours[colour](sign)} `,
+  verdicts: {
+    open: `${colours.green("✓")} `,
+    closed: `${colours.yellow("■")} `,
+    unknown: `${colours.red("?")} `,
+  },
+  filesystem: describeFilesystem,
+};
+
+/** One event, already made safe to show, as one or more lines for a terminal. */
+export const sentence = (event: AuditEvent): string => sentenceIn(event, TERMINAL);

@@ -5,8 +5,7 @@ import type { Holder } from "../plan/holders.ts";
 import type { ObjectKind, ReasonCode } from "../plan/plan.ts";
 import { type Bytes, formatBytes, formatDuration, type Seconds } from "../units.ts";
 import { countOf, counts, KINDS } from "./object-events.ts";
-import type { Outcome } from "./outcome.ts";
-import { type Level, type Look, type NamedFilesystem, row, warning } from "./row.ts";
+import { type Level, type Look, type NamedFilesystem, type Outcome, row, warning } from "./row.ts";
 
 export interface PassFinished {
   readonly outcome: Outcome;

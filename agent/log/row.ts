@@ -37,3 +37,16 @@ export const row = <Fields>(row: EventRow<Fields>): EventRow<Fields> => row;
 /** What somebody should look at, and what the pass goes on after. */
 export const warning = <Fields>(msg: string, words: (fields: Fields) => string) =>
   row<Fields>({ level: "warn", msg, say: (fields, { mark }) => `${mark("!", "yellow")}${words(fields)}` });
+
+/** What a pass came to; part of the contract, explained in docs/development/design.md. */
+export const OUTCOMES = [
+  "below-watermark",
+  "deferred",
+  "pruned",
+  "nothing-eligible",
+  "pressure-remains",
+  "incomplete",
+  "failed",
+  "dry-run",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];

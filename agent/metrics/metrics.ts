@@ -4,7 +4,7 @@ import { GATE_NAMES } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
 import { replaceFile } from "../host/files.ts";
 import type { PassFinished } from "../log/events.ts";
-import { OUTCOMES } from "../log/outcome.ts";
+import { OUTCOMES } from "../log/row.ts";
 import { NONE_OF_EACH, type ObjectKind, type ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";

@@ -1,6 +1,6 @@
 import { Exit } from "../exit.ts";
 import { type Fact, known } from "../facts.ts";
-import { event, factUnknown, objectKept, objectPlanned, prunePlanned } from "../log/events.ts";
+import { event, factUnknown, objectEvent, prunePlanned } from "../log/events.ts";
 import type { Journal } from "../log/journal.ts";
 import { type Look, type Observed, observeCandidates, type Scope } from "../observe/candidates.ts";
 import type { GatekeeperPorts } from "../observe/gatekeeper.ts";
@@ -90,7 +90,7 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
     [...containers, ...images].flatMap((facts) => (facts.byList ? facts.summary.id : [])),
   );
   ports.journal.emit(prunePlanned(plan, prune, cache, plan.remove.filter(({ id }) => byList.has(id)).length));
-  for (const object of plan.keep) ports.journal.emit(objectKept(object));
+  for (const object of plan.keep) ports.journal.emit(objectEvent("kept", object));
   for (const event of warnings(plan, observed.ruled, scope.prune)) ports.journal.emit(event);
   // After a list that failed nobody knows what is still there.
   const taught = observed.unreadLists.length === 0 ? learntOfObjects(memories, scope) : {};
@@ -102,9 +102,9 @@ export async function decideOn(context: PassContext, asked: Asked): Promise<Deci
   if (!options.dryRun) return decided;
   warnOfFuture(ports.journal, observed, ports.clock.now());
   const tier = expectedEvictions(settings, before, rememberedRoots({ ...state, ...learnt }), plan);
-  for (const object of [...plan.remove, ...tier.go]) ports.journal.emit(objectPlanned(object));
+  for (const object of [...plan.remove, ...tier.go]) ports.journal.emit(objectEvent("planned", object));
   for (const object of tier.spared)
-    ports.journal.emit(objectKept({ ...object, action: "keep", ...NOT_NEEDED }));
+    ports.journal.emit(objectEvent("kept", { ...object, action: "keep", ...NOT_NEEDED }));
   const ended = {
     outcome: "dry-run" as const,
     exitCode: Exit.ok,

@@ -1,6 +1,6 @@
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Filesystem } from "../host/disk.ts";
-import { countByKind, event, factUnknown, type PassFinished, passFinished } from "../log/events.ts";
+import { countByKind, event, factUnknown, type PassFinished } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
 import { NO_DEFERRALS } from "../state/state.ts";
@@ -49,7 +49,7 @@ export async function finish(context: PassContext, passed: Passed): Promise<Exit
     engineRequests: ports.requests(),
     gate: ended.gate,
   };
-  ports.journal.emit(passFinished(fields, levelOf(fields, settings)));
+  ports.journal.emit(event("pass.finished", fields, levelOf(fields, settings)));
   if (!options.dryRun) await record(context, fields, { ...learnt, deferrals });
   return exitCode;
 }
@@ -61,7 +61,7 @@ export async function finishQuietly(context: PassContext, found: Found): Promise
   const unasked = "; no engine could be asked where its data is";
   const reason = rootsAfter(found).engineRoot === null ? `${below.reason}${unasked}` : below.reason;
   const finished = { ...below, reason, engineRequests: ports.requests() };
-  ports.journal.emit(passFinished(finished, "info"));
+  ports.journal.emit(event("pass.finished", finished, "info"));
   if (!options.dryRun) await record(context, finished, { ...found.learnt, deferrals: NO_DEFERRALS });
   return Exit.ok;
 }

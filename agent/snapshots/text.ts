@@ -1,4 +1,4 @@
-import { sentence } from "../log/plain.ts";
+import { sentence } from "../log/journal.ts";
 import { shortId, visible, visibleDeep } from "../text.ts";
 import { formatBytes } from "../units.ts";
 import type { CommitReport } from "./commit.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Frozen } from "../json.ts";
 import type { ObjectCount, RuleReport } from "../log/events.ts";
-import type { Outcome } from "../log/outcome.ts";
+import type { Outcome } from "../log/row.ts";
 
 /** One of ours; a later version may have more of them. */
 const texts = <T extends string>() => v.custom<T>((value) => typeof value === "string");

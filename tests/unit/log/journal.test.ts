@@ -3,7 +3,7 @@ import { type BigIntStats, closeSync, fstatSync, mkdtempSync, openSync, readFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type AuditEvent, event, gateVerdict, passEndedEarly } from "../../../agent/log/events.ts";
+import { type AuditEvent, event, gateVerdict } from "../../../agent/log/events.ts";
 import { auditLine } from "../../../agent/log/line.ts";
 import { fromLine } from "../../support/audit-record.ts";
 import { program } from "../program.ts";
@@ -11,7 +11,7 @@ import { program } from "../program.ts";
 const FORGED = 'a\t{"event":"forged"}\n<3>{"forged":1}';
 const EVENTS: readonly AuditEvent[] = [
   gateVerdict({ gate: "lock", verdict: "open", reason: "nobody holds the lock", facts: { n: 1 } }),
-  passEndedEarly(FORGED, 3, [], "warn"),
+  event("pass.ended-early", { reason: FORGED, left: 3, stepsLeft: [] }, "warn"),
   event("pass.ineffective", { cause: "pressure-remains", reason: "x", removed: 0, holders: [] }),
 ];
 const PROGRAM = program(`import { jsonJournal } from "./agent/log/journal.ts";

@@ -1,15 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   type AuditEvent,
-  containerStopped,
   event,
   factUnknown,
   gateVerdict,
-  objectKept,
-  objectRemoved,
-  objectUntagged,
+  objectEvent,
+  objectFields,
   type PassFinished,
-  passFinished,
 } from "../../../agent/log/events.ts";
 import { auditLine, priority } from "../../../agent/log/line.ts";
 import type { Judged } from "../../../agent/plan/plan.ts";
@@ -38,7 +35,7 @@ const STEP = {
 } as const;
 const AUTH = { target: "/c.json", added: [], changed: [], removed: [], left: [], closedToOthers: true };
 const finished = (outcome: PassFinished["outcome"], level: AuditEvent["level"]) =>
-  passFinished({ outcome } as PassFinished, level);
+  event("pass.finished", { outcome } as PassFinished, level);
 
 describe("the priority of an event", () => {
   it.each([
@@ -46,14 +43,18 @@ describe("the priority of an event", () => {
     ["a pass that failed", finished("failed", "error"), 3],
     ["a warning", event("step.finished", { ...STEP, failed: 1 }), 4],
     ["a pass that is deferred once again", finished("deferred", "warn"), 4],
-    ["a removal", objectRemoved(OBJECT), 5],
-    ["a name that was taken off", objectUntagged(OBJECT), 5],
-    ["a container that was stopped", containerStopped(OBJECT, 10), 5],
+    ["a removal", objectEvent("removed", OBJECT), 5],
+    ["a name that was taken off", objectEvent("untagged", OBJECT), 5],
+    [
+      "a container that was stopped",
+      event("container.stopped", { ...objectFields(OBJECT), timeoutSeconds: 10 }),
+      5,
+    ],
     ["credentials put in place", event("auth.applied", AUTH), 5],
     ["a pass that removed something", finished("pruned", "info"), 5],
     ["a pass that was deferred", finished("deferred", "info"), 5],
     ["a pass that found no pressure", finished("below-watermark", "info"), 6],
-    ["an object that stays", objectKept(OBJECT), 6],
+    ["an object that stays", objectEvent("kept", OBJECT), 6],
     ["a step", event("step.finished", { ...STEP, failed: 0 }), 6],
     ["a gate", gateVerdict({ gate: "lock", verdict: "closed", reason: "", facts: {} }), 6],
     ["credentials that were there", event("auth.unchanged", { target: "", registries: 1, left: [] }), 6],
@@ -69,10 +70,16 @@ describe("an entry of the journal", () => {
   const read = (event: AuditEvent) => fromLine(line(event))!.fields;
 
   it.each([
-    ["many names", objectRemoved({ ...OBJECT, names: Array.from({ length: 5000 }, (_, n) => `name-${n}`) })],
-    ["one long name", objectRemoved({ ...OBJECT, names: ["x".repeat(100_000)] })],
-    ["long names that are written out", objectRemoved({ ...OBJECT, names: ["\u0001".repeat(100_000)] })],
-    ["names of many bytes", objectRemoved({ ...OBJECT, names: Array(200).fill("𝄞".repeat(999)) })],
+    [
+      "many names",
+      objectEvent("removed", { ...OBJECT, names: Array.from({ length: 5000 }, (_, n) => `name-${n}`) }),
+    ],
+    ["one long name", objectEvent("removed", { ...OBJECT, names: ["x".repeat(100_000)] })],
+    [
+      "long names that are written out",
+      objectEvent("removed", { ...OBJECT, names: ["\u0001".repeat(100_000)] }),
+    ],
+    ["names of many bytes", objectEvent("removed", { ...OBJECT, names: Array(200).fill("𝄞".repeat(999)) })],
     ["a long reason", factUnknown("the engine", "y".repeat(60_000))],
     [
       "a list of lists",
@@ -90,7 +97,11 @@ describe("an entry of the journal", () => {
 
   it("says what was cut, and keeps the rest", () => {
     const fields = read(
-      objectRemoved({ ...OBJECT, names: Array.from({ length: 5000 }, (_, n) => `n${n}`), reason: "why" }),
+      objectEvent("removed", {
+        ...OBJECT,
+        names: Array.from({ length: 5000 }, (_, n) => `n${n}`),
+        reason: "why",
+      }),
     );
     expect(fields).toMatchObject({ id: OBJECT.id, sizeBytes: 1536, reason: "why", cut: ["names"] });
     expect((fields.names as string[]).slice(0, 2)).toEqual(["n0", "n1"]);
@@ -103,10 +114,10 @@ describe("an entry of the journal", () => {
   });
 
   it("is whole where it fits, and on a pipe always", () => {
-    const short = objectRemoved({ ...OBJECT, names: Array(200).fill("name") });
+    const short = objectEvent("removed", { ...OBJECT, names: Array(200).fill("name") });
     expect(read(short)).toMatchObject({ names: short.fields.names });
     expect(read(short)).not.toHaveProperty("cut");
-    const long = objectRemoved({ ...OBJECT, names: ["x".repeat(100_000)] });
+    const long = objectEvent("removed", { ...OBJECT, names: ["x".repeat(100_000)] });
     expect(fromLine(auditLine(long, "0123", 0))!.fields).toEqual(long.fields);
   });
 });

@@ -5,25 +5,17 @@ import type { Checked } from "../../../agent/auth/check.ts";
 import type { GateName } from "../../../agent/gates/verdict.ts";
 import {
   type AuditEvent,
-  containerStopped,
   EVENTS,
   event as eventOf,
   type FieldsOf,
   factUnknown,
   gateVerdict,
-  objectFailed,
-  objectGone,
-  objectKept,
-  objectPlanned,
-  objectRemoved,
-  objectUntagged,
-  passEndedEarly,
-  passFinished,
+  objectEvent,
+  objectFields,
   prunePlanned,
-  stepSkipped,
 } from "../../../agent/log/events.ts";
-import { plainJournal, sentence } from "../../../agent/log/plain.ts";
-import { bar, journalSentence } from "../../../agent/log/sentence.ts";
+import { plainJournal, sentence } from "../../../agent/log/journal.ts";
+import { bar, journalSentence } from "../../../agent/log/line.ts";
 import { type Judged, NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { shortId } from "../../../agent/text.ts";
 import { DAY, filesystem, finished, GiB, HOUR, imageId } from "../support.ts";
@@ -134,23 +126,29 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     "Plan: remove nothing, keep 1 image; age limit 1h, containers 2d, images 1d",
   ],
   [
-    objectPlanned(OBJECT),
+    objectEvent("planned", OBJECT),
     `  − would remove image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
   ],
   [
-    objectRemoved(OBJECT),
+    objectEvent("removed", OBJECT),
     `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: dangling and older than prune.until`,
   ],
   [
-    objectRemoved({ ...OBJECT, kind: "container", names: ["job-1", "b"], sizeBytes: null, ageSeconds: null }),
+    objectEvent("removed", {
+      ...OBJECT,
+      kind: "container",
+      names: ["job-1", "b"],
+      sizeBytes: null,
+      ageSeconds: null,
+    }),
     `  − removed container job-1, b (${ID}), age not known: dangling and older than prune.until`,
   ],
   [
-    objectRemoved({ ...OBJECT, kind: "build-cache", ageSeconds: null, ageBasis: "none" }),
+    objectEvent("removed", { ...OBJECT, kind: "build-cache", ageSeconds: null, ageBasis: "none" }),
     `  − removed cache record ${ID}, 1.5 KiB: dangling and older than prune.until`,
   ],
   [
-    objectRemoved({
+    objectEvent("removed", {
       ...OBJECT,
       kind: "build-cache",
       names: ["1", "2", "3", "4", "5"],
@@ -159,11 +157,16 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `  − removed cache record 1, 2, 3 and 2 more names (${ID}), 1.5 KiB, last used 2d ago: dangling and older than prune.until`,
   ],
   [
-    objectKept({ ...OBJECT, ageSeconds: -60, ageBasis: "created", reason: "younger than prune.until" }),
+    objectEvent("kept", {
+      ...OBJECT,
+      ageSeconds: -60,
+      ageBasis: "created",
+      reason: "younger than prune.until",
+    }),
     `  = kept image ${ID}, 1.5 KiB, created 1m in the future: younger than prune.until`,
   ],
   [
-    objectRemoved({
+    objectEvent("removed", {
       ...OBJECT,
       because: "over-count",
       reason: "beyond the 5 of keepCount",
@@ -173,44 +176,55 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     `  − removed image ${ID}, 1.5 KiB, last tagged 2d ago: beyond the 5 of keepCount (retention/w)`,
   ],
   [
-    objectUntagged({ ...OBJECT, names: ["w:1", "w:2"], rule: "retention/w", references: ["w:1"] }),
+    objectEvent("untagged", { ...OBJECT, names: ["w:1", "w:2"], rule: "retention/w", references: ["w:1"] }),
     `  − took w:1 off image w:1, w:2 (${ID}), 1.5 KiB, last tagged 2d ago: ${OBJECT.reason} (retention/w); the image stays, by other names or under one built on it`,
   ],
   [
-    containerStopped(
-      {
-        ...OBJECT,
-        kind: "container",
-        names: ["job-1"],
-        ageBasis: "started",
-        sizeBytes: null,
-        rule: "orphans/w",
-      },
-      10,
-    ),
+    eventOf("container.stopped", {
+      ...objectFields({ ...OBJECT, kind: "container", names: ["job-1"], sizeBytes: null, rule: "orphans/w" }),
+      ageBasis: "started",
+      timeoutSeconds: 10,
+    }),
     `  − stopped container job-1 (${ID}), started 2d ago: ${OBJECT.reason} (orphans/w)`,
   ],
-  [objectGone(OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],
+  [objectEvent("gone", OBJECT), `  = gone before its turn came: image ${ID}, 1.5 KiB, last tagged 2d ago`],
   [
-    objectFailed(OBJECT, "500 disk error", 500, "no"),
+    eventOf("object.failed", {
+      ...objectFields(OBJECT),
+      error: "500 disk error",
+      status: 500,
+      removed: "no",
+    }),
     `  ✗ could not remove image ${ID}, 1.5 KiB, last tagged 2d ago: 500 disk error`,
   ],
   [
-    objectFailed(OBJECT, "no answer", null, "unknown"),
+    eventOf("object.failed", {
+      ...objectFields(OBJECT),
+      error: "no answer",
+      status: null,
+      removed: "unknown",
+    }),
     `  ✗ not known whether it removed image ${ID}, 1.5 KiB, last tagged 2d ago: no answer`,
   ],
-  [stepSkipped("build-cache", "no such thing here"), "  = build cache skipped: no such thing here"],
+  [
+    eventOf("step.skipped", { kind: "build-cache", reason: "no such thing here" }),
+    "  = build cache skipped: no such thing here",
+  ],
   [step({}), "  images: 2 removed, 1 kept; the engine says 1.5 KiB, in 1s"],
   [
     step({ by: "retention", gone: 4, failed: 3 }),
     "  retention, images: 2 removed, 1 kept, 4 gone before, 3 failed; the engine says 1.5 KiB, in 1s",
   ],
   [
-    passEndedEarly("told to stop", 4, [], "warn"),
+    eventOf("pass.ended-early", { reason: "told to stop", left: 4, stepsLeft: [] }, "warn"),
     "The pass ends before its plan is done, 4 left: told to stop",
   ],
   [
-    passEndedEarly("a run is live", 4, ["image", "build-cache"], "warn"),
+    eventOf(
+      "pass.ended-early",
+      { reason: "a run is live", left: 4, stepsLeft: ["image", "build-cache"] },
+      "warn",
+    ),
     "The pass ends before its plan is done, 4 left, images and build cache not come to: a run is live",
   ],
   [
@@ -264,18 +278,23 @@ const SENTENCES: readonly (readonly [AuditEvent, string])[] = [
     'A rule without effect: no image carries a label of the rule "w"\n  1 image without, 1.0 GiB',
   ],
   [
-    passFinished(FINISHED, "info"),
+    eventOf("pass.finished", FINISHED, "info"),
     `pruned: the plan is done\n  removed 1 container, 2 images in 1m 1s, kept 3\n  the disk gained 3.0 GiB (the engine says 4.0 GiB)\n${DISK}`,
   ],
   [
-    passFinished(
+    eventOf(
+      "pass.finished",
       { ...FINISHED, outcome: "deferred", reason: "a run", deferralsInARow: 7, deferredForSeconds: 2 * DAY },
       "warn",
     ),
     `deferred: a run\n  deferred 7 times in a row, for 2d\n${DISK}`,
   ],
   [
-    passFinished({ ...FINISHED, outcome: "below-watermark", reason: "below the high watermark" }, "info"),
+    eventOf(
+      "pass.finished",
+      { ...FINISHED, outcome: "below-watermark", reason: "below the high watermark" },
+      "info",
+    ),
     `below-watermark: below the high watermark\n${DISK}`,
   ],
   [
@@ -377,7 +396,7 @@ describe("an event as a sentence of the journal", () => {
     [gate("disk-pressure", "open", "under pressure"), "Gate open, disk pressure: under pressure"],
     [gate("converging", "unknown", "timeout"), "Gate not known, services: timeout"],
     [
-      passFinished(FINISHED, "info"),
+      eventOf("pass.finished", FINISHED, "info"),
       "pruned: the plan is done; removed 1 container, 2 images in 1m 1s, kept 3; the disk gained 3.0 GiB (the engine says 4.0 GiB); / 40% full, 50.0 GiB left, 10% of inodes",
     ],
   ])("$event", (event, text) => {
@@ -394,10 +413,10 @@ describe("the levels of events", () => {
       eventOf("pass.ineffective", { cause: "pressure-remains", reason: "", removed: 0, holders: [] }),
       "error",
     ],
-    [objectFailed(OBJECT, "x", null, "no"), "error"],
+    [eventOf("object.failed", { ...objectFields(OBJECT), error: "x", status: null, removed: "no" }), "error"],
     [eventOf("state.damaged", { reason: "a", setAside: "b" }), "warn"],
     [eventOf("service.ignored", { service: "a", why: "b", busySeconds: 1 }), "warn"],
-    [objectRemoved(OBJECT), "info"],
+    [objectEvent("removed", OBJECT), "info"],
   ] as const)("$event: %s", ({ level }, expected) => {
     expect(level).toBe(expected);
   });
@@ -414,7 +433,7 @@ describe("a terminal", () => {
   it("shows no escape that a name brought along", () => {
     const { out, read } = screen(true);
     plainJournal(out, () => {}).emit(
-      objectRemoved({ ...OBJECT, names: ["\u001b]0;x\u0007\u001b[2J\nforged"] }),
+      objectEvent("removed", { ...OBJECT, names: ["\u001b]0;x\u0007\u001b[2J\nforged"] }),
     );
     const shown = stripVTControlCharacters(read());
     expect(shown).toContain("\\u001b]0;x\\u0007\\u001b[2J\\u000aforged");
@@ -426,7 +445,9 @@ describe("a terminal", () => {
     const journal = plainJournal(out, () => {});
     journal.progress(1, 4);
     expect(stripVTControlCharacters(read())).toBe("  █████░░░░░░░░░░░░░░░ 1 of 4");
-    journal.emit(passEndedEarly("told to stop", 3, ["build-cache"], "warn"));
+    journal.emit(
+      eventOf("pass.ended-early", { reason: "told to stop", left: 3, stepsLeft: ["build-cache"] }, "warn"),
+    );
     expect(read()).toMatch(/^\r\u001b\[K/);
   });
 
