@@ -7,8 +7,7 @@ import type { PassFinished } from "../log/events.ts";
 import { OUTCOMES } from "../log/row.ts";
 import { NONE_OF_EACH, type ObjectKind, type ReasonCode } from "../plan/plan.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { State } from "../state/state.ts";
-import type { Warmth } from "../state/warmth.ts";
+import type { State, Warmth } from "../state/state.ts";
 import { visible } from "../text.ts";
 import type { Watermark } from "../units.ts";
 

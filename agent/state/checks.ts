@@ -1,27 +1,32 @@
 /** What a parsed JSON value is. No schema: every quiet pass reads the state, and loading one takes as long as that. */
-export type Check = (value: unknown) => boolean;
+export type Check<T = unknown> = (value: unknown) => value is T;
+export type Checked<C> = C extends Check<infer T> ? T : never;
 
-export const isText: Check = (value) => typeof value === "string";
-export const isNumber: Check = (value) => Number.isFinite(value);
-export const isCount: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+export const isText = (value: unknown): value is string => typeof value === "string";
+/** One of our own words; a later version may have more of them. */
+export const isWord = <T extends string>() => isText as Check<T>;
+export const isNumber = (value: unknown): value is number => Number.isFinite(value);
+export const isCount = (value: unknown): value is number => isNumber(value) && value >= 0;
 
 export const orNull =
-  (check: Check): Check =>
-  (value) =>
+  <T>(check: Check<T>): Check<T | null> =>
+  (value): value is T | null =>
     value === null || check(value);
 
 export const listOf =
-  (check: Check): Check =>
-  (value) =>
+  <T>(check: Check<T>): Check<readonly T[]> =>
+  (value): value is readonly T[] =>
     Array.isArray(value) && value.every(check);
 
 export const recordOf =
-  (check: Check): Check =>
-  (value) =>
+  <T>(check: Check<T>): Check<Readonly<Record<string, T>>> =>
+  (value): value is Readonly<Record<string, T>> =>
     typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(check);
 
+type Shape<T> = { readonly [Key in keyof T]: Checked<T[Key]> };
+
 /** An object that has these keys, and perhaps others. */
-export function objectOf(checks: Readonly<Record<string, Check>>): Check {
+export function objectOf<T extends Readonly<Record<string, Check>>>(checks: T): Check<Shape<T>> {
   const entries = Object.entries(checks);
-  return (value) => entries.every(([key, check]) => check(Object(value)[key]));
+  return (value): value is Shape<T> => entries.every(([key, check]) => check(Object(value)[key]));
 }

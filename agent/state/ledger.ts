@@ -196,7 +196,8 @@ function parseLines(lines: readonly string[]): { lines: LedgerLine[]; warnings: 
 }
 
 const isTexts = listOf(isText);
-const isLayer: Check = (value) => Array.isArray(value) && isText(value[0]) && isNumber(value[1]);
+const isLayer: Check = (value): value is unknown =>
+  Array.isArray(value) && isText(value[0]) && isNumber(value[1]);
 const KINDS_OF_LINES: readonly Check[] = [
   objectOf({ use: isText, group: orNull(isText) }),
   objectOf({
@@ -204,7 +205,7 @@ const KINDS_OF_LINES: readonly Check[] = [
     names: isTexts,
     digests: isTexts,
     bytes: orNull(isNumber),
-    pulled: (value) => value === undefined || isText(value),
+    pulled: (value): value is unknown => value === undefined || isText(value),
     layers: listOf(isLayer),
   }),
   objectOf({ engine: isText }),

@@ -2,53 +2,25 @@ import { join } from "node:path";
 import { exclusively } from "../host/exclusive.ts";
 import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder, renameFile, TooLarge } from "../host/paths.ts";
-import { type Check, isNumber, isText, objectOf, orNull, recordOf } from "./checks.ts";
 import { appendPasses } from "./pass-log.ts";
 import { countQuietPass, withQuietPasses } from "./quiet-count.ts";
-import { isTotals, NO_TOTALS } from "./totals.ts";
-import type { Core, Memory, PassRecord, State } from "./types.ts";
+import {
+  CORE,
+  type Core,
+  MEMORY,
+  type Memory,
+  type Parts,
+  type PassRecord,
+  type State,
+  type Taken,
+} from "./types.ts";
 
-export type * from "./types.ts";
-
-export const NO_DEFERRALS: State["deferrals"] = { count: 0, since: null };
-
-const isClockMark = objectOf({ at: isNumber, bootId: isText, uptime: isNumber });
-const isWarmth = objectOf({
-  at: isNumber,
-  uses: isNumber,
-  warmUses: isNumber,
-  evictions: isNumber,
-  regrets: isNumber,
-  since: isNumber,
-  gapSeconds: isNumber,
-  workingSetBytes: isNumber,
-});
-const areSightings = recordOf(objectOf({ since: isNumber, lastSeen: isNumber }));
-
-/** Of each part of T what it is where nothing is remembered, and whether it is what we once wrote. */
-type Parts<T> = { readonly [Key in keyof T]: readonly [empty: T[Key], is: Check] };
-
-const CORE: Parts<Core> = {
-  engineRoot: [null, orNull(isText)],
-  containerdRoot: [null, orNull(isText)],
-  engineAskedAt: [null, orNull(isNumber)],
-  engineVersion: [null, orNull(isText)],
-  clock: [null, orNull(isClockMark)],
-  deferrals: [NO_DEFERRALS, objectOf({ count: isNumber, since: orNull(isNumber) })],
-  totals: [NO_TOTALS, isTotals],
-  cache: [null, orNull(isWarmth)],
-};
-const MEMORY: Parts<Memory> = {
-  dangling: [{}, areSightings],
-  busy: [{}, areSightings],
-  undated: [{}, areSightings],
-  uses: [{}, recordOf(isNumber)],
-};
+export * from "./types.ts";
 
 /** These parts of it; what is absent is empty. Throws where one is not what it should be. */
-function take<T>(document: Readonly<Record<string, unknown>>, parts: Parts<T>): T {
-  const entries = Object.entries<Parts<T>[keyof T]>(parts).map(([key, [empty, is]]) => {
-    const value = document[key] === undefined ? empty : document[key];
+function take<T extends Parts>(document: Readonly<Record<string, unknown>>, parts: T): Taken<T> {
+  const entries = Object.entries(parts).map(([key, [empty, is]]) => {
+    const { [key]: value = empty } = document;
     if (!is(value)) throw new Error(`"${key}" is not what it should be`);
     return [key, value];
   });

@@ -1,38 +1,56 @@
 import type { ObjectCount, PassFinished, RuleReport } from "../log/events.ts";
 import type { ListedRule } from "../settings/rules.ts";
-import { isCount, isText, listOf, objectOf, orNull, recordOf } from "./checks.ts";
+import { type Checked, isCount, isText, isWord, listOf, objectOf, orNull, recordOf } from "./checks.ts";
+
+const counts = recordOf(isCount);
+
+/** Of a rule. */
+const isRuleTotals = objectOf({
+  list: isWord<RuleReport["list"]>(),
+  name: isText,
+  /** Images or containers that it named when a pass last went by it; `null`: none has yet. */
+  matched: orNull(isCount),
+  /** That of the last pass that went by it. */
+  keptBytes: orNull(isCount),
+  /** Passes that went by it. */
+  passes: isCount,
+  /** Of those, in which it named at least one. */
+  matchedPasses: isCount,
+  removed: isCount,
+  failed: isCount,
+});
 
 /**
  * What has come together over all passes: a pass is a process of its own and remembers nothing, so the state does, and
  * the metrics count on across passes. A state that is lost starts them at 0, which Prometheus takes for a restart.
  */
-export interface Totals {
+export const isTotals = objectOf({
   /** Passes, by outcome. */
-  readonly passes: Readonly<Record<string, number>>;
+  passes: counts,
   /** Deferred passes, by gate. */
-  readonly deferred: Readonly<Record<string, number>>;
+  deferred: counts,
   /** The deferrals in a row as they stand now, by the gate that made each. */
-  readonly deferralsInARow: Readonly<Record<string, number>>;
+  deferralsInARow: counts,
   /** Removed and failed objects; no two entries of one kind, fate and reason. */
-  readonly objects: readonly ObjectCount[];
+  objects: listOf(
+    objectOf({
+      kind: isWord<ObjectCount["kind"]>(),
+      fate: isWord<ObjectCount["fate"]>(),
+      reason: isWord<ObjectCount["reason"]>(),
+      count: isCount,
+    }),
+  ),
   /** What was measured after passes that removed something; a pass after which there was less room adds nothing. */
-  readonly freedBytes: number;
-  readonly claimedBytes: number;
+  freedBytes: isCount,
+  claimedBytes: isCount,
   /** One of each rule of the settings. */
-  readonly rules: readonly RuleTotals[];
+  rules: listOf(isRuleTotals),
   /** When a pass last came to its end with exit code 0, neither deferred nor cut short; milliseconds. */
-  readonly lastSuccessAt: number | null;
-}
+  lastSuccessAt: orNull(isCount),
+});
 
-/** Of a rule; `keptBytes` is that of the last pass that went by it. */
-export interface RuleTotals extends Omit<RuleReport, "matched"> {
-  /** Images or containers that it named when a pass last went by it; `null`: none has yet. */
-  readonly matched: number | null;
-  /** Passes that went by it. */
-  readonly passes: number;
-  /** Of those, in which it named at least one. */
-  readonly matchedPasses: number;
-}
+export type Totals = Checked<typeof isTotals>;
+type RuleTotals = Checked<typeof isRuleTotals>;
 
 export const NO_TOTALS: Totals = {
   passes: {},
@@ -114,28 +132,3 @@ function addReport(before: RuleTotals, { matched, keptBytes, removed, failed }: 
     failed: before.failed + failed,
   };
 }
-
-const counts = recordOf(isCount);
-
-/** Whether this is what {@link addToTotals} once gave, as JSON. */
-export const isTotals = objectOf({
-  passes: counts,
-  deferred: counts,
-  deferralsInARow: counts,
-  objects: listOf(objectOf({ kind: isText, fate: isText, reason: isText, count: isCount })),
-  freedBytes: isCount,
-  claimedBytes: isCount,
-  rules: listOf(
-    objectOf({
-      list: isText,
-      name: isText,
-      matched: orNull(isCount),
-      keptBytes: orNull(isCount),
-      passes: isCount,
-      matchedPasses: isCount,
-      removed: isCount,
-      failed: isCount,
-    }),
-  ),
-  lastSuccessAt: orNull(isCount),
-});

@@ -1,29 +1,10 @@
 import { workingSet } from "../plan/forecast.ts";
-import type { Bytes, Seconds } from "../units.ts";
 import { coverageOf, type Ledger } from "./ledger.ts";
+import type { Warmth } from "./types.ts";
 
 const DAY = 86_400_000;
 /** Figures are of so many days. */
 export const WARMTH_DAYS = 7;
-
-/** How warm the cache is: plain figures, kept in the state for the metrics. Times are milliseconds. */
-export interface Warmth {
-  /** When the ledger was read. */
-  readonly at: number;
-  /** Uses of images that a registry has, in the last seven days. */
-  readonly uses: number;
-  /** Of those, of an image that was here before. */
-  readonly warmUses: number;
-  readonly evictions: number;
-  /** Images that came back after they had been evicted, in the last seven days. */
-  readonly regrets: number;
-  /** When the ledger begins; 0: it is empty. */
-  readonly since: number;
-  /** Of the last seven days, what nobody heard. */
-  readonly gapSeconds: Seconds;
-  /** What the images of the last 30 days take on disk. */
-  readonly workingSetBytes: Bytes;
-}
 
 /** A day by its last moment, and of its uses how many there were and how many met an image that was here. */
 export interface WarmDay {

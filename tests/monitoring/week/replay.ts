@@ -14,9 +14,8 @@ import { renderMetrics } from "../../../agent/metrics/metrics.ts";
 import { nextDeferrals } from "../../../agent/pass/memory.ts";
 import { belowWatermark, reported } from "../../../agent/pass/pressure.ts";
 import { allRules } from "../../../agent/settings/rules.ts";
-import { EMPTY_STATE, type State } from "../../../agent/state/state.ts";
+import { EMPTY_STATE, type State, type Warmth } from "../../../agent/state/state.ts";
 import { addToTotals } from "../../../agent/state/totals.ts";
-import type { Warmth } from "../../../agent/state/warmth.ts";
 import { parseExposition, type Series } from "../../support/exposition.ts";
 import { GiB, HOUR, settingsOf } from "../../unit/support.ts";
 
