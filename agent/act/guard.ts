@@ -86,8 +86,13 @@ export class GatesGuard extends StopGuard {
   }
 
   async #askOnce(): Promise<void> {
-    const verdict = await this.#ports.askGates();
-    this.#askedAt = this.#ports.clock.elapsed();
+    const { askGates, clock } = this.#ports;
+    const startedAt = clock.elapsed();
+    let verdict = await askGates();
+    // A run may have begun behind a look that took so long.
+    const tookLong = clock.elapsed() - startedAt >= GATES_HOLD * 1000;
+    if (tookLong && verdict === null && this.ending === null) verdict = await askGates();
+    this.#askedAt = clock.elapsed();
     this.#round++;
     // Told to stop while asking: the verdict may be no more than the echo of that.
     if (this.ending === null && verdict !== null) this.end({ by: "gate", verdict });

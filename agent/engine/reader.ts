@@ -26,6 +26,12 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 const oddId = (id: string) => new EngineError("malformed", `not an id that could be asked for: ${id}`);
 
+/** Once an id is gone, the engine looks for a container or network that has it for a name. Throws EngineError, `gone`. */
+function thisVery<T extends { readonly id: string }>(id: string, found: T): T {
+  if (found.id === id) return found;
+  throw new EngineError("gone", `${id} is only the name of ${found.id}`, 404);
+}
+
 /** Seconds. Nothing depends on a size, and the container that fills the disk takes longest to measure. */
 const SIZE_DEADLINE = 5;
 
@@ -113,9 +119,8 @@ export class Reader {
   async container(id: string, size: boolean): Promise<ContainerDetail> {
     if (!CONTAINER_ID.test(id)) throw oddId(id);
     const measured = size ? { query: { size: "true" }, deadline: SIZE_DEADLINE } : {};
-    return wire.toContainer(
-      await this.#client.call({ method: "GET", path: `/containers/${id}/json`, ...measured }),
-    );
+    const path = `/containers/${id}/json`;
+    return thisVery(id, wire.toContainer(await this.#client.call({ method: "GET", path, ...measured })));
   }
 
   /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
@@ -159,7 +164,7 @@ export class Reader {
 
   async network(id: string): Promise<NetworkDetail> {
     if (!CONTAINER_ID.test(id)) throw oddId(id);
-    return wire.toNetwork(await this.#get(`/networks/${id}`));
+    return thisVery(id, wire.toNetwork(await this.#get(`/networks/${id}`)));
   }
 
   /**

@@ -31,6 +31,8 @@ export const flag = v.nullish(v.boolean(), false);
 export const labels = v.nullish(recordOf(v.string()), {});
 export const listOf = <T extends v.GenericSchema>(item: T) => v.nullish(v.array(item), []);
 export const strings = listOf(v.string());
+/** Texts of which none means that something may go: `null` is none, but not an answer that does not tell. */
+export const toldStrings = v.nullable(v.array(v.string()), []);
 export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** RFC 3339 -> ms. The zero time of Go (year 1) and an empty text mean "never"; so does anything before 1970. */
@@ -50,6 +52,12 @@ export const seconds = v.pipe(
 export const size = v.pipe(
   v.nullish(v.number(), 0),
   v.transform((bytes) => Math.max(0, bytes)),
+);
+
+/** The same; `null`: not measured, or not asked for. */
+export const sizeOrNull = v.pipe(
+  v.nullish(v.number(), null),
+  v.transform((bytes) => (bytes === null || bytes < 0 ? null : bytes)),
 );
 
 type Fields = Readonly<Record<string, readonly [key: string, schema: v.GenericSchema]>>;

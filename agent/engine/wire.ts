@@ -57,7 +57,7 @@ const containerDetail = is.made(
     id: ["Id", v.string()],
     createdAt: ["Created", is.time],
     state: ["State", containerState],
-    sizeBytes: ["SizeRw", v.nullish(v.number(), null)],
+    sizeBytes: ["SizeRw", is.sizeOrNull],
     execs: ["ExecIDs", v.optional(v.nullable(v.array(v.string())))],
   }),
   ({ state, execs, ...container }) => ({
@@ -89,15 +89,15 @@ const BARE_ID = /^(?:sha256:)?[0-9a-f]{64}$/;
 
 export const IMAGE = {
   id: ["Id", v.string()],
-  tags: ["RepoTags", is.strings],
-  digests: ["RepoDigests", is.strings],
+  tags: ["RepoTags", is.toldStrings],
+  digests: ["RepoDigests", is.toldStrings],
 } as const;
 
 const imageSummary = is.made(
   is.fields({
     ...IMAGE,
     parentId: ["ParentId", v.optional(v.string(), "")],
-    sizeBytes: ["Size", v.number()],
+    sizeBytes: ["Size", is.size],
     labels: ["Labels", is.labels],
     /** Of the config; `null`: absent or the zero time. */
     createdAt: ["Created", is.seconds],
@@ -111,7 +111,7 @@ const imageDetail = is.made(
   is.fields({
     ...IMAGE,
     parentId: ["Parent", v.optional(v.string(), "")],
-    sizeBytes: ["Size", v.number()],
+    sizeBytes: ["Size", is.size],
     labels: ["Config", is.within("Labels", is.labels)],
     createdAt: ["Created", is.time],
     lastTaggedAt: ["Metadata", is.within("LastTagTime", is.time)],
@@ -157,7 +157,7 @@ const cacheRecord = is.made(
     /** `"regular"`, `"source.local"`, `"internal"`, `"frontend"` … */
     type: ["Type", is.text],
     description: ["Description", is.text],
-    sizeBytes: ["Size", v.number()],
+    sizeBytes: ["Size", is.size],
     lastUsedAt: ["LastUsedAt", is.time],
     inUse: ["InUse", v.optional(v.boolean(), false)],
     shared: ["Shared", v.optional(v.boolean(), false)],
@@ -180,7 +180,7 @@ export const toBuildCache = is.reading(
 /** A second prune at the same time is answered 200 with `CachesDeleted: null` (engine 20.10 to 28.5). */
 export const toCachePruned = is.reading(
   "build cache prune",
-  is.fields({ ids: ["CachesDeleted", is.strings], claimedBytes: ["SpaceReclaimed", v.number()] }),
+  is.fields({ ids: ["CachesDeleted", is.strings], claimedBytes: ["SpaceReclaimed", is.size] }),
 );
 
 export const toCommitted = is.reading("commit", v.object({ Id: v.string() }));

@@ -14,7 +14,8 @@ export interface BusyService {
 }
 
 const { open, closed, unknown } = verdictsOf("converging");
-const UNSETTLED_UPDATES = ["updating", "paused", "rollback_started", "rollback_paused"];
+/** States of an update in which a service may be settled; in others, and those of engines to come, it is not. */
+export const SETTLED_UPDATES = ["none", "completed", "rollback_completed"];
 const SHOWN = 10;
 /** Seconds after which the reason names the setting that would end the wait. */
 const LONG = 3600;
@@ -26,7 +27,7 @@ const LONG = 3600;
 export function busyWhy(service: Service, failingGlobal: boolean): string | null {
   const { status, mode } = service;
   if (status === null) return "the engine does not say how many tasks it has";
-  if (UNSETTLED_UPDATES.includes(service.updateState))
+  if (!SETTLED_UPDATES.includes(service.updateState))
     return `update ${service.updateState.replace("_", " ")}`;
   const { running, desired, completed } = status;
   switch (mode) {

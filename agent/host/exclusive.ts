@@ -9,7 +9,7 @@ const STALE: Seconds = 2;
 /**
  * Does `work` while no other process does anything under the same name. The lock is a file that is there meanwhile: a
  * kernel's lock would take a child process, ten times what the work of a quiet pass takes. Throws what `work` throws,
- * and what the filesystem says where the file cannot be made.
+ * and what the filesystem says where the file cannot be made, or one that was left behind cannot be removed.
  */
 export function exclusively<T>(path: string, work: () => T): T {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -24,7 +24,8 @@ export function exclusively<T>(path: string, work: () => T): T {
     const inode = statLink(path)?.ino ?? 0;
     if (inode !== seen) waited = 0;
     seen = inode;
-    if (waited >= STALE) removeFile(path);
+    if (waited >= STALE && !removeFile(path))
+      throw new Error(`${path} is in the way of all who write here, and cannot be removed`);
     pause(PAUSE);
     waited += PAUSE;
   }

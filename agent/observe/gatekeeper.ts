@@ -73,15 +73,15 @@ export class Gatekeeper {
     return this.#seen;
   }
 
-  /** When that look was, by the clock's `elapsed`. */
+  /** When that look began, by the clock's `elapsed`: it may have taken long. */
   get askedAt(): number {
     return this.#askedAt;
   }
 
   /** One look, and the verdicts on it in order. */
   async look(): Promise<readonly Verdict[]> {
-    const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
     this.#askedAt = this.#clock.elapsed();
+    const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
     const now = this.#clock.now();
     const busySince = await this.#remember(observation, now);
     this.#seen = observation;

@@ -2,7 +2,7 @@ import { apiAtLeast, type EngineReader, LIVE_STATES } from "../engine/reader.ts"
 import { Inspector, orNull, orUnknown } from "../engine/tolerant.ts";
 import type { ContainerSummary, Service, Task } from "../engine/types.ts";
 import { type Fact, known, unknown } from "../facts.ts";
-import { busyWhy } from "../gates/converging.ts";
+import { busyWhy, SETTLED_UPDATES } from "../gates/converging.ts";
 import { isRun, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
 import { tasksAreDone } from "../gates/tasks.ts";
@@ -101,7 +101,7 @@ const isByCounts = ({ mode, status, updateState }: Service): boolean =>
   status !== null &&
   status.running < status.desired &&
   ["replicated", "global"].includes(mode) &&
-  ["none", "completed", "rollback_completed"].includes(updateState);
+  SETTLED_UPDATES.includes(updateState);
 
 async function countedServices(reader: EngineReader, apiVersion: string): Promise<readonly Service[]> {
   const services = await reader.services();

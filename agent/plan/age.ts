@@ -20,14 +20,11 @@ export interface Age {
 
 export const UNDATED: Age = { seconds: null, basis: "none" };
 
-/**
- * The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit.
- * @param moments milliseconds
- */
-export function youngest(
-  moments: Readonly<Partial<Record<AgeBasis, number | null | undefined>>>,
-  now: number,
-): Age {
+/** Milliseconds; `null`: not known. */
+export type Moments = Readonly<Partial<Record<AgeBasis, number | null | undefined>>>;
+
+/** The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit. */
+export function youngest(moments: Moments, now: number): Age {
   const known = (Object.keys(moments) as AgeBasis[]).flatMap((basis) => {
     const at = moments[basis] ?? null;
     return at === null ? [] : [{ at, basis }];

@@ -1,5 +1,14 @@
 import type { ContainerDetail, ContainerSummary } from "../engine/types.ts";
-import { isFuture, isPast, limitOf, type PruneInForce, youngest } from "./age.ts";
+import {
+  type Age,
+  isFuture,
+  isPast,
+  limitOf,
+  type Moments,
+  type PruneInForce,
+  UNDATED,
+  youngest,
+} from "./age.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 import { keptByLabels } from "./selection.ts";
 
@@ -27,6 +36,18 @@ export function isContainerOfFuture({ summary, detail }: ContainerFacts, now: nu
   return [summary.createdAt, createdAt, startedAt, finishedAt].some((at) => isFuture(at, now));
 }
 
+/** One that could not be removed is dead, whether it ever started or not; one that exited has run. */
+export const neverStarted = ({ state, startedAt }: Ran): boolean =>
+  state === "created" || (state === "dead" && startedAt === null);
+type Ran = Pick<ContainerDetail, "state"> & { readonly startedAt: number | null | undefined };
+
+/** By our first sight of it, and by whatever it did since the clock is right again. */
+function ageSeen(firstSeen: number | undefined, moments: Moments, now: number): Age {
+  if (firstSeen === undefined) return UNDATED;
+  const past = Object.entries(moments).filter(([, at]) => !isFuture(at ?? null, now));
+  return youngest({ "first-seen": firstSeen, ...Object.fromEntries(past) }, now);
+}
+
 /**
  * The verdict on a stopped container. It goes when it exited or died longer ago than the limit, counted from when it
  * *finished*; or when it was created longer ago and never started. (The engine's own prune counts from Created: a long
@@ -42,13 +63,13 @@ export function judgeContainer(
 ): Judged {
   const { summary, detail } = facts;
   const state = detail?.state ?? summary.state;
-  const neverStarted = state === "created" || (detail !== null && detail.startedAt === null);
+  const never = neverStarted({ state, startedAt: detail?.startedAt });
   const finished = detail?.finishedAt ?? null;
   // Finished is the youngest of the three, unless the clock was set in between.
   const moments = { finished, started: detail?.startedAt, created: detail?.createdAt ?? summary.createdAt };
   const ofFuture = isContainerOfFuture(facts, now);
   const limit = limitOf(prune, "containers");
-  const age = youngest(ofFuture ? { "first-seen": facts.firstSeen } : moments, now);
+  const age = ofFuture ? ageSeen(facts.firstSeen, moments, now) : youngest(moments, now);
   const { keep, remove } = verdictsOn(
     { kind: "container", id: summary.id, names: summary.names, sizeBytes: detail?.sizeBytes ?? null },
     age,
@@ -56,7 +77,7 @@ export function judgeContainer(
   if (!STOPPED.includes(state) && state !== "created") return keep("in-use", `it is ${state}`);
   const byLabel = keptByLabels(summary.labels, prune);
   if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
-  if (STOPPED.includes(state) && !neverStarted && finished === null && detail !== null)
+  if (STOPPED.includes(state) && !never && finished === null && detail !== null && !facts.byList)
     return keep("undatable", "the engine does not say when it finished");
   if (ofFuture && !isPast(age, limit.seconds))
     return keep("undatable", `dated in the future: it stays until it was seen stopped for ${limit.key}`);
@@ -65,7 +86,7 @@ export function judgeContainer(
   const holding = volumeKeepers.get(summary.id);
   if (holding !== undefined) return keep("holds-volumes", holding);
   if (facts.byList) return remove("expired", `created longer ago than ${limit.key}`);
-  return neverStarted
+  return never
     ? remove("expired", `created longer ago than ${limit.key} and never started`)
     : remove("expired", `${state} for longer than ${limit.key}`);
 }

@@ -4,6 +4,7 @@ import { matchingLabel } from "../settings/labels.ts";
 import type { LabelRule, OrphanRule } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, UNDATED, youngest } from "./age.ts";
+import { neverStarted } from "./containers.ts";
 import { type Judged, verdictsOn } from "./plan.ts";
 
 export interface OrphanFacts {
@@ -86,7 +87,7 @@ function ranFor(summary: ContainerSummary, detail: ContainerDetail | null, now: 
 
 function stoodFor(summary: ContainerSummary, detail: ContainerDetail | null, now: number): Age {
   const created = detail?.createdAt ?? summary.createdAt;
-  if (detail === null || detail.startedAt === null) return youngest({ created }, now);
+  if (detail === null || neverStarted(detail)) return youngest({ created }, now);
   const { finishedAt: finished, startedAt: started } = detail;
   return finished === null ? UNDATED : youngest({ finished, started, created }, now);
 }

@@ -195,6 +195,7 @@ async function play(story: Story) {
     tally,
     gatesAskedAt: now,
     askGates: async () => {
+      if (!calls.includes("gates")) now += story.slow?.gates ?? 0;
       calls.push("gates");
       const verdict = story.gates?.(++asked) ?? null;
       gatesAt = now;
@@ -377,6 +378,17 @@ describe("the gates are asked again", () => {
   it("after a look that took too long, and then the object is looked at once more", async () => {
     const { calls } = await play({ containers: 1, slow: { "look c1": 6000 } });
     expect(calls).toEqual(["look c1", "gates", "look c1", "delete c1", "list containers"]);
+  });
+
+  it("and, where that took too long itself, once more: a run may have begun meanwhile", async () => {
+    const slow = { "look c1": 6000, gates: 6000 };
+    const { calls, deleted } = await play({
+      containers: 1,
+      slow,
+      gates: (nth) => (nth === 1 ? null : CLOSED),
+    });
+    expect(calls).toEqual(["look c1", "gates", "gates"]);
+    expect(deleted).toEqual([]);
   });
 
   it("and a run that started during such a look keeps the object, and ends the pass", async () => {

@@ -44,3 +44,12 @@ it.each([
   expect(await reader.pulledFrom(id)).toEqual(from);
   expect(asked).toEqual(answer === "not asked" ? [] : [[`/images/${id}/json`, "1.53"]]);
 });
+
+it("a container or network that only has the id of another for its name is not that other", async () => {
+  const [asked, other] = ["a", "b"].map((digit) => digit.repeat(64));
+  const answer = { Id: other, Name: asked, Scope: "local", Created: "", State: { Status: "exited" } };
+  const reader = new Reader({ call: async () => answer } as unknown as DockerodeClient);
+  await expect(reader.container(asked as string, true)).rejects.toMatchObject({ kind: "gone" });
+  await expect(reader.network(asked as string)).rejects.toMatchObject({ kind: "gone" });
+  expect(await reader.container(other as string, true)).toMatchObject({ id: other });
+});

@@ -36,6 +36,27 @@ describe("the names of an image", () => {
   });
 });
 
+it.each(["RepoTags", "RepoDigests"])(
+  "an answer without %s is malformed: no image is taken for nameless",
+  (key) => {
+    const { [key]: _, ...image } = { Id: "sha256:1", RepoTags: [], RepoDigests: [], Size: 1 } as Record<
+      string,
+      unknown
+    >;
+    expect(() => toImages([{ ...image, Created: 0 }])).toThrow(EngineError);
+    expect(() => toImage({ ...image, Created: "" })).toThrow(EngineError);
+  },
+);
+
+it("a size that was not measured (-1) is none, and takes nothing off a sum", () => {
+  const state = { Status: "exited", StartedAt: "", FinishedAt: "" };
+  expect(toContainer({ Id: "c", Created: "", State: state, SizeRw: -1 }).sizeBytes).toBeNull();
+  const image = { Id: "i", RepoTags: [], RepoDigests: [], Size: -1 };
+  expect(toImages([{ ...image, Created: 0 }])[0]?.sizeBytes).toBe(0);
+  expect(toImage({ ...image, Created: "" }).sizeBytes).toBe(0);
+  expect(toBuildCache({ BuildCache: [{ ID: "b", Size: -1 }] })[0]?.sizeBytes).toBe(0);
+});
+
 it.each([
   ["text for a number", { RunningTasks: "2", DesiredTasks: 2 }],
   ["no DesiredTasks", { RunningTasks: 0 }],
@@ -52,7 +73,7 @@ describe("keys that every object of JavaScript inherits", () => {
     JSON.parse(`{"__proto__":${value},"constructor":${value},"prototype":${value}}`);
   const NAMES = ["__proto__", "constructor", "prototype"];
   const CONTAINER = { Id: "c", ImageID: "i", State: "exited", Created: 1 };
-  const IMAGE = { Id: "i", Size: 1, Created: 1 };
+  const IMAGE = { Id: "i", RepoTags: [], RepoDigests: [], Size: 1, Created: 1 };
 
   it("are labels like others, of containers, images and services", () => {
     const Labels = record('"yes"');

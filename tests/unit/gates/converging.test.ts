@@ -55,6 +55,11 @@ describe("what converging means, row by row", () => {
     ["a global job that runs", { mode: "global-job", counts: [1, 1, 0] }, "1 tasks to complete"],
     ["a global job that waits", { mode: "global-job", counts: [0, 1, 0] }, "1 tasks to complete"],
     [
+      "an update in a state that this program does not know",
+      { mode: "replicated", counts: [2, 2, 0], more: { updateState: "draining" } },
+      "update draining",
+    ],
+    [
       "a stop-first update",
       { mode: "replicated", counts: [1, 2, 0], more: { updateState: "updating" } },
       "update updating",

@@ -264,4 +264,13 @@ describe("what only one process may do at a time", () => {
     expect(waited(wait)).toBe(2);
     expect(readdirSync(dir)).toEqual([]);
   });
+
+  it("is given up where what is in the way cannot be removed", () => {
+    mkdirSync(path(".lock"));
+    const wait = vi.spyOn(Atomics, "wait").mockReturnValue("timed-out");
+    expect(() => exclusively(path(".lock"), () => "done")).toThrow(
+      /\.lock is in the way .* cannot be removed/,
+    );
+    expect(waited(wait)).toBe(2);
+  });
 });

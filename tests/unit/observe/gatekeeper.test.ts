@@ -121,6 +121,22 @@ describe("quiet twice in a row", () => {
   });
 });
 
+it("a look counts as old as when it began", async () => {
+  let elapsed = 0;
+  const reader: Partial<EngineReader> = {
+    containers: async () => [],
+    services: async () => {
+      elapsed += 6000;
+      return [];
+    },
+    tasks: async () => [],
+  };
+  const clock = { now: () => NOW, elapsed: () => elapsed, sleep: async () => {} };
+  const gatekeeper = new Gatekeeper({ reader: reader as EngineReader, settings, clock }, engine, {});
+  await gatekeeper.look();
+  expect([gatekeeper.askedAt, elapsed]).toEqual([0, 6000]);
+});
+
 describe("in mid-pass", () => {
   it("a manager that says it is in no swarm any more is unknown: it may be shutting down", async () => {
     const reader: Partial<EngineReader> = {

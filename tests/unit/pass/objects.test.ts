@@ -32,6 +32,10 @@ describe("what no pass removes", () => {
       "a container with a label of prune.keepLabels",
       { containers: [exited("c1", { labels: { "ci-docker-prune.keep": "" } })] },
     ],
+    [
+      "a container that exited, of which the engine tells neither when it started nor when it finished",
+      { containers: [exited("c1", { startedAt: null, finishedAt: null })] },
+    ],
     ["a tagged image", { images: [dangling("i1", { tags: ["app:1"] })] }],
     ["an image that a digest names", { images: [dangling("i1", { digests: ["app@sha256:1"] })] }],
     ["an image that is younger than prune.until", { images: [dangling("i1", { createdAt: ago(HOUR) })] }],

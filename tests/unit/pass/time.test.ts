@@ -194,6 +194,19 @@ describe("what the future dates", () => {
     expect(kept).toEqual(["undatable", "undatable", "undatable"]);
   });
 
+  it("does not count as seen for what ran again meanwhile", async () => {
+    const first = await play({ world: { ...host, images: [] } });
+    const again = { startedAt: later(24 * HOUR), finishedAt: later(24.2 * HOUR) };
+    const { fake } = await play({
+      world: {
+        ...{ containers: [exited("c1", { createdAt: ahead, ...again })], images: [], cache: [] },
+        ...{ state: first.fake.world.state, uptime: UPTIME + 24.5 * HOUR },
+      },
+      now: later(24.5 * HOUR),
+    });
+    expect(fake.writes).toEqual(["prune cache 86400"]);
+  });
+
   it("is no matter of a clock that is half an hour off", async () => {
     const near = NOW + 1800 * 1000;
     const { fake } = await play({
