@@ -11,7 +11,7 @@ import { onEngine } from "../support/engine-under-test.ts";
 import { type Published, pull, Registry } from "../support/registry.ts";
 
 /** With CDP_LONG=1 more than a hundred passes. */
-const REPETITIONS = process.env.CDP_LONG === "1" ? 15 : 3;
+const REPETITIONS = process.env.CDP_LONG === "1" ? 15 : 1;
 /** Seconds: longer than a step of a build takes on a slow machine, whose leftovers are in use before they are old. */
 const UNTIL = 3;
 /** The layer that what is in flight shares with the dangling images. */

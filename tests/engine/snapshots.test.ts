@@ -449,15 +449,7 @@ onEngine("snapshots", () => {
   });
 
   describe("names are data", () => {
-    const HOSTILE = [
-      "a=b,c",
-      "line\nbreak",
-      "\u001b[31mred",
-      "\"quoted\" 'both'",
-      "ü☃",
-      "p".repeat(3000),
-      "$(id)",
-    ];
+    const HOSTILE = ["a=b,c\nbreak \u001b[31mred \"quoted\" 'both' ü☃ $(id)", "p".repeat(3000)];
 
     it.each(HOSTILE.map((name) => [JSON.stringify(name).slice(0, 40), name] as const))(
       "%s",
