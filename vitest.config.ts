@@ -37,8 +37,9 @@ export default defineConfig({
           include: ["tests/monitoring/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 60_000,
+          // Beside the engines: one of the two workers would wait for the other's last long file.
           maxWorkers: 2,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -48,7 +49,7 @@ export default defineConfig({
           include: ["tests/monitoring/week/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 300_000,
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 4 },
         },
       },
       {
