@@ -1,10 +1,10 @@
+import pino from "pino";
 import { colours } from "../colours.ts";
-import { systemClock } from "../host/clock.ts";
 import { outputTaken } from "../host/output.ts";
 import { journalListens } from "../host/places.ts";
 import { visibleDeep } from "../text.ts";
 import type { AuditEvent } from "./events.ts";
-import { auditLine, bar, describeFilesystem, sentence as sentenceIn } from "./line.ts";
+import { bar, describeFilesystem, journalLine, safe, sentence as sentenceIn } from "./line.ts";
 import type { Look } from "./row.ts";
 
 /** Where events go. What was emitted is out, whatever happens next, as long as the reader keeps up. */
@@ -20,15 +20,32 @@ const takenOr = (onBroken: (error: Error) => void) => async () => {
 };
 
 /**
- * JSON lines on standard output; in the journal, each with its priority and a sentence in front.
+ * JSON lines on standard output, through pino; in the journal, each with its priority and a sentence in front.
  * @param pass the pass id on every line
  * @param onBroken called when standard output can no longer be written: an unlogged pass must not go on
  */
 export function jsonJournal(pass: string, onBroken: (error: Error) => void): Journal {
   process.stdout.on("error", onBroken);
   const listens = journalListens(process.env.JOURNAL_STREAM);
+  let object = "";
+  const logger = pino(
+    {
+      base: { pass },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    {
+      write: (line: string) => {
+        object = line;
+      },
+    },
+  );
   return {
-    emit: (event) => void process.stdout.write(auditLine(event, pass, systemClock.now(), listens)),
+    emit(event) {
+      const shown = safe(event, listens);
+      logger[shown.level]({ event: shown.event, ...shown.fields }, shown.msg);
+      process.stdout.write(listens ? journalLine(shown, object) : object);
+    },
     taken: takenOr(onBroken),
   };
 }

@@ -1,6 +1,7 @@
-// Stands in for parts of dockerode that this program never reaches: ssh:// hosts (ssh2), BuildKit sessions (@grpc/*,
-// protobufjs) and build contexts (tar-fs). They cost 70 ms to load, and ssh2's native parts break bundling depending on
-// how npm installed them. Whoever does reach one gets a clear error.
+// Stands in for parts of libraries that this program never reaches: dockerode's ssh:// hosts (ssh2), BuildKit sessions
+// (@grpc/*, protobufjs) and build contexts (tar-fs), and pino's worker-thread transports (thread-stream), whose files
+// are not in a bundle. Those of dockerode cost 70 ms to load and ssh2's native parts break bundling depending on how npm
+// installed them. Whoever does reach one gets a clear error.
 const absent = (name) =>
   new Proxy(() => {}, {
     get: (_, property) =>

@@ -211,6 +211,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   "only act, the pass, the snapshots' ports and the composition name the writer's type":
     onlyActAndPassNameTheWriter,
   "dockerode is imported by the client alone": oneHome("dockerode", "agent/engine/client.ts"),
+  "pino is imported by the journal alone": oneHome("pino", "agent/log/journal.ts"),
   "d3-time is imported by the calendar alone": oneHome("d3-time", "agent/cli/ticks.ts"),
   "systeminformation is imported by mounts alone": oneHome("systeminformation", "agent/host/mounts.ts"),
   "re2js is imported by the patterns of the settings alone": oneHome("re2js", "agent/settings/patterns.ts"),
@@ -254,6 +255,7 @@ describe("the house", () => {
   it("was understood: the homes do import what lives there, and the front does reach the state", () => {
     const valuesOf = (path: string) => agent.find((file) => file.path === path)?.values;
     expect(valuesOf("agent/engine/client.ts")).toContain("dockerode");
+    expect(valuesOf("agent/log/journal.ts")).toContain("pino");
     expect(valuesOf("agent/host/mounts.ts")).toContain("systeminformation");
     expect(valuesOf("agent/metrics/metrics.ts")).toContain("prom-client");
     // Nor do they bring the settings' schema along: that is in the front already.
@@ -332,6 +334,11 @@ describe("the rules themselves see what breaks them", () => {
       "dockerode by its inner path",
       oneHome("dockerode", "agent/engine/client.ts"),
       bad("engine", 'import Docker from "dockerode/lib/docker.js"; new Docker();'),
+    ],
+    [
+      "a second importer of pino",
+      oneHome("pino", "agent/log/journal.ts"),
+      bad("log", 'const pino = require("pino"); pino();'),
     ],
     [
       "a second importer of prom-client",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type AuditEvent, event, gateVerdict } from "../../../agent/log/events.ts";
+import { auditLine } from "../../../agent/log/line.ts";
 import { fromLine } from "../../support/audit-record.ts";
 import { program } from "../program.ts";
 
@@ -88,5 +89,18 @@ describe("a line", () => {
   it("cannot be forged by a name with a line end in it", () => {
     expect(plain).toHaveLength(3);
     expect(JSON.parse(plain[1]!).reason).toBe('a\\u0009{"event":"forged"}\\u000a<3>{"forged":1}');
+  });
+});
+
+describe("the line of a quiet pass, which is written without pino", () => {
+  const own = (lines: readonly string[], forJournal: boolean) =>
+    EVENTS.map((event, index) => auditLine(event, "0123", fromLine(lines[index]!)!.time, forJournal));
+
+  it("is the very line that pino writes", () => {
+    expect(own(plain, false)).toEqual(plain.map((line) => `${line}\n`));
+  });
+
+  it("also in the journal", () => {
+    expect(own(inJournal, true)).toEqual(inJournal.map((line) => `${line}\n`));
   });
 });

@@ -63,13 +63,6 @@ describe("the priority of an event", () => {
   });
 });
 
-it("a line has the level, the time and the pass first, then the event and its facts, the message last", () => {
-  const line = auditLine(factUnknown("the engine", 'a "quote"\n'), "0123", Date.UTC(2026, 10, 2, 3, 4, 5, 6));
-  expect(line).toBe(
-    '{"level":"error","time":"2026-11-02T03:04:05.006Z","pass":"0123","event":"fact.unknown","what":"the engine","reason":"a \\"quote\\"\\\\u000a","msg":"a fact could not be read"}\n',
-  );
-});
-
 describe("an entry of the journal", () => {
   /** journald cuts a line there, of which the `<N>` is a part (LineMax=, systemd 252 and 257). */
   const LINE_MAX = 48 * 1024;
