@@ -39,10 +39,10 @@ quietPass(argv)
       return;
     }
     leaveGoneFolder();
-    if (argv[0] === "watch" && !argv.includes("--help"))
-      await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(
-        argv.slice(1),
-      );
+    // Help, and what is wrong with a command line, are the full program's.
+    const watch = plainOptions("watch", argv);
+    if (watch !== null)
+      await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(watch);
     else
       await load(() => require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts"))?.main(
         argv,
@@ -89,7 +89,7 @@ function leaveGoneFolder(): void {
  * program has read once: the whole pass, and `null`. Else what is handed on.
  */
 async function quietPass(args: readonly string[]): Promise<Front | null> {
-  const options = plainRun(args);
+  const options = plainOptions("run", args);
   // Sentences for a person, on a terminal or in a pipe, are the full program's.
   if (options === null || !(options.json || journalListens(process.env.JOURNAL_STREAM)))
     return { hung: false, settings: null };
@@ -158,18 +158,22 @@ function say(event: AuditEvent, pass: string): void {
   }
 }
 
+interface Plain {
+  settings?: string;
+  "state-dir"?: string;
+  json?: boolean;
+}
+
 /**
- * `null`: not a plain run. By hand: node's own parser takes a quiet pass 2 ms. Of an option given twice the last
- * counts.
+ * `null`: not this command with plain options. By hand: node's own parser takes a quiet pass 2 ms. Of an option given
+ * twice the last counts.
  */
-function plainRun(
-  args: readonly string[],
-): { settings?: string; "state-dir"?: string; json?: boolean } | null {
-  if (args[0] !== "run") return null;
-  const options: { settings?: string; "state-dir"?: string; json?: boolean } = {};
+function plainOptions(command: "run" | "watch", args: readonly string[]): Plain | null {
+  if (args[0] !== command) return null;
+  const options: Plain = {};
   for (let at = 1; at < args.length; at++) {
     const [, name, value = args[at + 1]] = /^--(settings|state-dir)(?:=(.*))?$/s.exec(args[at] ?? "") ?? [];
-    if (args[at] === "--json") options.json = true;
+    if (args[at] === "--json" && command === "run") options.json = true;
     else if (name === undefined || value === undefined || value === "" || value.startsWith("-")) return null;
     else {
       options[name as "settings" | "state-dir"] = value;

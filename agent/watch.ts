@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { EngineError } from "./engine/errors.ts";
 import { Watcher } from "./engine/watcher.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { readFilesystems } from "./host/disk.ts";
 import { replaceFile } from "./host/files.ts";
+import { UnsafeFile } from "./host/paths.ts";
 import { stateDirectory } from "./host/places.ts";
 import { Recorder } from "./observe/recorder.ts";
 import { readPressure, rememberedRoots } from "./pass/pressure.ts";
@@ -13,6 +13,7 @@ import { loadSettings } from "./settings/load.ts";
 import type { Settings } from "./settings/settings.ts";
 import { heardUntil } from "./state/ledger.ts";
 import { loadCore } from "./state/state.ts";
+import { visible } from "./text.ts";
 
 /**
  * `watch`: listens to the engine and writes the ledger of uses. A file of its own in the bundle, since it is there all
@@ -28,26 +29,25 @@ const CALL_EVERY = 60;
 /** What `ci-docker-prune-pressure.path` waits for. */
 export const PRESSURE_FILE = "pressure";
 
-export async function main(argv: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: { settings: { type: "string" }, "state-dir": { type: "string" } },
-  });
-  const loaded = loadSettings(values.settings);
+export async function main(options: { settings?: string; "state-dir"?: string }): Promise<void> {
+  const loaded = loadSettings(options.settings);
   if (!loaded.ok) {
     for (const { path, found, expected } of loaded.problems)
-      process.stderr.write(`ci-docker-prune: ${path}: found ${found}, expected ${expected}\n`);
+      say(new Error(`the settings: ${path}: found ${found}, expected ${expected}`));
     process.exitCode = Exit.settings;
+    return;
+  }
+  const { stateDir } = loaded.settings;
+  let dir: string;
+  try {
+    dir = stateDirectory(options["state-dir"], stateDir, process.env, process.getuid?.() ?? 0);
+  } catch (error) {
+    say(error);
+    process.exitCode = Exit.usage;
     return;
   }
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-  const dir = stateDirectory(
-    values["state-dir"],
-    loaded.settings.stateDir,
-    process.env,
-    process.getuid?.() ?? 0,
-  );
   process.exitCode = Exit.ok;
   await watch(loaded.settings, dir, stop.signal);
 }
@@ -68,12 +68,14 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
       writing = writing
         .catch(() => {})
         .then(async () => {
-          if (await recorder.write(systemClock.now())) await call();
+          // Where nothing can be written the disk may be full: then it is for a pass to make room.
+          if (await recorder.write(systemClock.now()).catch(sayAndGoOn)) await call();
         });
-      writing.catch((error: unknown) => say(error));
+      writing.catch(say);
     };
     try {
       const engine = await watcher.engineId();
+      heard = notAfter(systemClock.now(), heard);
       const since = heard;
       let opened = 0;
       // The engine repeats the last event that was heard, unless it has forgotten it: it was restarted, or has had
@@ -103,7 +105,7 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
         },
       );
     } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
+      if (!isOfEngineOrHost(error)) throw error;
       if (!stop.aborted) say(error);
     }
     clearTimeout(timer);
@@ -113,8 +115,20 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
     await systemClock.sleep(retry, stop);
     retry = Math.min(2 * retry, RETRY[1]);
   }
-  await recorder.write(systemClock.now()).catch((error: unknown) => say(error));
+  await recorder.write(systemClock.now()).catch(say);
 }
+
+type Heard = NonNullable<ReturnType<typeof heardUntil>>;
+
+/** By a clock that was ahead something was heard after now: what comes from now on would seem to be known. */
+const notAfter = (now: number, heard: Heard): Heard =>
+  heard.at >= 0 && heard.at <= now ? heard : { at: now, event: false };
+
+/** No bug: the engine, or the folder of the ledger, may be right again when it is tried again. */
+const isOfEngineOrHost = (error: unknown): boolean =>
+  error instanceof EngineError ||
+  error instanceof UnsafeFile ||
+  (error as NodeJS.ErrnoException).syscall !== undefined;
 
 /**
  * Asks for a pass by writing a file that a path unit waits for, where the disk is under pressure: at once, or when
@@ -148,5 +162,10 @@ function caller(settings: Settings, dir: string): () => Promise<void> {
 }
 
 function say(error: unknown): void {
-  process.stderr.write(`ci-docker-prune watch: ${(error as Error).message}\n`);
+  process.stderr.write(`ci-docker-prune watch: ${visible((error as Error).message)}\n`);
+}
+
+function sayAndGoOn(error: unknown): true {
+  say(error);
+  return true;
 }

@@ -117,13 +117,15 @@ function refuse(code: ExitCode, message: string): void {
   process.exitCode = code;
 }
 
-/** For --help alone: the front starts it, from a file of its own (agent/watch.ts). */
+/** For --help and for what is wrong: the front starts it, from a file of its own (agent/watch.ts). */
 const watchCommand = (cli: Argv): Argv =>
   cli.command(
     "watch",
     "Stays, and writes down which images are used: what cache.evict goes by",
     (y) => withCommonOptions(y).example("$0 watch --settings FILE", "what the systemd unit does"),
-    () => {},
+    () => {
+      throw new UsageError("watch takes --settings and --state-dir, each with a path");
+    },
   );
 
 /** `help run` -> `run --help`, as most programs take it. */

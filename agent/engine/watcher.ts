@@ -66,31 +66,28 @@ export class Watcher {
   /** The id of the image with this name; `null`: there is none. */
   async imageNamed(name: string): Promise<string | null> {
     const filters = encodeURIComponent(JSON.stringify({ reference: [name] }));
-    const [first] = listOf(await this.#get(`/images/json?filters=${filters}`));
+    const [first] = listOf(await this.#ofOne(`/images/json?filters=${filters}`));
     return first === undefined ? null : String(first.Id);
   }
 
-  /** `null`: it is gone. */
+  /** `null`: it is gone, or the engine does not show it. */
   async image(id: string): Promise<WatchedImage | null> {
-    try {
-      const { RepoTags, RepoDigests, Size, RootFS, Metadata } = Object(await this.#get(`/images/${id}/json`));
-      return {
-        id,
-        names: textsOf(RepoTags),
-        digests: textsOf(RepoDigests),
-        sizeBytes: typeof Size === "number" && Size > 0 ? Size : 0,
-        taggedAt: Date.parse(Object(Metadata).LastTagTime),
-        layers: textsOf(Object(RootFS).Layers),
-      };
-    } catch (error) {
-      if (error instanceof EngineError && error.kind === "gone") return null;
-      throw error;
-    }
+    const shown = await this.#ofOne(`/images/${id}/json`);
+    if (shown === null) return null;
+    const { RepoTags, RepoDigests, Size, RootFS, Metadata } = Object(shown);
+    return {
+      id,
+      names: textsOf(RepoTags),
+      digests: textsOf(RepoDigests),
+      sizeBytes: typeof Size === "number" && Size > 0 ? Size : 0,
+      taggedAt: Date.parse(Object(Metadata).LastTagTime),
+      layers: textsOf(Object(RootFS).Layers),
+    };
   }
 
   /** Sizes of the steps of an image that added files, oldest first. */
   async stepSizes(id: string): Promise<number[]> {
-    const steps = listOf(await this.#get(`/images/${id}/history`));
+    const steps = listOf(await this.#ofOne(`/images/${id}/history`));
     return steps
       .map(({ Size }) => Number(Size) || 0)
       .filter((size) => size > 0)
@@ -122,14 +119,28 @@ export class Watcher {
     }
   }
 
+  /** About one object: `null` where the engine answers otherwise, so that the rest is written down all the same. */
+  async #ofOne(path: string): Promise<unknown> {
+    try {
+      return await this.#get(path);
+    } catch (error) {
+      if (error instanceof EngineError && ["gone", "refused", "malformed"].includes(error.kind)) return null;
+      throw error;
+    }
+  }
+
   async #get(path: string): Promise<unknown> {
     const response = await this.#send(path, DEADLINE);
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of response) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > MOST_BYTES) throw new EngineError("cut-off", `GET ${path}: longer than an engine's answer`);
-      chunks.push(chunk as Buffer);
+    try {
+      for await (const chunk of response) {
+        bytes += (chunk as Buffer).length;
+        if (bytes > MOST_BYTES) throw new Error("longer than an engine's answer");
+        chunks.push(chunk as Buffer);
+      }
+    } catch (error) {
+      throw new EngineError("cut-off", `GET ${path}: the answer broke off (${(error as Error).message})`);
     }
     try {
       return JSON.parse(Buffer.concat(chunks).toString("utf8"));

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { Seconds } from "../units.ts";
-import { removeFile, statLink } from "./paths.ts";
+import { removeFile, statLink, UnsafeFile } from "./paths.ts";
 import { PAUSE, pause } from "./pause.ts";
 
 /** Seconds after which whoever made a lock file is taken for dead: it is held for milliseconds. */
@@ -25,7 +25,7 @@ export function exclusively<T>(path: string, work: () => T): T {
     if (inode !== seen) waited = 0;
     seen = inode;
     if (waited >= STALE && !removeFile(path))
-      throw new Error(`${path} is in the way of all who write here, and cannot be removed`);
+      throw new UnsafeFile(`${path} is in the way of all who write here, and cannot be removed`);
     pause(PAUSE);
     waited += PAUSE;
   }

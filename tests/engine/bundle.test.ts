@@ -113,6 +113,8 @@ describe("the bundle in an empty folder", () => {
     ["status --frobnicate", "Unknown argument: frobnicate"],
     ["prune", "Did you mean run?"],
     ["snapshots comit", "Did you mean commit?"],
+    ["watch --jsn", "Unknown argument: jsn"],
+    ["watch --settings=", "watch takes --settings and --state-dir, each with a path"],
   ])("%s is wrong usage, and says what may be meant", (line, message) => {
     const { code, stderr } = run(line.split(" "));
     expect({ code, stderr }).toEqual({

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { testFolder } from "./folder.ts";
+import { program } from "./program.ts";
+import { hexId, imageId } from "./support.ts";
+
+/** `watch` as a process, beside an engine that answers as none should; what real ones do is in tests/engine. */
+
+const DAY = 86_400_000;
+const source =
+  'import { main } from "./agent/watch.ts"; void main({ settings: process.argv[2], "state-dir": process.argv[3] });';
+const file = program(source);
+const [running, broken] = [imageId("running"), imageId("broken")];
+const start = (name: string, at: number) =>
+  `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: hexId(name), Attributes: {} }, timeNano: at * 1e6 })}\n`;
+
+let dir: string;
+let state: string;
+let child: ChildProcess | undefined;
+let said: string;
+/** By the end of a path, what is answered; absent: as an engine does. */
+let answers: Record<string, (response: ServerResponse) => void>;
+let asked: string[];
+let close: () => void;
+
+beforeEach(async () => {
+  dir = testFolder();
+  state = join(dir, "state");
+  said = "";
+  answers = {};
+  asked = [];
+  const usual: typeof answers = {
+    "/version": (response) => response.end(JSON.stringify({ ApiVersion: "1.41" })),
+    "/info": (response) => response.end(JSON.stringify({ ID: "engine" })),
+    "/containers/json": (response) =>
+      response.end(
+        JSON.stringify([
+          { Id: hexId("c1"), ImageID: running },
+          { Id: hexId("c2"), ImageID: broken },
+        ]),
+      ),
+    "/events": (response) => response.writeHead(200).write("\n"),
+    "/history": (response) => response.end("[]"),
+    [`${running}/json`]: (response) => response.end(JSON.stringify({ RepoTags: ["a:1"], Size: 5 })),
+  };
+  const server = createServer((request, response) => {
+    const path = request.url?.replace(/\?.*$/, "") ?? "";
+    asked.push(request.url ?? "");
+    const found = [...Object.entries(answers), ...Object.entries(usual)].find(([end]) => path.endsWith(end));
+    if (found === undefined) response.writeHead(500).end();
+    else found[1](response);
+  });
+  await new Promise<void>((resolve) => server.listen(join(dir, "engine.sock"), resolve));
+  close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+});
+
+afterEach(() => {
+  child?.kill("SIGKILL");
+  close();
+});
+
+function watch(): void {
+  const settings = join(dir, "settings.json");
+  writeFileSync(settings, JSON.stringify({ engine: { socketPath: join(dir, "engine.sock") } }));
+  child = spawn(process.execPath, [file, settings, state], { stdio: ["ignore", "ignore", "pipe"] });
+  child.stderr?.on("data", (chunk) => {
+    said += chunk;
+  });
+}
+
+/** Its exit code after SIGTERM. */
+const ended = () =>
+  new Promise((resolve) => {
+    child?.once("exit", (code, signal) => resolve(code ?? signal));
+    child?.kill("SIGTERM");
+  });
+
+const lines = (): Record<string, unknown>[] => {
+  try {
+    const text = readFileSync(join(state, "uses.jsonl"), "utf8").trim();
+    return text.split("\n").map((line) => JSON.parse(line));
+  } catch {
+    return [];
+  }
+};
+const used = () => lines().flatMap(({ use }) => (use === undefined ? [] : [use]));
+const until = (what: () => unknown) => expect.poll(what, { timeout: 20_000, interval: 50 });
+
+it.each<[string, string, (response: ServerResponse) => void]>([
+  [
+    "breaks off in an answer",
+    "/version",
+    ({ socket }) => socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+  ],
+  ["stops in an answer", "/info", (response) => response.writeHead(200).write("{")],
+])("an engine that %s is tried again, and SIGTERM ends it all the same", async (_, path, answer) => {
+  answers[path] = answer;
+  watch();
+  await until(() => asked.some((one) => one.endsWith(path))).toBe(true);
+  expect(await ended()).toBe(0);
+});
+
+it("a folder that cannot be written is told, and tried again", async () => {
+  writeFileSync(state, "");
+  watch();
+  await until(() => said).toMatch(/(?:.*ENOTDIR.*\n){2}/);
+  expect(await ended()).toBe(0);
+});
+
+it("an image that the engine does not show keeps nothing else from being written down", async () => {
+  answers["/events"] = (response) =>
+    response.writeHead(200).write(start("c2", Date.now() + 5) + start("c1", Date.now() + 6));
+  watch();
+  await until(used).toEqual([broken, running]);
+});
+
+it.each([
+  ["tomorrow", Date.now() + DAY],
+  ["the year 9999", 253_402_300_799_000],
+])("what a clock that was ahead dates %s makes it deaf to nothing", async (_, at) => {
+  mkdirSync(state);
+  const ahead = { use: broken, at, group: null, by: "watch" };
+  writeFileSync(join(state, "uses.jsonl"), `${JSON.stringify(ahead)}\n`);
+  answers["/events"] = (response) => response.writeHead(200).write(start("c1", Date.now() + 5));
+  watch();
+  await until(used).toEqual([broken, running]);
+});
