@@ -1,4 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import Docker from "dockerode";
 import { truncated } from "../text.ts";
 import { assertAllowed, ForbiddenRequest, type Permissions } from "./envelope.ts";
@@ -43,12 +43,14 @@ interface OutgoingRequest {
   readonly headers?: Record<string, string>;
   readonly socketPath?: string;
   readonly hostname?: string;
-  readonly signal?: AbortSignal;
 }
+
+/** Gets the request before it is sent, to end it with. */
+type Began = (request: ClientRequest) => void;
 
 type BuildRequest = (
   options: OutgoingRequest,
-  context: unknown,
+  context: { readonly began: Began },
   data: unknown,
   callback: (error: unknown, response?: IncomingMessage) => void,
 ) => void;
@@ -76,7 +78,7 @@ export class DockerodeClient {
     // for it: the modem's own follows redirects, to any host and scheme, and leaves their answers unread.
     (modem as unknown as { buildRequest: BuildRequest }).buildRequest = (
       outgoing,
-      _context,
+      { began },
       data,
       callback,
     ) => {
@@ -90,10 +92,9 @@ export class DockerodeClient {
         return;
       }
       this.#requests++;
-      const { method, path, headers = {}, socketPath, signal } = outgoing;
-      httpRequest(
-        { method, path, headers, socketPath, ...(signal === undefined ? {} : { signal }) },
-        (response) => callback(null, response),
+      const { method, path, headers = {}, socketPath } = outgoing;
+      const request = httpRequest({ method, path, headers, socketPath }, (response) =>
+        callback(null, response),
       )
         .on("error", callback)
         // No request of ours asks for another protocol. Unheard, node:http would close the connection without an error.
@@ -101,9 +102,10 @@ export class DockerodeClient {
           socket.destroy();
           callback(new Error(`${response.statusCode} Upgrade`));
         })
-        .on("close", () => callback(new Error("the connection was closed")))
-        // Text or nothing: the envelope lets no other body through.
-        .end(data as string | undefined);
+        .on("close", () => callback(new Error("the connection was closed")));
+      began(request);
+      // Text or nothing: the envelope lets no other body through.
+      request.end(data as string | undefined);
     };
     this.#modem = modem;
   }
@@ -122,36 +124,43 @@ export class DockerodeClient {
   async call(request: EngineRequest): Promise<unknown> {
     const seconds = request.deadline ?? this.#options.timeout;
     const { giveUp } = this.#options;
-    // Not AbortSignal.timeout/any: their timers do not keep the process alive, and may be collected unfired.
-    const controller = new AbortController();
-    const { signal } = controller;
     let late = false;
+    // One AbortSignal a request would be a tenth of what the request costs us.
+    let open: ClientRequest | IncomingMessage | undefined;
+    const isOver = () => late || giveUp?.aborted === true;
+    const endIfOver = () => {
+      if (isOver()) open?.destroy(new Error("over"));
+    };
     const timer = setTimeout(
       () => {
         late = true;
-        controller.abort();
+        endIfOver();
       },
       Math.ceil(seconds * 1000),
     );
-    const onGiveUp = () => controller.abort();
-    giveUp?.addEventListener("abort", onGiveUp, { once: true });
-    if (giveUp?.aborted) controller.abort();
+    giveUp?.addEventListener("abort", endIfOver, { once: true });
     const what = `${request.method} ${request.path}`;
     try {
-      const response = await this.#dial(request, signal);
-      const body = await readBody(response, signal);
+      const response = await this.#dial(request, (began) => {
+        open = began;
+        endIfOver();
+      });
+      open = response;
+      const body = readBody(response);
+      endIfOver();
+      const text = await body;
       const status = response.statusCode ?? 0;
       if (status < 200) throw new EngineError("cut-off", `${what}: ${status}, which is no answer`, status);
       if (status > 299) {
         throw new EngineError(
           kindOfStatus(status),
-          `${what}: ${status} ${messageOf(body, request.redact)}`.trim(),
+          `${what}: ${status} ${messageOf(text, request.redact)}`.trim(),
           status,
         );
       }
-      if (body === "") return undefined;
+      if (text === "") return undefined;
       try {
-        return JSON.parse(body);
+        return JSON.parse(text);
       } catch {
         throw new EngineError("malformed", `${what}: the answer is not JSON`, status);
       }
@@ -164,11 +173,11 @@ export class DockerodeClient {
       throw new EngineError("cut-off", `${what}: the answer broke off (${code || (error as Error).message})`);
     } finally {
       clearTimeout(timer);
-      giveUp?.removeEventListener("abort", onGiveUp);
+      giveUp?.removeEventListener("abort", endIfOver);
     }
   }
 
-  #dial(request: EngineRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  #dial(request: EngineRequest, began: Began): Promise<IncomingMessage> {
     const { apiVersion = this.#apiVersion } = request;
     const prefix = apiVersion == null ? "" : `/v${apiVersion}`;
     const query = request.query ?? {};
@@ -184,9 +193,10 @@ export class DockerodeClient {
           path: `${prefix}${request.path}${bare ? "" : "?"}`,
           method: request.method,
           ...options,
-          abortSignal: signal,
           isStream: true,
           statusCodes: {},
+          // Ours: the modem hands all of this to buildRequest.
+          ...{ began },
         },
         (error, response) => {
           if (response === undefined) reject(error);
@@ -197,13 +207,11 @@ export class DockerodeClient {
   }
 }
 
-/** The whole body as text; rejects when the connection ends first, or `signal` fires. */
-function readBody(response: IncomingMessage, signal: AbortSignal): Promise<string> {
+/** The whole body as text; rejects when the connection ends first. */
+function readBody(response: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    signal.addEventListener("abort", () => response.destroy(new Error("aborted")), { once: true });
-    if (signal.aborted) response.destroy(new Error("aborted"));
     response
       .on("data", (chunk: Buffer) => {
         bytes += chunk.length;
