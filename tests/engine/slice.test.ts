@@ -19,16 +19,19 @@ import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { onDisk, Published, replayed, sliceOf } from "../support/slice.ts";
 
 const LONG = process.env.CDP_LONG === "1";
-/** Runs of the changes that, on this disk, evict and pull again what was evicted: the short ones seven of 23 images. */
+/**
+ * Runs of the changes that, on this disk, evict and pull again what was evicted: the short ones twice. What they
+ * used may go before the next one, which is two minutes later.
+ */
 const SLICE = {
   trace: "recipe-runs.jsonl.gz",
-  from: LONG ? 1000 : 325,
+  from: LONG ? 1000 : 3075,
   runs: LONG ? 200 : 16,
-  unusedFor: 600,
+  unusedFor: LONG ? 600 : 100,
 };
 /** The containerd store keeps what it was sent beside what it made of it. */
 const STORED = containerd ? (PACKED + 1) / PACKED : 1;
-const DISK_MIB = (LONG ? 350 : 145) * STORED;
+const DISK_MIB = (LONG ? 350 : 110) * STORED;
 /** Of the settings, 60 % and by default two points less: what lies above takes the largest run. df rounds up. */
 const MARKS = { high: 0.59, low: 0.57 };
 const GROUP = "ci.pipeline";
@@ -159,7 +162,7 @@ onEngine("a slice of a public load", dockerRegistryAvailable(), () => {
     console.log(
       `${told}; the replay said ${totals.pulledBytes}, ${totals.pulls}, ${evictions.length}: ${more} % more`,
     );
-    expect(evictions.length).toBeGreaterThan(10);
+    expect(evictions.length).toBeGreaterThan(5);
     expect(Math.abs(served / totals.pulledBytes - 1)).toBeLessThan(0.02);
     expect(Math.abs(pulls / totals.pulls - 1)).toBeLessThan(0.02);
     for (const { bytes, allowed } of over) expect(bytes).toBeLessThanOrEqual(allowed);
