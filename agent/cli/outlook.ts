@@ -1,11 +1,12 @@
 import type { Fact } from "../facts.ts";
 import type { BusyService } from "../gates/converging.ts";
-import { crossings, formatInodeMark, withFreed } from "../gates/disk-pressure.ts";
+import { belowEverywhere, crossings, formatInodeMark } from "../gates/disk-pressure.ts";
 import type { LiveMatch } from "../gates/live-run.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Filesystem } from "../host/disk.ts";
-import { claimed, sumSizes } from "../log/events.ts";
-import { type Pressure, readable } from "../pass/pressure.ts";
+import { sumSizes } from "../log/events.ts";
+import { afterRemoval, expectedEvictions } from "../pass/evictions.ts";
+import { filesystemOf, type Pressure, readable } from "../pass/pressure.ts";
 import type { PlanPreview } from "../pass/preview.ts";
 import { HOLDER_TITLES, type Holder } from "../plan/holders.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -145,16 +146,14 @@ function cause({ holders, pressure, settings, rootDir }: Seen): Pick<Outlook, "t
  * What a pass would take of the last tier: as many images as it takes to reach its mark, of the first in its order; and
  * how full the disk would be after those, and all that goes before them. Pure. `null` where all the rest is enough.
  */
-export function lastTier(disk: Disk, { remove, evict = [] }: Plan) {
-  let bytes = sumSizes(remove);
-  if (evict.length === 0 || afterFreeing(disk, bytes)?.enough === true) return null;
-  for (const [index, object] of evict.entries()) {
-    bytes += claimed(object);
-    const after = afterFreeing(disk, bytes, cacheMark(disk.settings));
-    if (after?.enough) return { count: index + 1, after };
-  }
-  // All of it goes, and whether that ends the pressure is another mark's matter.
-  return { count: evict.length, after: afterFreeing(disk, bytes) };
+export function lastTier(disk: Disk, plan: Plan) {
+  const { settings, pressure, rootDir } = disk;
+  const { go } = expectedEvictions(settings, pressure, [rootDir ?? ""], plan);
+  if (go.length === 0) return null;
+  const bytes = sumSizes([...plan.remove, ...go]);
+  const reached = afterFreeing(disk, bytes, cacheMark(settings));
+  // Where all of it goes, whether that ends the pressure is another mark's matter.
+  return { count: go.length, after: reached?.enough ? reached : afterFreeing(disk, bytes) };
 }
 
 /**
@@ -166,13 +165,10 @@ export function afterFreeing(
   bytes: Bytes,
   mark = settings.disk.highWatermark,
 ) {
-  const all = readable(pressure.filesystems);
-  const root = all.find(({ paths }) => rootDir !== null && paths.includes(rootDir));
-  if (root === undefined) return null;
-  const then = withFreed(root, bytes);
-  const enough = [...all.filter((filesystem) => filesystem !== root), then].every(
-    (filesystem) => crossings(filesystem, mark, settings.disk.inodes).length === 0,
-  );
+  const { filesystems } = afterRemoval(settings, pressure, [rootDir ?? ""], bytes);
+  const then = filesystemOf({ filesystems }, rootDir);
+  if (then === null) return null;
+  const enough = belowEverywhere(filesystems, mark, settings.disk.inodes);
   const measure =
     mark.kind === "used-percent"
       ? `the disk would be at ${then.usedPercent}%${enough ? "" : " or more"}, the mark is ${mark.percent}%`

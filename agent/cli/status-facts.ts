@@ -6,7 +6,7 @@ import { systemClock } from "../host/clock.ts";
 import { exists } from "../host/paths.ts";
 import type { Timer } from "../host/timer.ts";
 import { countByKind, gateFields, sumSizes } from "../log/events.ts";
-import { readable } from "../pass/pressure.ts";
+import { filesystemOf, readable } from "../pass/pressure.ts";
 import type { GatesPreview, PlanPreview } from "../pass/preview.ts";
 import { suspicions } from "../pass/suspicions.ts";
 import { diskFor } from "../plan/forecast.ts";
@@ -93,11 +93,10 @@ function planDocument({ plan: { remove }, rules }: PlanPreview) {
 export function cacheDocument({ settings, ledger, engine, pressure, holders, now }: StatusFacts) {
   if (ledger.since === null && settings.cache.evict === "never") return null;
   const { since: _, ...warmth } = warmthOf(ledger, now);
-  const rootDir = engine.known ? engine.value.info.rootDir : "";
-  const root = readable(pressure.filesystems).find(({ paths }) => paths.includes(rootDir));
+  const root = filesystemOf(pressure, engine.known ? engine.value.info.rootDir : null);
   const images = holders?.known ? (holders.value.find(({ what }) => what === "images")?.bytes ?? 0) : null;
   // What else lies on the disk stays on it.
-  const others = root === undefined || images === null ? 0 : Math.max(0, root.usedBytes - images);
+  const others = root === null || images === null ? 0 : Math.max(0, root.usedBytes - images);
   const wanted = Math.round(diskFor(warmth.workingSetBytes + others, cacheMark(settings)));
   const regretted = ledger.regrets
     .filter(({ at }) => at > now - WARMTH_DAYS * 86_400_000)

@@ -4,7 +4,7 @@ import { type Fact, unknown } from "../facts.ts";
 import { systemClock } from "../host/clock.ts";
 import { readTimer } from "../host/timer.ts";
 import { observeHolders } from "../observe/holders.ts";
-import { readable } from "../pass/pressure.ts";
+import { filesystemOf } from "../pass/pressure.ts";
 import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import type { Holder } from "../plan/holders.ts";
 import { type Context, openContext } from "./context.ts";
@@ -54,10 +54,7 @@ async function lookInTime(
 ): Promise<[Fact<PlanPreview>, Fact<readonly Holder[]>]> {
   const timer = setTimeout(() => giveUp.abort(), DEADLINE * 1000);
   const path = seen.engine.known ? seen.engine.value.info.rootDir : seen.state.engineRoot;
-  const filesystem = readable(seen.pressure.filesystems).find(
-    ({ paths }) => path !== null && paths.includes(path),
-  );
-  const root = path === null ? null : { path, filesystem: filesystem ?? null };
+  const root = { path, filesystem: filesystemOf(seen.pressure, path) };
   const inTime = <T>(fact: Fact<T>) =>
     fact.known || !giveUp.signal.aborted ? fact : unknown(fact.what, `not known within ${DEADLINE} s`);
   const looks = await Promise.all([

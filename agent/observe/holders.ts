@@ -5,10 +5,9 @@ import type { Filesystem } from "../host/disk.ts";
 import { HOST_NOT_READ, readHostUsage } from "../host/usage.ts";
 import { type Holder, holders } from "../plan/holders.ts";
 
-/** Where the engine keeps its data; `null`: not known. */
+/** Where the engine keeps its data, and the filesystem under it; `null`: not known. */
 export interface EngineRoot {
-  readonly path: string;
-  /** The filesystem under it; `null`: not readable. */
+  readonly path: string | null;
   readonly filesystem: Filesystem | null;
 }
 
@@ -20,17 +19,14 @@ export interface EngineRoot {
  */
 export function observeHolders(
   reader: EngineReader,
-  root: EngineRoot | null,
+  { path, filesystem }: EngineRoot,
   giveUp: AbortSignal,
   now: number,
 ): Promise<Fact<readonly Holder[]>> {
-  const filesystem = root?.filesystem ?? null;
   return orUnknown("what holds the disk", async () => {
     const [usage, host] = await Promise.all([
       reader.diskUsage(),
-      root === null || filesystem === null
-        ? HOST_NOT_READ
-        : readHostUsage(root.path, filesystem.device, giveUp),
+      path === null || filesystem === null ? HOST_NOT_READ : readHostUsage(path, filesystem.device, giveUp),
     ]);
     return holders(usage, host, filesystem, now);
   });

@@ -18,6 +18,21 @@ export function needsRoom(settings: Settings, { filesystems, verdict }: Pressure
   );
 }
 
+/** The disk as it would be with so many bytes fewer in use where the engine keeps its data. Pure. */
+export function afterRemoval(
+  { disk }: Pick<Settings, "disk">,
+  { filesystems }: Pressure,
+  roots: readonly string[],
+  bytes: Bytes,
+): Pressure {
+  const then = filesystems.map((fact) =>
+    fact.known && roots.some((root) => fact.value.paths.includes(root))
+      ? known(withFreed(fact.value, bytes))
+      : fact,
+  );
+  return { filesystems: then, verdict: diskPressure(disk, then) };
+}
+
 /**
  * What a pass would take of the last tier and what it would spare, by the sizes that the engine tells: of layers that
  * images share it may free less, and go on for longer. Pure.
@@ -25,22 +40,14 @@ export function needsRoom(settings: Settings, { filesystems, verdict }: Pressure
  */
 export function expectedEvictions(
   settings: Settings,
-  { filesystems }: Pressure,
+  before: Pressure,
   roots: readonly string[],
   { remove, evict = [] }: Plan,
 ): { readonly go: readonly Judged[]; readonly spared: readonly Judged[] } {
-  const after = (bytes: Bytes): Pressure => {
-    const then = filesystems.map((fact) =>
-      fact.known && roots.some((root) => fact.value.paths.includes(root))
-        ? known(withFreed(fact.value, bytes))
-        : fact,
-    );
-    return { filesystems: then, verdict: diskPressure(settings.disk, then) };
-  };
   let bytes = sumSizes(remove);
   let count = 0;
   for (const object of evict) {
-    if (!needsRoom(settings, after(bytes), count)) break;
+    if (!needsRoom(settings, afterRemoval(settings, before, roots, bytes), count)) break;
     bytes += claimed(object);
     count++;
   }

@@ -1,5 +1,4 @@
 import { Exit, type ExitCode } from "../exit.ts";
-import type { Filesystem } from "../host/disk.ts";
 import { countByKind, event, factUnknown, type PassFinished } from "../log/events.ts";
 import { observeHolders } from "../observe/holders.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -9,6 +8,7 @@ import type { Ended, Found, PassContext, Passed } from "./context.ts";
 import { deferralsAfter, record } from "./memory.ts";
 import {
   belowWatermark,
+  filesystemOf,
   type Pressure,
   readable,
   readPressure,
@@ -133,9 +133,7 @@ export function freed(before: Pressure, after: Pressure): number {
 
 async function readHolders({ ports }: PassContext, passed: Passed, after: Pressure) {
   const { engineRoot: path } = rootsAfter(passed);
-  const holds = ({ paths }: Filesystem) => path !== null && paths.includes(path);
-  const filesystem = readable(after.filesystems).find(holds) ?? null;
-  const root = path === null ? null : { path, filesystem };
+  const root = { path, filesystem: filesystemOf(after, path) };
   const giveUp = AbortSignal.timeout(HOLDERS_DEADLINE);
   const found = await observeHolders(ports.reader, root, giveUp, ports.clock.now());
   return found.known ? found.value : `not known: ${found.reason}`;

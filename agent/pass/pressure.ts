@@ -56,9 +56,12 @@ export function rootsAreKnown(
   return age >= 0 && age < ASK_AGAIN && rememberedRoots(state).every((root) => isWatched(pressure, root));
 }
 
+/** The filesystem on which this path lies; `null`: it was not read. Pure. */
+export const filesystemOf = ({ filesystems }: Pick<Pressure, "filesystems">, path: string | null) =>
+  readable(filesystems).find(({ paths }) => path !== null && paths.includes(path)) ?? null;
+
 /** This path is among those whose filesystem was looked at. Pure. */
-export const isWatched = ({ filesystems }: Pressure, path: string): boolean =>
-  filesystems.some((fact) => fact.known && fact.value.paths.includes(path));
+export const isWatched = (pressure: Pressure, path: string): boolean => filesystemOf(pressure, path) !== null;
 
 export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {
   return filesystems.flatMap((fact) => (fact.known ? [fact.value] : []));
