@@ -39,14 +39,12 @@ const STEPS: readonly Step[] = [
   { by: "cache", kind: "image" },
 ];
 
-/** Which step removes it. */
 const stepOf = ({ rule, inEmergency }: Judged): string =>
   inEmergency ? "emergency" : (rule?.split("/")[0] ?? "prune");
 
 /** Steps of the prune, which is about room on the disk. */
 const isOfPrune = (by: Step["by"]): boolean => by === "prune" || by === "emergency";
 
-/** What a pass is to do. */
 export interface Work extends Judgement {
   readonly plan: Plan;
   /** The pass is also about `prune`, which ends where the low watermark is reached. */

@@ -19,7 +19,6 @@ const LOOK_HOLDS = 500;
 export class Leftovers {
   /** Images on which another one was made. */
   parents: ReadonlySet<string>;
-  /** What the looks found, by id. */
   readonly looked = new Map<string, ContainerDetail | ImageDetail>();
   readonly #ports: ActPorts;
   readonly #writer: EngineWriter;
@@ -87,7 +86,6 @@ export class Leftovers {
     return inEmergency ? (this.#ports.emergency() ?? prune) : prune;
   }
 
-  /** Notes what a look found. */
   #saw(id: string, { detail }: Pick<ContainerFacts | ImageFacts, "detail">, judged: Judged): Kept | null {
     if (detail !== null) this.looked.set(id, detail);
     this.#verdicts.set(id, judged);

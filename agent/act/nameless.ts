@@ -8,7 +8,6 @@ import { type Outcome, remove } from "./remove.ts";
 
 /** What became of images without a name. */
 export interface Cleared {
-  /** Ids. */
   readonly removed: readonly string[];
   /** The first that is still there; `null`: there is none any more. */
   readonly left: {

@@ -11,13 +11,11 @@ import type { Candidates, PlanContext } from "../plan/decide.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Tally } from "./tally.ts";
 
-/** What executing a plan needs from outside. */
 export interface ActPorts {
   readonly reader: EngineReader;
   readonly writer: EngineWriter;
   readonly journal: Journal;
   readonly clock: Clock;
-  /** Counts what becomes of each object; holds also when a bug ends the pass. */
   readonly tally: Tally;
   /** Fires when the pass is told to stop: it ends before the next deletion. */
   readonly stop: AbortSignal;
@@ -34,7 +32,6 @@ export interface ActPorts {
    * the tier is to reach. What cannot be read is no reason to go on.
    */
   needsRoom(evicted: number): Promise<boolean>;
-  /** Progress for a person who watches. */
   progress(done: number, total: number): void;
 }
 
@@ -49,7 +46,6 @@ export interface Judgement {
   readonly settings: Settings;
 }
 
-/** Why a pass ended before its plan was done. */
 export type Ending =
   | { readonly by: "gate"; readonly verdict: Verdict }
   | { readonly by: "stop" }

@@ -42,7 +42,6 @@ export class Report {
     this.#left += objects.length;
   }
 
-  /** Why the pass ended before its plan was done. */
   ended(ending: Ending, stepsLeft: readonly Step[], stop: AbortSignal): void {
     const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
     const end = (reason: string, level: Level) =>

@@ -45,7 +45,6 @@ export class Tally {
     return this.#byFate[fate];
   }
 
-  /** Over all kinds. */
   get sums() {
     const { removed, kept, gone, failed } = this.#byFate;
     return { removed, kept, gone, failed, claimedBytes: this.claimedBytes };

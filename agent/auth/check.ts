@@ -10,15 +10,12 @@ import { HUB, registryName } from "./servers.ts";
 
 /** What a look at one registry can come to but for "accepted", in words. */
 const LEADS = {
-  /** The registry was reached and does not take this username with this password. */
   "wrong-password": "the registry refuses this username or password",
   /** No answer: the name does not resolve, nobody listens, no route, too late. */
   unreachable: "the registry cannot be reached",
   /** Somebody answered, but not with TLS that the engine trusts. */
   tls: "the registry's TLS is not trusted",
-  /** Nothing is stored for this registry that could be checked. */
   "no-credentials": "no credentials are configured",
-  /** The registry answered with something else; the reason has its words. */
   "registry-error": "the registry answered otherwise",
   "engine-unavailable": "the engine could not be asked",
 } as const;

@@ -8,7 +8,6 @@ import { formatBytes } from "../units.ts";
 import { type Done, JSON_DOCUMENT, text, UsageError } from "./options.ts";
 import { show } from "./screen.ts";
 
-/** The largest Dockerfile that is read; those that people write have a few KiB. */
 const MAX_BYTES = 1024 * 1024;
 
 /** Seconds that whatever makes a Dockerfile may take. */

@@ -102,7 +102,6 @@ export function historyDocument(history: History) {
 }
 
 interface Shown {
-  /** Paths of the filesystems to chart. */
   readonly wanted: readonly string[];
   readonly limit: number;
   readonly now: number;

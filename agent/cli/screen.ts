@@ -27,7 +27,6 @@ export function screenOf(
   return { width: width === null ? null : Math.max(40, width), unicode: !ascii && /utf-?8/i.test(locale) };
 }
 
-/** Of standard output. */
 export const terminal = (ascii = false): Look => ({
   ...screenOf(process.stdout, process.env, ascii),
   colours,

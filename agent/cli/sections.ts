@@ -6,8 +6,6 @@ import { formatBytes, formatDuration } from "../units.ts";
 import type { Look } from "./screen.ts";
 import { table } from "./table.ts";
 
-/** What `plan` and `status` both show. */
-
 export function gateLines(gates: readonly Verdict[], look: Look): string[] {
   const { green, yellow, red } = look.colours;
   const style = { open: green, closed: yellow, unknown: red };

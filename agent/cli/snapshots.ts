@@ -99,7 +99,6 @@ function addCommit(yargs: Argv, done: Done): Argv {
   );
 }
 
-/** What `commit` asks for, as far as it was written. */
 interface CommitWords {
   readonly settings?: string | undefined;
   readonly stateDir?: string | undefined;

@@ -26,7 +26,6 @@ interface Asked {
   readonly timer: Timer | null;
 }
 
-/** Everything that `status` says. */
 export type StatusFacts = Readonly<ReturnType<typeof statusFacts>>;
 
 export function statusFacts({ settings, stateDir, host }: Context, seen: GatesPreview, asked: Asked) {
@@ -38,7 +37,6 @@ export function statusFacts({ settings, stateDir, host }: Context, seen: GatesPr
     ...{ version: VERSION, host: hostname(), now, settings, engine, pressure, gates, passes },
     ...asked,
     deferrals: state.deferrals,
-    /** Of uses. */
     ledger: host.loadLedger(engine.known ? (engine.value.info.id ?? null) : null, now),
     /** Why the state could not be read. */
     stateTrouble: unreadable,

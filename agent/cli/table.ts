@@ -44,7 +44,6 @@ export function hanging(start: Cell, text: Cell, { width }: Pick<Look, "width">)
   return [`${shown(start)}${first}`, ...rest.map((line) => `${" ".repeat(indent)}${line}`)];
 }
 
-/** Text in lines that fit. */
 export const wrap = (text: Cell, look: Pick<Look, "width">): string[] => hanging("", text, look);
 
 /** `"! the disk …"` */

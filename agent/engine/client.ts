@@ -110,7 +110,6 @@ export class DockerodeClient {
     this.#modem = modem;
   }
 
-  /** Sent so far. */
   get requests(): number {
     return this.#requests;
   }

@@ -44,7 +44,6 @@ interface Allowed {
   readonly permitted?: (permissions: Permissions, ...groups: string[]) => boolean;
   /** Query keys that may be present, each with what its value may be. */
   readonly query?: Readonly<Record<string, (value: string, permissions: Permissions) => boolean>>;
-  /** Query keys that must be present. */
   readonly required?: readonly string[];
   /** What the body must be; absent: there is none. */
   readonly body?: (text: string) => boolean;

@@ -36,7 +36,6 @@ export class EngineError extends Error {
   }
 }
 
-/** The kind of a status that is no success. */
 export function kindOfStatus(status: number): EngineErrorKind {
   if (status === 404) return "gone";
   if (status === 409) return "in-use";

@@ -39,7 +39,6 @@ const SIZE_DEADLINE = 5;
 export const LIVE_STATES = ["created", "restarting", "running", "removing", "paused"] as const;
 /** Containers that may be left behind. */
 export const STOPPED_STATES = ["created", "exited", "dead"] as const;
-/** Every container there is. */
 export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STOPPED_STATES])];
 
 /** The newest API version this program was tested with (engine 28.5). */
@@ -105,7 +104,6 @@ export class Reader {
     return swarm.toTasks(await this.#list("/tasks", { service, ...states }));
   }
 
-  /** Containers in one of these states. */
   async containers(states: readonly string[]): Promise<readonly ContainerSummary[]> {
     return wire.toContainers(await this.#list("/containers/json", { status: states }));
   }

@@ -1,8 +1,6 @@
 import * as v from "valibot";
 import { EngineError } from "./errors.ts";
 
-/** What the shapes of the engine's answers are made of. */
-
 const isObject = (input: unknown) => typeof input === "object" && input !== null && !Array.isArray(input);
 
 /**

@@ -123,6 +123,5 @@ export class Inspector {
   }
 }
 
-/** The answer, or `null` where there is none. */
 export const orNull = <T extends object>(answer: Inspected<T>): T | null =>
   answer === "gone" || answer === "unread" ? null : answer;

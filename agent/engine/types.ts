@@ -48,7 +48,6 @@ export type NetworkSummary = Omit<NetworkDetail, "endpoints">;
 /** One step in the making of an image. */
 export type Step = Answer<typeof wire.toHistory>[number];
 export type CacheRecord = Answer<typeof wire.toBuildCache>[number];
-/** What a build cache prune reports. */
 export type CachePruned = Answer<typeof wire.toCachePruned>;
 export type DiskUsage = Answer<typeof toDiskUsage>;
 export type UsedImage = DiskUsage["images"][number];

@@ -91,7 +91,6 @@ export function liveRun(rules: RunRules, observation: Observation, until: Second
   return open(`no CI run is live${but}`, facts);
 }
 
-/** A rule for runs names it. Pure. */
 export const isRun = (rules: RunRules, container: ContainerSummary): boolean =>
   matchContainer(rules, container, 0).length > 0;
 

@@ -20,7 +20,6 @@ export interface Verdict {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** What a gate may say. */
 export const verdictsOf = (gate: GateName) => {
   const verdict =
     (verdict: Verdict["verdict"]) =>

@@ -34,7 +34,6 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
   ["network", "expired"],
 ];
 
-/** A pass, and what it leaves behind. */
 export interface MeasuredPass {
   readonly version: string;
   /** Milliseconds. */

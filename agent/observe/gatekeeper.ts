@@ -20,7 +20,6 @@ const INFO_HOLDS = 2000;
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
 
-/** What a gatekeeper needs from outside. */
 export interface GatekeeperPorts {
   readonly reader: EngineReader;
   readonly settings: Settings;
@@ -57,7 +56,6 @@ export class Gatekeeper {
     this.#busy = busy;
   }
 
-  /** For the next pass. */
   get busy(): Sightings {
     return this.#busy;
   }
@@ -78,7 +76,6 @@ export class Gatekeeper {
     return this.#askedAt;
   }
 
-  /** One look, and the verdicts on it in order. */
   async look(): Promise<readonly Verdict[]> {
     this.#askedAt = this.#clock.elapsed();
     const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());

@@ -2,7 +2,6 @@ import type { EngineEvent, WatchedImage, Watcher } from "../engine/watcher.ts";
 import { PACKED } from "../plan/ledger.ts";
 import { appendLedger, type ImageFacts, type LedgerLine } from "../state/ledger.ts";
 
-/** What the recorder asks of the engine. */
 export type RecorderEngine = Pick<Watcher, "imagesOfContainers" | "imageNamed" | "image" | "stepSizes">;
 
 /** Labels that group containers into what was started together: a compose project, a stack. They identify nothing. */

@@ -22,7 +22,6 @@ export interface Seen {
   readonly engine: Engine;
 }
 
-/** Nothing is named by a rule. */
 export const NOTHING_RULED: Ruled = {
   orphans: [],
   families: [],

@@ -82,7 +82,6 @@ function learntByLooks(
   return { ...learnt, dangling: remember(state, seen, settings.prune, ports.clock.now()).dangling };
 }
 
-/** The disk as it is now. */
 const measure = ({ ports, settings }: PassContext, { learnt, state }: Decided) =>
   readPressure(ports.host, settings.disk, rememberedRoots({ ...state, ...learnt }));
 

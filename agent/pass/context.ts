@@ -14,7 +14,6 @@ import type { State } from "../state/state.ts";
 import type { HostPorts } from "./host.ts";
 import type { Pressure } from "./pressure.ts";
 
-/** What a pass needs from outside. */
 export interface PassPorts {
   readonly pass: string;
   readonly version: string;
@@ -38,7 +37,6 @@ export interface PassOptions {
   readonly withoutPressure: boolean;
 }
 
-/** One pass: what it needs, and what it was asked for. */
 export interface PassContext {
   readonly ports: PassPorts;
   readonly settings: Settings;
@@ -53,7 +51,6 @@ export interface PassContext {
 
 /** What a pass has found so far. Each stage returns its own; none changes that of another. */
 export interface Found {
-  /** What earlier passes left. */
   readonly state: State;
   /** What is wrong with the clock; `null`: nothing that is known. */
   readonly clockTrouble: string | null;
@@ -65,7 +62,6 @@ export interface Found {
   readonly asked: Fact<Engine> | null;
   /** Counts what becomes of each object; holds also when a bug ends the pass. */
   readonly tally: Tally;
-  /** For the next pass. */
   readonly learnt: Partial<State>;
   /** Once it was taken. */
   readonly lock: Lock | null;
@@ -76,7 +72,6 @@ export interface Passed extends Found {
   readonly ended: Ended;
 }
 
-/** How it ended. */
 export type Ended = Pick<PassFinished, "outcome" | "reason" | "gate"> & {
   readonly exitCode: ExitCode;
   /** Of a dry run, which acts on nothing. */

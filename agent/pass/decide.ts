@@ -23,7 +23,6 @@ import { failed, stopped, withUnread } from "./outcome.ts";
 import { rememberedRoots } from "./pressure.ts";
 import { reportRules, warnings } from "./rules.ts";
 
-/** What is there, what goes and why. */
 export interface Decision {
   readonly observed: Observed;
   readonly memories: Memories;

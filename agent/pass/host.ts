@@ -9,7 +9,6 @@ import { loadState, type PassRecord, type State, setAside, updateState } from ".
 /** What a pass and a preview of one touch of this host, besides the engine. */
 export type HostPorts = Readonly<ReturnType<typeof hostPorts>>;
 
-/** The real ones. */
 export const hostPorts = (stateDir: string, lockFile: string) => ({
   readFilesystems,
   nameMounts: (paths: readonly string[]) => nameMounts(paths),

@@ -69,7 +69,6 @@ async function begin({ ports, settings, options }: PassContext): Promise<Found> 
   };
 }
 
-/** Observe, decide, act. */
 async function underLock(context: PassContext, found: Found): Promise<Passed> {
   const met = await meetEngine(context, found);
   if (isOver(met)) return met;

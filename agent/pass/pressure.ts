@@ -60,7 +60,6 @@ export function rootsAreKnown(
 export const filesystemOf = ({ filesystems }: Pick<Pressure, "filesystems">, path: string | null) =>
   readable(filesystems).find(({ paths }) => path !== null && paths.includes(path)) ?? null;
 
-/** This path is among those whose filesystem was looked at. Pure. */
 export const isWatched = (pressure: Pressure, path: string): boolean => filesystemOf(pressure, path) !== null;
 
 export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[] {

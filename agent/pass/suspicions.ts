@@ -16,7 +16,6 @@ export interface Suspicion {
   readonly why: string;
 }
 
-/** What a look at the host has shown. */
 export interface Seen {
   readonly filesystems: readonly Filesystem[];
   /** `null`: not known. */

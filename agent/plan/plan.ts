@@ -14,7 +14,6 @@ export const NONE_OF_EACH: Readonly<Record<ObjectKind, number>> = {
 export type ReasonCode =
   /** Past its age limit, and nothing speaks for it. */
   | "expired"
-  /** Younger than its age limit. */
   | "young"
   /** Nothing dates it, and our own state has not seen it dangling for the whole age limit. */
   | "undatable"

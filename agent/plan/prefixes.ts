@@ -13,7 +13,6 @@ export interface Measured {
 
 export const NOT_MEASURED: Measured = { histories: new Map(), layers: new Map(), unread: null };
 
-/** So many layers, made by so many steps. */
 export interface Part {
   readonly layers: number;
   readonly steps: number;

@@ -155,7 +155,6 @@ export function replay(runs: readonly ReplayRun[], capacity: Bytes, policy: Poli
 
 const HOUR = 3600;
 
-/** Least recently used first. */
 export function leastRecentlyUsed(marks: Marks, afterPulls = false): Policy {
   return {
     every: HOUR,

@@ -3,7 +3,6 @@ import { matchingLabel } from "../settings/labels.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Judged } from "./plan.ts";
 
-/** Why an object stays. */
 export type Kept = Pick<Judged, "because" | "reason">;
 
 /** Why labels keep this object; `null`: they leave it to its age. */
