@@ -2,9 +2,8 @@
 import { writeSync } from "node:fs";
 import type { Front } from "./cli/index.ts";
 import { Exit } from "./exit.ts";
-import { systemClock } from "./host/clock.ts";
+import { PAUSE, pause, systemClock } from "./host/clock.ts";
 import { hungPaths, localPaths, readFilesystems, trustLocalPaths } from "./host/disk.ts";
-import { PAUSE, pause } from "./host/pause.ts";
 import { journalListens, passId, stateDirectory } from "./host/places.ts";
 import { type AuditEvent, event } from "./log/events.ts";
 import { auditLine } from "./log/line.ts";

@@ -1,8 +1,7 @@
 import type { Colors } from "picocolors/types";
 import { type Curve, type Mark, type Point, stepAt } from "../state/passes.ts";
 import { visible } from "../text.ts";
-import { type Look, PLAIN_WIDTH } from "./screen.ts";
-import { hanging } from "./table.ts";
+import { hanging, type Look, PLAIN_WIDTH } from "./screen.ts";
 import { calendarTicks } from "./ticks.ts";
 
 /** How full a disk was over time, and what happened meanwhile. */

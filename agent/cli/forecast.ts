@@ -24,8 +24,7 @@ import { type Bytes, formatBytes, formatDuration, formatWatermark, parseBytes } 
 import { chart } from "./chart.ts";
 import { type Context, openContext } from "./context.ts";
 import { ASCII, type Done, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
-import { type Look, show, terminal } from "./screen.ts";
-import { table, warning, wrap } from "./table.ts";
+import { type Look, show, table, terminal, warning, wrap } from "./screen.ts";
 import { formatCoverage } from "./ticks.ts";
 
 const DAY = 86_400;

@@ -20,8 +20,7 @@ import { formatBytes, formatDuration } from "../units.ts";
 import { chart, MARK_COLOURS } from "./chart.ts";
 import { openContext } from "./context.ts";
 import { ASCII, type Done, flag, text, UsageError, withCommonOptions } from "./options.ts";
-import { type Look, PLAIN_WIDTH, show, terminal } from "./screen.ts";
-import { table, wrap } from "./table.ts";
+import { type Look, PLAIN_WIDTH, show, table, terminal, wrap } from "./screen.ts";
 import { formatMoment, formatShort } from "./ticks.ts";
 
 const SHOWN_PASSES = 20;

@@ -19,8 +19,7 @@ import type { Seconds } from "../units.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { type Context, openContext, SettingsError } from "./context.ts";
 import { type Done, flag, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
-import { terminal } from "./screen.ts";
-import { table } from "./table.ts";
+import { table, terminal } from "./screen.ts";
 
 export function snapshotsCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(

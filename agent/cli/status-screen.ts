@@ -13,10 +13,9 @@ import { visible } from "../text.ts";
 import { formatBytes, formatDuration, formatWatermark } from "../units.ts";
 import { fold, passTable } from "./history.ts";
 import { inodesOver, outlook } from "./outlook.ts";
-import { type Look, PLAIN_WIDTH } from "./screen.ts";
-import { gateLines, ruleTable } from "./sections.ts";
+import { gateLines, ruleTable } from "./plan.ts";
+import { type Cell, hanging, type Look, PLAIN_WIDTH, table, warning } from "./screen.ts";
 import { cacheDocument, type StatusFacts } from "./status-facts.ts";
-import { type Cell, hanging, table, warning } from "./table.ts";
 import { formatCoverage, formatMoment } from "./ticks.ts";
 
 const SHOWN_PASSES = 5;

@@ -1,3 +1,5 @@
+import type { Seconds } from "../units.ts";
+
 /** Time, from outside: the only home of Date.now, so that every decision can be handed its own. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -24,3 +26,11 @@ export const systemClock: Clock = {
       signal?.addEventListener("abort", done, { once: true });
     }),
 };
+
+/** Between two looks at something that takes milliseconds. */
+export const PAUSE: Seconds = 0.005;
+
+/** Waits without turning to anything else: for code that must come to its end before anything else happens. */
+export function pause(seconds: Seconds): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
+}

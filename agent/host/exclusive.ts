@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { Seconds } from "../units.ts";
+import { PAUSE, pause } from "./clock.ts";
 import { removeFile, statLink, UnsafeFile } from "./paths.ts";
-import { PAUSE, pause } from "./pause.ts";
 
 /** Seconds after which whoever made a lock file is taken for dead: it is held for milliseconds. */
 const STALE: Seconds = 2;

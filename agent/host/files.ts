@@ -16,8 +16,8 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Bytes, formatBytes, type Seconds } from "../units.ts";
+import { PAUSE, pause } from "./clock.ts";
 import { kindOf, openFolder, removeFile, statLink, TooLarge, UnsafeFile } from "./paths.ts";
-import { PAUSE, pause } from "./pause.ts";
 
 /**
  * The one way to read a file and the one way to write one. Folders of lesser users are among those that root reads and

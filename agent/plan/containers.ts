@@ -9,8 +9,7 @@ import {
   UNDATED,
   youngest,
 } from "./age.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
-import { keptByLabels } from "./selection.ts";
+import { type Judged, keptByLabels, verdictsOn } from "./plan.ts";
 
 /** A container that the engine lists as stopped, and its detail where it was worth asking. */
 export interface ContainerFacts {

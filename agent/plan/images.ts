@@ -1,7 +1,6 @@
 import type { ImageDetail, ImageSummary } from "../engine/types.ts";
 import { type Age, isFuture, isPast, limitOf, type PruneInForce, UNDATED, youngest } from "./age.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
-import { keptByLabels } from "./selection.ts";
+import { type Judged, keptByLabels, verdictsOn } from "./plan.ts";
 
 /** A dangling image, or a nameless one below it, and its detail where that was needed and could be had. */
 export interface ImageFacts {

@@ -1,8 +1,7 @@
 import type { ContainerSummary, NetworkDetail, NetworkSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { isPast, youngest } from "./age.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
-import { keptByLabels } from "./selection.ts";
+import { type Judged, type Kept, keptByLabels, verdictsOn } from "./plan.ts";
 
 /** Networks that the engine makes for itself. */
 const PREDEFINED = ["bridge", "host", "none", "default", "docker_gwbridge", "ingress", "podman"];
@@ -22,10 +21,7 @@ export function networkUser(
 }
 
 /** Why it stays after all, by what an inspection tells now; `null`: it goes. */
-export function keptNetwork(
-  network: NetworkDetail,
-  containers: readonly ContainerSummary[],
-): Pick<Judged, "because" | "reason"> | null {
+export function keptNetwork(network: NetworkDetail, containers: readonly ContainerSummary[]): Kept | null {
   const user = networkUser(network, containers);
   if (user !== null) return { because: "in-use", reason: `${user} is on it` };
   if (network.endpoints > 0) return { because: "in-use", reason: "it has endpoints" };

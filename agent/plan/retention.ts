@@ -8,9 +8,8 @@ import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Family, groupsOf, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { type Footprint, footprint } from "./footprint.ts";
 import { isDated } from "./images.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
+import { type Judged, type Kept, verdictsOn } from "./plan.ts";
 import type { Measured } from "./prefixes.ts";
-import type { Kept } from "./selection.ts";
 import { type Users, userOf } from "./usage.ts";
 
 /** What dates an image beside the engine. Milliseconds by image id, from our own state. */

@@ -7,9 +7,9 @@ import { userOf } from "../plan/usage.ts";
 import { SNAPSHOT_NAMESPACE, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Bytes, Seconds } from "../units.ts";
-import { freshness } from "./freshness.ts";
 import { createdOf, type Identity, snapshotOf } from "./identity.ts";
 import { type LookPorts, readUsers, unlessGone } from "./look.ts";
+import { freshness } from "./resolve.ts";
 
 /** One snapshot on this host. */
 export interface Listed extends Identity {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { explain } from "../../../agent/plan/because.ts";
+import { explain } from "../../../agent/plan/cache.ts";
 import type { Because } from "../../../agent/plan/own-history.ts";
 
 const DAY = 86_400;

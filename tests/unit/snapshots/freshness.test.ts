@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { SNAPSHOT_TTL_LABEL } from "../../../agent/settings/rules.ts";
-import { freshness } from "../../../agent/snapshots/freshness.ts";
+import { freshness } from "../../../agent/snapshots/resolve.ts";
 import { ago, DAY, HOUR, image, NOW } from "../support.ts";
 
 const snapshot = (age: number, ttl?: string) =>
