@@ -1,6 +1,7 @@
 import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
+import { orUnknown, unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, event, objectEvent, objectFields } from "../log/events.ts";
@@ -80,11 +81,11 @@ export class Targets {
       kind === "network"
         ? await reader.networks()
         : this.#by.listsAreSlow
-          ? (await pMap(ids, (id) => ifThere(one(id)), { concurrency: CONCURRENCY })).flat()
+          ? await pMap(ids, (id) => unlessGone(one(id)), { concurrency: CONCURRENCY })
           : kind === "image"
             ? await reader.danglingImages()
             : await reader.containers(ALL_STATES);
-    return new Set(there.map(({ id }) => id));
+    return new Set(there.flatMap((object) => object?.id ?? []));
   }
 
   /** The image as it was listed, where a rule of the settings names it. */
@@ -198,23 +199,8 @@ export class Targets {
 
   /** A 200 says that a name went, not that the image did. @param believed where nobody can tell */
   async #isThere(id: string, believed: boolean): Promise<boolean> {
-    try {
-      await this.#ports.reader.image(id);
-      return true;
-    } catch (error) {
-      if (error instanceof EngineError) return error.kind !== "gone" && believed;
-      throw error;
-    }
-  }
-}
-
-/** None where it is gone. Throws EngineError. */
-async function ifThere<T>(look: Promise<T>): Promise<T[]> {
-  try {
-    return [await look];
-  } catch (error) {
-    if (error instanceof EngineError && error.kind === "gone") return [];
-    throw error;
+    const image = await orUnknown("the image", () => unlessGone(this.#ports.reader.image(id)));
+    return image.known ? image.value !== null : believed;
   }
 }
 

@@ -8,13 +8,13 @@ import {
   loadPasses,
   type Mark,
   markOf,
-  type PastPass,
   parseSince,
   passesSince,
   removedCount,
   saysMore,
   summarize,
 } from "../state/passes.ts";
+import type { PassRecord } from "../state/state.ts";
 import { visible } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { chart, MARK_COLOURS } from "./chart.ts";
@@ -69,7 +69,7 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
 
 export interface History {
   /** Oldest first. */
-  readonly passes: readonly PastPass[];
+  readonly passes: readonly PassRecord[];
   /** `"the state in /var/lib/ci-docker-prune"` */
   readonly source: string;
   /** Milliseconds; `null`: all there are. */
@@ -143,7 +143,7 @@ const MARK_WORDS: Readonly<Record<Mark, string>> = {
 };
 
 /** `"8 passes since 2026-07-25 12:00: 1 removed something (183 objects, the disk gained 21.0 GiB), 2 put off"` */
-function headline(passes: readonly PastPass[]): string {
+function headline(passes: readonly PassRecord[]): string {
   const { freedBytes, removed, from } = summarize(passes);
   const objects = Object.values(removed).reduce((sum, count) => sum + count, 0);
   const counts = (Object.keys(MARK_WORDS) as Mark[]).flatMap((mark) => {
@@ -163,9 +163,9 @@ function headline(passes: readonly PastPass[]): string {
  * @param folded how many passes in a row each of them stands for, and since when; none: each for itself
  */
 export function passTable(
-  passes: readonly PastPass[],
+  passes: readonly PassRecord[],
   look: Look,
-  folded: ReadonlyMap<PastPass, Folded> = new Map(),
+  folded: ReadonlyMap<PassRecord, Folded> = new Map(),
 ): string[] {
   const rows = passes.map((pass) => {
     const { count, since } = folded.get(pass) ?? { count: 1, since: pass.startedAt };
@@ -196,8 +196,8 @@ export interface Folded {
 }
 
 /** Passes that came to the same for the same reason, but for its figures, become one. Newest first, at most so many. */
-export function fold(passes: readonly PastPass[], most: number): ReadonlyMap<PastPass, Folded> {
-  const folded: { newest: PastPass; count: number; since: number }[] = [];
+export function fold(passes: readonly PassRecord[], most: number): ReadonlyMap<PassRecord, Folded> {
+  const folded: { newest: PassRecord; count: number; since: number }[] = [];
   for (const pass of [...passes].reverse()) {
     const last = folded.at(-1);
     if (last !== undefined && sameEnd(last.newest, pass)) {
@@ -209,7 +209,7 @@ export function fold(passes: readonly PastPass[], most: number): ReadonlyMap<Pas
   return new Map(folded.map(({ newest, ...how }) => [newest, how]));
 }
 
-const sameEnd = (a: PastPass, b: PastPass) =>
+const sameEnd = (a: PassRecord, b: PassRecord) =>
   removedCount(a) + removedCount(b) === 0 &&
   a.outcome === b.outcome &&
   a.reason.replaceAll(/\d+/g, "") === b.reason.replaceAll(/\d+/g, "");
@@ -217,7 +217,7 @@ const sameEnd = (a: PastPass, b: PastPass) =>
 /**
  * Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark.
  */
-function diskText({ filesystems }: PastPass, { unicode }: Look): string {
+function diskText({ filesystems }: PassRecord, { unicode }: Look): string {
   const looks = filesystems.flatMap(({ usedPercent, inodesUsedPercent, highWatermarkPercent, before }) => {
     const inodes = before?.inodesUsedPercent ?? inodesUsedPercent;
     const scarce =

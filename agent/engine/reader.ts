@@ -98,10 +98,10 @@ export class Reader {
   }
 
   /** Tasks of these services; at these desired states, or at any when none is named. */
-  async tasks(service: readonly string[], desiredStates: readonly string[]): Promise<readonly Task[]> {
-    if (service.length === 0) return [];
+  async tasks(of: readonly { readonly id: string }[], ...desiredStates: string[]): Promise<readonly Task[]> {
+    if (of.length === 0) return [];
     const states = desiredStates.length === 0 ? {} : { "desired-state": desiredStates };
-    return swarm.toTasks(await this.#list("/tasks", { service, ...states }));
+    return swarm.toTasks(await this.#list("/tasks", { service: of.map(({ id }) => id), ...states }));
   }
 
   async containers(states: readonly string[]): Promise<readonly ContainerSummary[]> {

@@ -20,6 +20,16 @@ export async function orUnknown<T>(
   }
 }
 
+/** What may not be there any more when its turn comes; `null`: it is gone. Throws EngineError for anything but that. */
+export async function unlessGone<T>(question: Promise<T>): Promise<T | null> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === "gone") return null;
+    throw error;
+  }
+}
+
 /** The same of one list among several: throws EngineError where there is no engine at all. */
 export const orUnread = <T>(what: string, question: () => Promise<T>): Promise<Fact<T>> =>
   orUnknown(what, question, NO_ENGINE);

@@ -126,7 +126,7 @@ export class Gatekeeper {
     );
     let since = sinceOf(this.#busy);
     this.#busyNow = judge(since);
-    const stuck = this.ignored.map(({ id }) => id);
+    const stuck = this.ignored;
     if (stuck.length > 0) {
       since = { ...since, ...(await this.#lastRan(stuck, since, now)) };
       this.#busyNow = judge(since);
@@ -139,13 +139,13 @@ export class Gatekeeper {
    * that it was not: its clock starts anew from there; and from now where the tasks cannot be read.
    */
   async #lastRan(
-    ids: readonly string[],
+    stuck: readonly BusyService[],
     since: Readonly<Record<string, number>>,
     now: number,
   ): Promise<Readonly<Record<string, number>>> {
-    const tasks = await orUnknown("the tasks of stuck services", () => this.#reader.tasks(ids, []));
+    const tasks = await orUnknown("the tasks of stuck services", () => this.#reader.tasks(stuck));
     return Object.fromEntries(
-      ids.map((id) => {
+      stuck.map(({ id }) => {
         if (!tasks.known) return [id, now];
         const ran = tasks.value
           .filter((task) => task.serviceId === id && hasRun(task))

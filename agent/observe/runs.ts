@@ -77,24 +77,13 @@ async function readServices(reader: EngineReader, apiVersion: string): Promise<r
   // What looks unsettled by its counts may be done by its tasks.
   const short = services.filter((service) => busyWhy(service, false) !== null && isByCounts(service));
   if (short.length === 0) return services;
-  const tasks = await orUnknown("the tasks of services", () =>
-    reader.tasks(
-      short.map(({ id }) => id),
-      [],
-    ),
-  );
+  const tasks = await orUnknown("the tasks of services", () => reader.tasks(short));
   if (!tasks.known) return services;
-  return services.map((service) =>
-    short.includes(service)
-      ? {
-          ...service,
-          tasksDone: tasksAreDone(
-            service,
-            tasks.value.filter(({ serviceId }) => serviceId === service.id),
-          ),
-        }
-      : service,
-  );
+  return services.map((service) => {
+    if (!short.includes(service)) return service;
+    const own = tasks.value.filter(({ serviceId }) => serviceId === service.id);
+    return { ...service, tasksDone: tasksAreDone(service, own) };
+  });
 }
 
 const isByCounts = ({ mode, status, updateState }: Service): boolean =>
@@ -107,10 +96,7 @@ async function countedServices(reader: EngineReader, apiVersion: string): Promis
   const services = await reader.services();
   if (apiAtLeast(apiVersion, "1.41")) return services;
   // Before API 1.41 there is no ServiceStatus: count the tasks that are meant to run.
-  const tasks = await reader.tasks(
-    services.map(({ id }) => id),
-    ["running"],
-  );
+  const tasks = await reader.tasks(services, "running");
   return services.map((service) => ({ ...service, status: countTasks(service, tasks) }));
 }
 
@@ -130,10 +116,7 @@ async function readFailingGlobals(
   services: readonly Service[],
 ): Promise<ReadonlySet<string>> {
   const idle = services.filter(({ mode, status }) => mode === "global" && status?.desired === 0);
-  const tasks = await reader.tasks(
-    idle.map(({ id }) => id),
-    ["ready"],
-  );
+  const tasks = await reader.tasks(idle, "ready");
   return new Set(
     tasks.filter(({ state }) => state === "rejected" || state === "failed").map((task) => task.serviceId),
   );

@@ -14,6 +14,11 @@ export const SNAPSHOT_TTL_LABEL = "ci-docker-prune.snapshot.ttl";
 /** Repositories of snapshots are `ci-snapshot/<name>`. */
 export const SNAPSHOT_NAMESPACE = "ci-snapshot";
 
+const NO_LIMIT = {
+  ...{ olderThan: null, keepNewest: 0, keepCount: null, maxTotalSize: null },
+  ...{ perGroup: null, ttlLabel: null, unusedFor: null },
+};
+
 /** The rule for what `snapshots commit` makes, from `settings.snapshots`. */
 export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["snapshots"]): RetentionRule {
   return {
@@ -22,13 +27,8 @@ export function snapshotRule({ ttl, keepCount, maxTotalSize, when }: Settings["s
       repositories: [parseNameGlob(`${SNAPSHOT_NAMESPACE}/*`) as NameGlob],
       labels: [{ key: SNAPSHOT_LABEL, value: undefined, text: SNAPSHOT_LABEL }],
     },
-    olderThan: ttl,
-    keepNewest: 0,
-    keepCount,
-    maxTotalSize,
-    perGroup: null,
-    ttlLabel: SNAPSHOT_TTL_LABEL,
-    unusedFor: null,
+    ...NO_LIMIT,
+    ...{ olderThan: ttl, keepCount, maxTotalSize, ttlLabel: SNAPSHOT_TTL_LABEL },
     grace: Math.min(3600, ttl),
     when,
     madeHere: true,
@@ -40,12 +40,7 @@ function cacheRule({ unusedFor }: Settings["cache"]): RetentionRule {
   return {
     name: CACHE_RULE,
     match: { repositories: [parseNameGlob("**") as NameGlob], labels: [] },
-    olderThan: null,
-    keepNewest: 0,
-    keepCount: null,
-    maxTotalSize: null,
-    perGroup: null,
-    ttlLabel: null,
+    ...NO_LIMIT,
     unusedFor,
     grace: unusedFor,
     when: "pressure",

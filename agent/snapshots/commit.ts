@@ -3,6 +3,7 @@ import { type Cleared, removeNameless } from "../act/nameless.ts";
 import { remove, removeContainer } from "../act/remove.ts";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
+import { unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Labels } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Clock } from "../host/clock.ts";
@@ -18,7 +19,7 @@ import {
   snapshotLabels,
 } from "./identity.ts";
 import { applyLimits, type Host, type LimitsReport } from "./limits.ts";
-import { findSnapshot, type SnapshotPorts, unlessGone } from "./look.ts";
+import { findSnapshot, type SnapshotPorts } from "./look.ts";
 
 export interface CommitRequest {
   /** Id, name, or the start of an id. */

@@ -2,10 +2,11 @@ import { StopGuard } from "../act/guard.ts";
 import { removeNameless } from "../act/nameless.ts";
 import { type Kept, type Outcome, remove, removeNames } from "../act/remove.ts";
 import { EngineError } from "../engine/errors.ts";
+import { unlessGone } from "../engine/tolerant.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { type Users, userOf } from "../plan/usage.ts";
 import { carries, type Identity, repositoryOf } from "./identity.ts";
-import { readUsers, type SnapshotPorts, unlessGone } from "./look.ts";
+import { readUsers, type SnapshotPorts } from "./look.ts";
 
 export interface EvictReport {
   readonly identity: Identity;

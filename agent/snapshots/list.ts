@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { Inspector } from "../engine/tolerant.ts";
+import { Inspector, unlessGone } from "../engine/tolerant.ts";
 import { CONCURRENCY, measure } from "../observe/ruled.ts";
 import type { Member } from "../plan/family.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
@@ -8,7 +8,7 @@ import { SNAPSHOT_NAMESPACE, snapshotRule } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Bytes, Seconds } from "../units.ts";
 import { createdOf, type Identity, snapshotOf } from "./identity.ts";
-import { type LookPorts, readUsers, unlessGone } from "./look.ts";
+import { type LookPorts, readUsers } from "./look.ts";
 import { freshness } from "./resolve.ts";
 
 /** One snapshot on this host. */

@@ -1,5 +1,6 @@
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, type EngineReader } from "../engine/reader.ts";
+import { unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Service, SwarmState } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Clock } from "../host/clock.ts";
@@ -17,16 +18,6 @@ export interface SnapshotPorts extends LookPorts {
   readonly writer: EngineWriter;
   /** Fires when the command is told to stop: what is under way is waited for a little, and nothing new is begun. */
   readonly stop: AbortSignal;
-}
-
-/** What may not be there any more when its turn comes. Throws EngineError for anything but that. */
-export async function unlessGone<T>(question: Promise<T>): Promise<T | null> {
-  try {
-    return await question;
-  } catch (error) {
-    if (error instanceof EngineError && error.kind === "gone") return null;
-    throw error;
-  }
 }
 
 /** The snapshot that a work item has now, found by its name and told by its labels. Throws EngineError. */

@@ -1,16 +1,13 @@
 import * as v from "valibot";
-import type { ObjectKind } from "../plan/plan.ts";
+import { NONE_OF_EACH, type ObjectKind } from "../plan/plan.ts";
 import { parseDuration } from "../units.ts";
 import { KEPT_PASSES, readLines } from "./pass-log.ts";
 import { type PassRecord, passRecord } from "./pass-record.ts";
 import { loadState } from "./state.ts";
 
-/** One pass as the state keeps it. */
-export type PastPass = PassRecord;
-
 /** The last passes that a state folder remembers, oldest first, and why not where they cannot be read. Never throws. */
 export function loadPasses(dir: string): {
-  readonly passes: readonly PastPass[];
+  readonly passes: readonly PassRecord[];
   readonly unreadable: string | null;
 } {
   const { earlier, damage } = loadState(dir);
@@ -32,7 +29,7 @@ function parse(line: string): unknown {
 
 const isPassRecord = (value: unknown): value is PassRecord => v.is(passRecord, value);
 
-export const KINDS: readonly ObjectKind[] = ["container", "image", "build-cache", "network"];
+export const KINDS = Object.keys(NONE_OF_EACH) as readonly ObjectKind[];
 
 /**
  * Where history begins: `"7d"` before now, or a day or moment, `"2026-11-01"`, `"2026-11-01 03:00"` (in this machine's
@@ -53,7 +50,7 @@ export function parseSince(text: string, now: number): number | undefined {
 }
 
 /** A clock or a file that is wrong beyond use: no chart has room for such a moment. */
-export function isPlausible(pass: PastPass): boolean {
+export function isPlausible(pass: PassRecord): boolean {
   return pass.startedAt > 0 && pass.durationSeconds >= 0 && endOf(pass) < LAST_MOMENT;
 }
 
@@ -61,21 +58,22 @@ export function isPlausible(pass: PastPass): boolean {
 const LAST_MOMENT = 32_503_680_000_000;
 
 /** Those that ended after this moment, oldest first. */
-export function passesSince(passes: readonly PastPass[], since: number | null): PastPass[] {
+export function passesSince(passes: readonly PassRecord[], since: number | null): PassRecord[] {
   return passes
     .filter((pass) => isPlausible(pass) && (since === null || endOf(pass) >= since))
     .sort((a, b) => a.startedAt - b.startedAt);
 }
 
-export const endOf = ({ startedAt, durationSeconds }: PastPass): number => startedAt + durationSeconds * 1000;
+export const endOf = ({ startedAt, durationSeconds }: PassRecord): number =>
+  startedAt + durationSeconds * 1000;
 
 /** What these passes came to, together. Pure. */
-export function summarize(passes: readonly PastPass[]) {
-  const outcomes: Partial<Record<PastPass["outcome"], number>> = {};
+export function summarize(passes: readonly PassRecord[]) {
+  const outcomes: Partial<Record<PassRecord["outcome"], number>> = {};
   for (const { outcome } of passes) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-  const sum = (read: (pass: PastPass) => number | undefined) =>
+  const sum = (read: (pass: PassRecord) => number | undefined) =>
     passes.reduce((total, pass) => total + (read(pass) ?? 0), 0);
-  const byKind = (read: (pass: PastPass, kind: ObjectKind) => number | undefined) =>
+  const byKind = (read: (pass: PassRecord, kind: ObjectKind) => number | undefined) =>
     Object.fromEntries(KINDS.map((kind) => [kind, sum((pass) => read(pass, kind))])) as Record<
       ObjectKind,
       number
@@ -94,13 +92,13 @@ export function summarize(passes: readonly PastPass[]) {
   };
 }
 
-export const removedCount = ({ removed }: Pick<PastPass, "removed">): number =>
+export const removedCount = ({ removed }: Pick<PassRecord, "removed">): number =>
   Object.values(removed).reduce((sum, count) => sum + count, 0);
 
 /** What a pass came to, at a glance; the same five everywhere. */
 export type Mark = "removed" | "quiet" | "deferred" | "pressure" | "failed";
 
-export function markOf(pass: PastPass): Mark {
+export function markOf(pass: PassRecord): Mark {
   switch (pass.outcome) {
     case "below-watermark":
     case "dry-run":
@@ -120,7 +118,7 @@ export function markOf(pass: PastPass): Mark {
 }
 
 /** The reason tells what the outcome does not. */
-export const saysMore = ({ outcome }: PastPass): boolean =>
+export const saysMore = ({ outcome }: PassRecord): boolean =>
   !["below-watermark", "pruned", "dry-run"].includes(outcome);
 
 /** A moment and how full the filesystem was. */
@@ -135,19 +133,18 @@ export interface Curve {
   /** Unbroken stretches; between two of them passes are missing. */
   readonly stretches: readonly (readonly Point[])[];
   readonly marks: { readonly high: readonly Point[]; readonly low: readonly Point[] };
-  readonly inodes: readonly Point[];
-  readonly last: PastPass["filesystems"][number];
+  readonly last: PassRecord["filesystems"][number];
 }
 
 /** One curve a filesystem, the fullest now first. */
-export function curves(passes: readonly PastPass[]): Curve[] {
+export function curves(passes: readonly PassRecord[]): Curve[] {
   const paths = [...new Set(passes.flatMap(({ filesystems }) => filesystems.map(({ path }) => path)))];
   return paths
     .map((path) => curveOf(passes, path))
     .sort((a, b) => b.last.usedPercent - a.last.usedPercent || (a.path < b.path ? -1 : 1));
 }
 
-function curveOf(passes: readonly PastPass[], path: string): Curve {
+function curveOf(passes: readonly PassRecord[], path: string): Curve {
   const looks = passes.flatMap((pass) => {
     const filesystem = pass.filesystems.find((one) => one.path === path);
     return filesystem === undefined ? [] : [{ pass, filesystem }];
@@ -163,7 +160,7 @@ function curveOf(passes: readonly PastPass[], path: string): Curve {
     const end = start === undefined ? pass.startedAt : endOf(pass);
     stretches.at(-1)?.push(...points, { at: end, percent: filesystem.usedPercent });
   }
-  const steps = (read: (filesystem: PastPass["filesystems"][number]) => number | undefined) =>
+  const steps = (read: (filesystem: PassRecord["filesystems"][number]) => number | undefined) =>
     looks.flatMap(({ pass, filesystem }) => {
       const percent = read(filesystem);
       return percent === undefined ? [] : [{ at: pass.startedAt, percent }];
@@ -175,7 +172,6 @@ function curveOf(passes: readonly PastPass[], path: string): Curve {
       high: steps(({ highWatermarkPercent }) => highWatermarkPercent),
       low: steps(({ lowWatermarkPercent }) => lowWatermarkPercent),
     },
-    inodes: steps(({ inodesUsedPercent }) => inodesUsedPercent ?? undefined),
     // There is one: the path comes from a pass.
     last: (looks.at(-1) as (typeof looks)[number]).filesystem,
   };

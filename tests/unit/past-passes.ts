@@ -1,7 +1,7 @@
-import type { PastPass } from "../../agent/state/passes.ts";
+import type { PassRecord } from "../../agent/state/state.ts";
 import { DAY, GiB, NOW } from "./support.ts";
 
-export type Disk = PastPass["filesystems"][number];
+export type Disk = PassRecord["filesystems"][number];
 
 export const disk = (usedPercent: number, changes: Partial<Disk> = {}): Disk => ({
   path: "/",
@@ -23,7 +23,7 @@ export const emptied = (from: number, to: number, changes: Partial<Disk> = {}): 
 let count = 0;
 
 /** Below the watermark, unless told otherwise. @param daysAgo before NOW */
-export function pass(daysAgo: number, changes: Partial<PastPass> = {}): PastPass {
+export function pass(daysAgo: number, changes: Partial<PassRecord> = {}): PassRecord {
   return {
     pass: (count++).toString(16).padStart(32, "0"),
     startedAt: NOW - daysAgo * DAY * 1000,
@@ -46,7 +46,7 @@ export function pass(daysAgo: number, changes: Partial<PastPass> = {}): PastPass
 }
 
 /** A week in the life of a host: filled, put off twice, emptied, a day missed, and failed at the end. */
-export function week(): PastPass[] {
+export function week(): PassRecord[] {
   return [
     pass(7, { filesystems: [disk(52)] }),
     pass(6, { filesystems: [disk(66)] }),

@@ -2,7 +2,8 @@ import pc from "picocolors";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Chart, chart } from "../../../agent/cli/chart.ts";
 import type { Look } from "../../../agent/cli/screen.ts";
-import { curves, markOf, type PastPass } from "../../../agent/state/passes.ts";
+import { curves, markOf } from "../../../agent/state/passes.ts";
+import type { PassRecord } from "../../../agent/state/state.ts";
 import { disk, emptied, pass, week } from "../past-passes.ts";
 import { DAY, NOW } from "../support.ts";
 
@@ -13,7 +14,7 @@ beforeAll(() => {
 });
 
 function drawn(
-  passes: readonly PastPass[],
+  passes: readonly PassRecord[],
   changes: Partial<Look> = {},
   range: Chart["range"] = [NOW - 7 * DAY * 1000, NOW],
 ): string[] {

@@ -34,8 +34,8 @@ async function look(services: Service[], tasks: Task[] | null, busy: Sightings) 
   const reader: Partial<EngineReader> = {
     containers: async () => [],
     services: async () => services,
-    tasks: async (ids) => {
-      if (ids.length === 0) return [];
+    tasks: async (of) => {
+      if (of.length === 0) return [];
       if (tasks === null) throw new EngineError("refused", "500", 500);
       return tasks;
     },

@@ -68,8 +68,8 @@ describe("a service that does not run all its tasks", () => {
     const reader: Partial<EngineReader> = {
       containers: async () => [],
       services: async () => [...services],
-      tasks: async (ids) => {
-        if (ids.length === 0) return [];
+      tasks: async (of) => {
+        if (of.length === 0) return [];
         asked++;
         return tasks();
       },

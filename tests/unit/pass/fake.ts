@@ -101,12 +101,13 @@ export class Fake {
         ask("services");
         return world.services;
       },
-      tasks: async (ids, states) => {
-        if (ids.length === 0) return [];
+      tasks: async (services, ...states) => {
+        if (services.length === 0) return [];
         ask("tasks");
         return world.tasks.filter(
           (task) =>
-            ids.includes(task.serviceId) && (states.length === 0 || states.includes(task.desiredState)),
+            services.some(({ id }) => id === task.serviceId) &&
+            (states.length === 0 || states.includes(task.desiredState)),
         );
       },
       containers: async (states) => {
