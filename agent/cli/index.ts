@@ -34,7 +34,12 @@ export async function main(argv: readonly string[], front: Front): Promise<void>
   try {
     await command(argv);
   } finally {
-    if (!(await drain()) && process.exitCode === Exit.ok) process.exitCode = Exit.incomplete;
+    const taken = await drain();
+    const { code = taken ? "EPIPE" : "nobody reads it" } = (process.stdout.errored ??
+      {}) as NodeJS.ErrnoException;
+    // A reader that goes away (`| head`) is no error.
+    if (code !== "EPIPE" && process.exitCode === Exit.ok)
+      refuse(Exit.incomplete, `ci-docker-prune: standard output cannot be written: ${code}`);
     if (front.hung || hungPaths().length > 0) killUnlessEnded();
   }
 }
@@ -55,7 +60,7 @@ function foreignWord([group, , ...words]: readonly string[]): string | null {
 }
 
 async function command(argv: readonly string[]): Promise<void> {
-  // A reader that goes away (`| head`) is no error; a pass that acts has an ear of its own for it.
+  // Told at the end of main; a pass that acts has an ear of its own for it.
   process.stdout.on("error", () => {});
   const foreign = foreignWord(argv);
   if (foreign !== null) return refuse(Exit.usage, `ci-docker-prune: ${foreign}`);
@@ -84,6 +89,7 @@ async function command(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
+  cli = cli.middleware(() => refuseOddFlags(argv, cli as unknown as Parsing), true);
   for (const add of [
     runCommand,
     planCommand,
@@ -109,6 +115,20 @@ async function command(argv: readonly string[]): Promise<void> {
       const hint = await suggestion(cli, argv);
       refuse(Exit.usage, `ci-docker-prune: ${visible(message)}${hint}\nTry: ci-docker-prune --help`);
     } else throw error;
+  }
+}
+
+interface Parsing {
+  getOptions(): { readonly boolean: readonly string[] };
+}
+
+/** To yargs any value but "true" is false: with `--dry-run=yes` a pass would act. Throws UsageError. */
+function refuseOddFlags(argv: readonly string[], parsing: Parsing): void {
+  const flags = parsing.getOptions().boolean;
+  for (const word of argv) {
+    const [, name = "", value = "true"] = /^--(?:no-)?([a-z-]+)=(.*)$/s.exec(word) ?? [];
+    if (flags.includes(name) && !["true", "false"].includes(value))
+      throw new UsageError(`--${name} takes no value, or true or false, not "${value}"`);
   }
 }
 

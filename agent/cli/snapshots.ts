@@ -80,8 +80,13 @@ function addCommit(yargs: Argv, done: Done): Argv {
         ),
     async (argv) => {
       const stop = new AbortController();
-      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-      const context = openForCommit(argv);
+      const giveUp = new AbortController();
+      const onSignal = () => {
+        stop.abort();
+        setTimeout(() => giveUp.abort(), GIVE_UP).unref();
+      };
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
+      const context = openForCommit(argv, giveUp.signal);
       const surplus = argv._.slice(2).map(String);
       // Of two words nobody can tell which is the container.
       if (surplus.length > 0)
@@ -108,9 +113,15 @@ interface CommitWords {
   readonly ttl?: string | undefined;
 }
 
-function openForCommit(argv: CommitWords): Context {
+/**
+ * Milliseconds after a signal: the commit and the removal of its container have had their seconds by then, and launchers
+ * kill after ten or more.
+ */
+const GIVE_UP = 8500;
+
+function openForCommit(argv: CommitWords, giveUp: AbortSignal): Context {
   try {
-    return openContext(argv, { mayCommit: true });
+    return openContext(argv, { mayCommit: true, giveUp });
   } catch (error) {
     if (error instanceof SettingsError && argv.removeContainer) {
       process.stderr.write(

@@ -3,8 +3,10 @@ import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -113,6 +115,8 @@ describe("the bundle in an empty folder", () => {
     ["status --frobnicate", "Unknown argument: frobnicate"],
     ["prune", "Did you mean run?"],
     ["snapshots comit", "Did you mean commit?"],
+    ["run --dry-run=yes", '--dry-run takes no value, or true or false, not "yes"'],
+    ["run --dry-run=", '--dry-run takes no value, or true or false, not ""'],
     ["watch --jsn", "Unknown argument: jsn"],
     ["watch --settings=", "watch takes --settings and --state-dir, each with a path"],
   ])("%s is wrong usage, and says what may be meant", (line, message) => {
@@ -120,6 +124,19 @@ describe("the bundle in an empty folder", () => {
     expect({ code, stderr }).toEqual({
       code: 64,
       stderr: `ci-docker-prune: ${message}\nTry: ci-docker-prune --help\n`,
+    });
+  });
+
+  it("what could not be written is no green end", () => {
+    const args = [join(home, FILES[0]!), "history", "--json", "--state-dir", join(cwd, "state")];
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      ...{ encoding: "utf8", cwd, env: { PATH: process.env.PATH ?? "" }, stdio: ["ignore", full, "pipe"] },
+    });
+    closeSync(full);
+    expect({ status, stderr }).toEqual({
+      status: 75,
+      stderr: "ci-docker-prune: standard output cannot be written: ENOSPC\n",
     });
   });
 

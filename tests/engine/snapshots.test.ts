@@ -263,6 +263,20 @@ onEngine("snapshots", () => {
       });
     });
 
+    it("a signal comes while the engine answers nothing: within ten seconds nobody waits any more", async () => {
+      await withFault(/./, NEVER, async (proxy) => {
+        const container = await job();
+        const result = await commit(container, "42", ["--remove-container"], {
+          socketPath: proxy.socketPath,
+          whileRunning: (child) => void proxy.when(/./).then(() => child.kill("SIGTERM")),
+        });
+        expect(result.code).toBe(69);
+        expect(result.stderr).toContain(`${container} was to be removed and is still there`);
+        // The start of the process counts as well.
+        expect(result.seconds).toBeLessThan(15);
+      });
+    });
+
     it("but for what nobody can tell: no engine, no settings, two words", async () => {
       const container = await job();
       const away = await commit(container, "42", ["--remove-container"], { socketPath: "/nowhere.sock" });
