@@ -17,7 +17,7 @@ import {
 import { visible } from "../text.ts";
 import type { Seconds } from "../units.ts";
 import { formatBytes, formatDuration } from "../units.ts";
-import { type Context, openContext, SettingsError } from "./context.ts";
+import { type CommonOptions, type Context, openContext, SettingsError } from "./context.ts";
 import { type Done, flag, JSON_DOCUMENT, text, UsageError, withCommonOptions } from "./options.ts";
 import { table, terminal } from "./screen.ts";
 
@@ -103,9 +103,7 @@ function addCommit(yargs: Argv, done: Done): Argv {
   );
 }
 
-interface CommitWords {
-  readonly settings?: string | undefined;
-  readonly stateDir?: string | undefined;
+interface CommitWords extends CommonOptions {
   readonly container: string;
   readonly removeContainer: boolean;
   readonly project?: string | undefined;

@@ -15,7 +15,7 @@ import type { State } from "../state/state.ts";
 import { figuresOf } from "../state/warmth.ts";
 import type { PassContext, Passed } from "./context.ts";
 import { type Emergency, emergencyOf } from "./emergency.ts";
-import { expectedEvictions } from "./evictions.ts";
+import { addToLedger, expectedEvictions, LEDGER } from "./evictions.ts";
 import type { Asked } from "./gates.ts";
 import type { HostPorts } from "./host.ts";
 import { learntOfObjects } from "./memory.ts";
@@ -139,18 +139,11 @@ function noteInLedger(
 ): void {
   const { ledger, observed } = decision;
   if (ledger === null) return;
-  const what = "the ledger of uses";
-  for (const warning of ledger.warnings) ports.journal.emit(factUnknown(what, warning));
+  for (const warning of ledger.warnings) ports.journal.emit(factUnknown(LEDGER, warning));
   const { families, waiting } = observed.ruled;
   const images = [...families, ...waiting].flatMap(({ members }) => members.map(({ image }) => image));
   const { live } = gatekeeper.seen;
   const seen = { images: [...new Set(images)], live: live.known ? live.value : [] };
-  const now = ports.clock.now();
-  const lines = newLines(ledger, engine.info.id ?? "", seen, now);
-  if (options.dryRun || lines.length === 0) return;
-  try {
-    ports.host.appendLedger(lines, now);
-  } catch (error) {
-    ports.journal.emit(factUnknown(what, `it cannot be written: ${(error as Error).message}`));
-  }
+  const lines = newLines(ledger, engine.info.id ?? "", seen, ports.clock.now());
+  if (!options.dryRun) addToLedger(ports, lines);
 }

@@ -5,6 +5,7 @@ import { claimed, factUnknown, sumSizes } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
 import { cacheMark } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { LedgerLine } from "../state/ledger.ts";
 import type { Bytes } from "../units.ts";
 import type { PassPorts } from "./context.ts";
 import type { Pressure } from "./pressure.ts";
@@ -55,15 +56,22 @@ export function expectedEvictions(
 }
 
 /** An image that comes back after this is a regret (state/ledger.ts). */
-export function noteEvictions({ clock, host, journal }: PassPorts, { removed }: Tally): void {
-  const now = clock.now();
+export function noteEvictions(ports: PassPorts, { removed }: Tally): void {
+  const now = ports.clock.now();
   const evicted = removed
     .filter(({ rule }) => rule === "cache/evict")
     .map(({ id }) => ({ evicted: id, at: now }));
-  if (evicted.length === 0) return;
+  addToLedger(ports, evicted);
+}
+
+export const LEDGER = "the ledger of uses";
+
+/** A ledger that cannot be written is told of, and the pass goes on. */
+export function addToLedger({ clock, host, journal }: PassPorts, lines: readonly LedgerLine[]): void {
+  if (lines.length === 0) return;
   try {
-    host.appendLedger(evicted, now);
+    host.appendLedger(lines, clock.now());
   } catch (error) {
-    journal.emit(factUnknown("the ledger of uses", `it cannot be written: ${(error as Error).message}`));
+    journal.emit(factUnknown(LEDGER, `it cannot be written: ${(error as Error).message}`));
   }
 }

@@ -58,6 +58,9 @@ export function holders(
   return [...known, ...rest].filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
 }
 
+/** Of a kind that is told as one. */
+const UNPARTED = { count: null, largest: [], wayOut: null };
+
 interface Sized {
   readonly bytes: Bytes;
 }
@@ -231,10 +234,9 @@ function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder | null {
 }
 
 function swarm({ swarmBytes }: HostUsage): Holder | null {
-  const note = "Swarm's own state: the raft log of a manager";
   return swarmBytes === null
     ? null
-    : { what: "swarm", bytes: swarmBytes, count: null, note, largest: [], wayOut: null };
+    : { ...UNPARTED, what: "swarm", bytes: swarmBytes, note: "Swarm's own state: the raft log of a manager" };
 }
 
 function deleted({ deleted: files }: HostUsage): Holder | null {
@@ -253,11 +255,10 @@ function remainder({ usedBytes, paths }: Filesystem, known: Bytes, host: HostUsa
   ];
   const also = unread.length === 0 ? "" : `; ${unread.join(" and ")} could not be measured and count here`;
   return {
+    ...UNPARTED,
     what: "outside-docker",
     bytes: Math.max(0, usedBytes - known),
-    count: null,
-    note: `not accounted for by the engine${also}`,
-    largest: [],
+    note: `${HOLDER_TITLES["outside-docker"]}${also}`,
     wayOut: `du -xh -d2 ${paths[0] ?? "/"} | sort -h | tail`,
   };
 }
