@@ -98,12 +98,7 @@ async function quietPass(args: readonly string[]): Promise<Front | null> {
   const handOn = (): Front => ({ hung: hungPaths().length > 0, settings: read });
   try {
     read = readSettings(options.settings);
-    const stateDir = stateDirectory(
-      options["state-dir"],
-      stateDirOf(read.text),
-      process.env,
-      process.getuid?.() ?? 0,
-    );
+    const stateDir = stateDirectory(options["state-dir"], stateDirOf(read.text));
     const recalled = recallSettings(stateDir, read.text);
     const core = loadCore(stateDir);
     if (recalled === null || core === null) return handOn();

@@ -40,7 +40,7 @@ export async function main(options: { settings?: string; "state-dir"?: string })
   const { stateDir } = loaded.settings;
   let dir: string;
   try {
-    dir = stateDirectory(options["state-dir"], stateDir, process.env, process.getuid?.() ?? 0);
+    dir = stateDirectory(options["state-dir"], stateDir);
   } catch (error) {
     say(error);
     process.exitCode = Exit.usage;

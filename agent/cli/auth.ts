@@ -53,7 +53,7 @@ function addApply(yargs: Argv, done: Done): Argv {
       }
       const ports = {
         journal,
-        stateDir: stateDirectory(argv.stateDir, null, process.env, process.getuid?.() ?? 0),
+        stateDir: stateDirectory(argv.stateDir, null),
         credentialsDirectory: process.env.CREDENTIALS_DIRECTORY,
       };
       done(applyRegistries(ports, loaded.value, argv.target ?? loaded.value.target ?? DEFAULT_TARGET));

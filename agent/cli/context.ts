@@ -65,7 +65,7 @@ export function openContext(options: CommonOptions, needs: Needs = {}): Context 
   if (!loaded.ok)
     throw new SettingsError(describeProblems(options.settings ?? INSTALLED_SETTINGS, loaded.problems));
   const { settings } = loaded;
-  const stateDir = stateDirectory(options.stateDir, settings.stateDir, process.env, process.getuid?.() ?? 0);
+  const stateDir = stateDirectory(options.stateDir, settings.stateDir);
   if (needs.writes === true) prepareStateDir(stateDir);
   const rules = retentionRules(settings);
   let ageLimit = settings.prune.until;

@@ -68,10 +68,7 @@ function addCheck(yargs: Argv, done: Done): Argv {
       const wanted = argv.label.map((text) => parseWanted(text) ?? fail("--label takes NAME=VALUE, or NAME"));
       const options = { buildArgs: new Map(argv.buildArg.map(toBuildArg)), target: argv.target || null };
       const files = paths.map((path) => {
-        const read = readText(path);
-        const findings = read.ok
-          ? checkDockerfile(read.text, wanted, options)
-          : [{ ok: false, line: null, label: null, message: read.reason }];
+        const findings = findingsOf(path, (text) => checkDockerfile(text, wanted, options));
         return { path, ok: findings.every(({ ok }) => ok), findings };
       });
       const ok = files.every((file) => file.ok);
@@ -93,22 +90,21 @@ function toBuildArg(text: string): [name: string, value: string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-type Read = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
-
-/** Reads pipes too, so that a generated Dockerfile can be checked. */
-function readText(path: string): Read {
+/** Reads pipes too, so that a generated Dockerfile can be checked. What cannot be read is a finding. */
+function findingsOf(path: string, check: (text: string) => Finding[]): Finding[] {
   const options = { maxBytes: MAX_BYTES, links: true, pipes: PIPE_PATIENCE };
+  const unread = (message: string) => [{ ok: false, line: null, label: null, message }];
+  let bytes: Buffer;
   try {
-    const { bytes } = path === "-" ? readOpen(0, path, options) : readFile(path, options);
-    return { ok: true, text: bytes.toString("utf8") };
+    ({ bytes } = path === "-" ? readOpen(0, path, options) : readFile(path, options));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (error instanceof TooLarge)
-      return { ok: false, reason: `is larger than ${formatBytes(MAX_BYTES)}: not a Dockerfile` };
+      return unread(`is larger than ${formatBytes(MAX_BYTES)}: not a Dockerfile`);
     // "Dockerfile is a folder, not a file"
-    const reason = error instanceof UnsafeFile ? message.slice(path.length + 1) : `cannot be read: ${code}`;
-    return { ok: false, reason };
+    return unread(error instanceof UnsafeFile ? message.slice(path.length + 1) : `cannot be read: ${code}`);
   }
+  return check(bytes.toString("utf8"));
 }
 
 function fail(message: string): never {

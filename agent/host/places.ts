@@ -15,8 +15,8 @@ export class NoPlace extends Error {
 export function stateDirectory(
   option: string | undefined,
   setting: string | null,
-  env: Environment,
-  uid: number,
+  env: Environment = process.env,
+  uid = process.getuid?.() ?? 0,
 ): string {
   if (option !== undefined && option !== "") return option;
   if (setting !== null) return setting;

@@ -45,9 +45,7 @@ const added = (core: Core, count: number, lastAt: number): Core => ({
   },
 });
 
-function read(
-  dir: string,
-): { readonly base: number; readonly count: number; readonly lastAt: number } | null {
+function read(dir: string) {
   try {
     const text = readFile(join(dir, FILE), { maxBytes: 4096 }).bytes.toString("latin1");
     const [, base, count, lastAt] = /^(\d+) (\d+) (\d+(?:\.\d+)?) *\n$/.exec(text) ?? [];
