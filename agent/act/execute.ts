@@ -1,5 +1,5 @@
-import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
+import { CONCURRENCY, inParallel } from "../engine/tolerant.ts";
 import type { Labels } from "../engine/types.ts";
 import { event, objectEvent } from "../log/events.ts";
 import type { Judged, Plan } from "../plan/plan.ts";
@@ -12,7 +12,7 @@ import { removeNameless } from "./nameless.ts";
 import { type Acted, type ActPorts, endingOf, type Judgement } from "./ports.ts";
 import { remove } from "./remove.ts";
 import { Report, type Step } from "./report.ts";
-import { CONCURRENCY, Targets } from "./targets.ts";
+import { Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
 /** So many of a step go one after the other before several at once do. */
@@ -210,7 +210,7 @@ class Execution {
   }
 
   async #removeWave(step: Step, wave: readonly Judged[], concurrency: number): Promise<void> {
-    await pMap(wave, (object) => this.#catchBug(() => this.#removeOne(step, object)), { concurrency });
+    await inParallel(wave, (object) => this.#catchBug(() => this.#removeOne(step, object)), concurrency);
   }
 
   /**

@@ -1,7 +1,6 @@
-import pMap from "p-map";
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import { orUnknown, unlessGone } from "../engine/tolerant.ts";
+import { inParallel, orUnknown, unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, event, objectEvent, objectFields } from "../log/events.ts";
@@ -17,9 +16,6 @@ import type { GatesGuard } from "./guard.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { ActPorts, Judgement } from "./ports.ts";
 import { type Kept, keptBy, removeContainer, removeNames, type Target, UNREADABLE } from "./remove.ts";
-
-/** Requests of one kind under way at once: 4 is where 20.10 on two cores stops getting faster. */
-export const CONCURRENCY = 4;
 
 /** How each object of a plan is looked at once more, by the rules of the plan, and removed. */
 export class Targets {
@@ -81,7 +77,7 @@ export class Targets {
       kind === "network"
         ? await reader.networks()
         : this.#by.listsAreSlow
-          ? await pMap(ids, (id) => unlessGone(one(id)), { concurrency: CONCURRENCY })
+          ? await inParallel(ids, (id) => unlessGone(one(id)))
           : kind === "image"
             ? await reader.danglingImages()
             : await reader.containers(ALL_STATES);

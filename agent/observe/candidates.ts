@@ -1,6 +1,5 @@
-import pMap from "p-map";
 import { type EngineReader, STOPPED_STATES } from "../engine/reader.ts";
-import { Inspector, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
+import { Inspector, inParallel, orNull, orUnknown, orUnread } from "../engine/tolerant.ts";
 import type { ContainerDetail, ContainerSummary, ImageDetail, ImageSummary } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
 import type { Observation } from "../gates/observation.ts";
@@ -11,7 +10,7 @@ import { type ImageFacts, keptByListing } from "../plan/images.ts";
 import { anyInForce, type Rules } from "../settings/rules.ts";
 import type { Engine } from "./engine.ts";
 import { observeLineage } from "./lineage.ts";
-import { CONCURRENCY, NOTHING_RULED, observeRuled } from "./ruled.ts";
+import { NOTHING_RULED, observeRuled } from "./ruled.ts";
 
 /** What a pass, or a preview of one, goes by. */
 export interface Scope {
@@ -124,15 +123,11 @@ export async function observeCandidates(
   }
 
   function inspectContainers(stopped: readonly ContainerSummary[]): Promise<ContainerFacts[]> {
-    return pMap(
-      stopped,
-      async (summary) => {
-        if (!worthInspecting(summary, limit("containers"), now)) return { summary, detail: null };
-        if (!inspects(summary.id)) return { summary, detail: containerByList(summary), byList: true };
-        return { summary, detail: orNull(await inspector.container(summary.id, true)) };
-      },
-      { concurrency: CONCURRENCY },
-    );
+    return inParallel(stopped, async (summary) => {
+      if (!worthInspecting(summary, limit("containers"), now)) return { summary, detail: null };
+      if (!inspects(summary.id)) return { summary, detail: containerByList(summary), byList: true };
+      return { summary, detail: orNull(await inspector.container(summary.id, true)) };
+    });
   }
 
   /** The containerd store lists other labels and names than it shows: there each is inspected. */
@@ -143,7 +138,7 @@ export async function observeCandidates(
   }
 
   async function observeImages(): Promise<ImageFacts[]> {
-    const inspected = await pMap(await reader.danglingImages(), inspectImage, { concurrency: CONCURRENCY });
+    const inspected = await inParallel(await reader.danglingImages(), inspectImage);
     // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is
     // tagged.
     return classic

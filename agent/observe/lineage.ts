@@ -1,8 +1,7 @@
-import pMap from "p-map";
 import type { EngineReader } from "../engine/reader.ts";
+import { inParallel } from "../engine/tolerant.ts";
 import type { ImageSummary } from "../engine/types.ts";
 import { type ImageFacts, isDangling } from "../plan/images.ts";
-import { CONCURRENCY } from "./ruled.ts";
 
 export interface Lineage {
   /** Dangling images, and those without a name on which they were made. */
@@ -30,7 +29,7 @@ export async function observeLineage(
   const all = new Map((await reader.allImages()).map((image) => [image.id, image]));
   const known = new Set(dangling.map(({ summary }) => summary.id));
   const below: ImageFacts[] = [];
-  await pMap(old, ({ summary: { id } }) => follow(all.get(id)?.parentId), { concurrency: CONCURRENCY });
+  await inParallel(old, ({ summary: { id } }) => follow(all.get(id)?.parentId));
   const others = [...all.values()].filter(({ id }) => !known.has(id));
   return {
     images: [...dangling, ...below],

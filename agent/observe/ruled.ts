@@ -1,5 +1,4 @@
-import pMap from "p-map";
-import { type Inspector, orNull } from "../engine/tolerant.ts";
+import { type Inspector, inParallel, orNull } from "../engine/tolerant.ts";
 import type { ContainerSummary, ImageSummary, Service, Step } from "../engine/types.ts";
 import type { Ruled } from "../plan/decide.ts";
 import { claim, type Family, fits, unlabelled } from "../plan/family.ts";
@@ -10,9 +9,6 @@ import { CACHE_RULE } from "../settings/rule-names.ts";
 import { inForce, type Rules } from "../settings/rules.ts";
 import type { OrphanRule, RetentionRule, Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
-
-/** Inspections under way at once: 4 is where 20.10 on two cores stops getting faster. */
-export const CONCURRENCY = 4;
 
 /** What runs and what may need an image, from the last look at the gates. */
 export interface Seen {
@@ -54,10 +50,10 @@ export async function observeRuled(
     : { images: [], unread: [] };
   // A name belongs to the first rule that names it, in force or not: else a later one would take it in quiet passes.
   const claimed = claim(rules.retention, images);
-  const families = await pMap(
+  const families = await inParallel(
     claimed.filter(({ rule }) => inForce(rules, rule)),
     (family) => withRegistries(inspector, family, engine),
-    { concurrency: 1 },
+    1,
   );
   return {
     orphans: orphans.filter(({ rule }) => inForce(rules, rule)),
@@ -97,14 +93,10 @@ async function readDisplaced({ reader }: Inspector, { info }: Engine): Promise<R
  */
 async function withRegistries(inspector: Inspector, family: Family, { info }: Engine): Promise<Family> {
   if (family.rule.name !== CACHE_RULE || info.imageStore === "classic") return family;
-  const members = await pMap(
-    family.members,
-    async ({ image, references }) => {
-      const pulledFrom = orNull(await inspector.pulledFrom(image.id)) ?? [];
-      return { image: { ...image, pulledFrom }, references };
-    },
-    { concurrency: CONCURRENCY },
-  );
+  const members = await inParallel(family.members, async ({ image, references }) => {
+    const pulledFrom = orNull(await inspector.pulledFrom(image.id)) ?? [];
+    return { image: { ...image, pulledFrom }, references };
+  });
   return { ...family, members };
 }
 
@@ -119,15 +111,11 @@ export function observeOrphans(
     const rule = orphanRule(rules, summary);
     return rule === undefined ? [] : [{ rule, summary }];
   });
-  return pMap(
-    named,
-    async ({ rule, summary }) => ({
-      rule,
-      summary,
-      detail: worthAsking(rule, summary, now) ? orNull(await inspector.container(summary.id, false)) : null,
-    }),
-    { concurrency: CONCURRENCY },
-  );
+  return inParallel(named, async ({ rule, summary }) => ({
+    rule,
+    summary,
+    detail: worthAsking(rule, summary, now) ? orNull(await inspector.container(summary.id, false)) : null,
+  }));
 }
 
 /** Those of them past the limit of their rule. Throws EngineError. @param now milliseconds */
@@ -162,7 +150,7 @@ async function observeNamed(inspector: Inspector, rules: readonly RetentionRule[
   // Several labels in one question mean all of them; a rule means any.
   for (const { text } of labels) lists.push(await inspector.reader.namedImages({ label: [text] }));
   const summaries = [...new Map(lists.flat().map((summary) => [summary.id, summary])).values()];
-  const found = await pMap(summaries, ({ id }) => inspector.image(id), { concurrency: CONCURRENCY });
+  const found = await inParallel(summaries, ({ id }) => inspector.image(id));
   return {
     images: found.flatMap((image, index) => {
       if (image === "gone" || image === "unread") return [];
@@ -180,18 +168,15 @@ export async function measure(inspector: Inspector, families: readonly Family[])
   const members = new Map(families.flatMap((family) => family.members.map(({ image }) => [image.id, image])));
   // Without their untagged parents: those hold what the family brought along, and go in later passes.
   const others = (await inspector.reader.namedImages({})).filter(({ id }) => !members.has(id));
-  const found = await pMap(others, async ({ id }) => inspector.image(id), {
-    concurrency: CONCURRENCY,
-  });
+  const found = await inParallel(others, async ({ id }) => inspector.image(id));
   // With one image unread nobody can say what it shares: then no size is known, and none is exceeded.
   const refused = others[found.indexOf("unread")];
   if (refused !== undefined) return { ...NOT_MEASURED, unread: nameOf(refused) };
   const images = [...members.values(), ...found.filter((image) => typeof image === "object")];
   const lowest = new Set([...members.values()].map(({ layers }) => layers[0]));
-  const histories = await pMap(
+  const histories = await inParallel(
     images.filter(({ id, layers }) => members.has(id) || lowest.has(layers[0])),
     async ({ id }) => [id, await inspector.history(id)] as const,
-    { concurrency: CONCURRENCY },
   );
   const refusals = new Set(histories.filter(([, steps]) => steps === "unread").map(([id]) => id));
   const untold = [...members.values()].find(({ id }) => refusals.has(id));

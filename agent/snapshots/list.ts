@@ -1,6 +1,5 @@
-import pMap from "p-map";
-import { Inspector, unlessGone } from "../engine/tolerant.ts";
-import { CONCURRENCY, measure } from "../observe/ruled.ts";
+import { Inspector, inParallel, unlessGone } from "../engine/tolerant.ts";
+import { measure } from "../observe/ruled.ts";
 import type { Member } from "../plan/family.ts";
 import { sizeOfFamily } from "../plan/retention.ts";
 import { userOf } from "../plan/usage.ts";
@@ -36,18 +35,14 @@ export async function listSnapshots(
 ): Promise<Listed[]> {
   await reader.version();
   const named = await reader.namedImages({ reference: [`${SNAPSHOT_NAMESPACE}/*`] });
-  const inspected = await pMap(
-    named,
-    async ({ id, sizeBytes }) => {
-      const image = await unlessGone(reader.image(id));
-      const snapshot = image === null ? null : snapshotOf(image);
-      if (image === null || snapshot === null) return [];
-      // The list's size: an inspection on the containerd store leaves out what is unpacked (28.5).
-      const member: Member = { image: { ...image, sizeBytes }, references: snapshot.references };
-      return [{ identity: snapshot.identity, member }];
-    },
-    { concurrency: CONCURRENCY },
-  );
+  const inspected = await inParallel(named, async ({ id, sizeBytes }) => {
+    const image = await unlessGone(reader.image(id));
+    const snapshot = image === null ? null : snapshotOf(image);
+    if (image === null || snapshot === null) return [];
+    // The list's size: an inspection on the containerd store leaves out what is unpacked (28.5).
+    const member: Member = { image: { ...image, sizeBytes }, references: snapshot.references };
+    return [{ identity: snapshot.identity, member }];
+  });
   const found = inspected.flat();
   if (found.length === 0) return [];
   const users = await readUsers(reader);
