@@ -1,4 +1,5 @@
 import type { Service, Task } from "../engine/types.ts";
+import { groupBy } from "../groups.ts";
 
 /** A task in one of these states has not run anything yet. */
 const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
@@ -13,11 +14,7 @@ export const hasRun = ({ state, hadContainer }: Task): boolean =>
  * @param tasks of this service, whatever state they are meant to be in
  */
 export function tasksAreDone({ restart, status }: Service, tasks: readonly Task[]): boolean {
-  const slots = new Map<string, Task[]>();
-  for (const task of tasks) {
-    const slot = task.slot ?? "";
-    slots.set(slot, [...(slots.get(slot) ?? []), task]);
-  }
+  const slots = groupBy(tasks, ({ slot = "" }) => slot);
   if (status === null || slots.size < status.desired) return false;
   let running = 0;
   return [...slots.values()].every((ofSlot) => {

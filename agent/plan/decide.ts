@@ -1,4 +1,5 @@
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
+import { groupBy } from "../groups.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import { type PruneInForce, UNDATED } from "./age.ts";
 import { judgeBuildCache } from "./build-cache.ts";
@@ -181,17 +182,13 @@ function namedChildrenFirst(named: readonly Judged[], families: readonly Family[
   const chainsById = new Map(
     families.flatMap(({ members }) => members.map(({ image }) => [image.id, of(image.layers)])),
   );
-  const childrenOf = new Map<number, Judged[]>();
-  for (const object of named) {
-    for (const below of (chainsById.get(object.id) ?? []).slice(0, -1)) {
-      const children = childrenOf.get(below);
-      if (children === undefined) childrenOf.set(below, [object]);
-      else children.push(object);
-    }
-  }
+  const pairs = named.flatMap((object) =>
+    (chainsById.get(object.id) ?? []).slice(0, -1).map((below) => ({ object, below })),
+  );
+  const childrenOf = groupBy(pairs, ({ below }) => below);
   return childrenFirst(named, (object) => {
     const top = chainsById.get(object.id)?.at(-1);
-    const children = top === undefined ? [] : (childrenOf.get(top) ?? []);
+    const children = top === undefined ? [] : (childrenOf.get(top) ?? []).map(({ object }) => object);
     // Once is enough: many images may have the same layers.
     if (top !== undefined) childrenOf.delete(top);
     return children;

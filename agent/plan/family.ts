@@ -1,4 +1,5 @@
 import type { ImageDetail } from "../engine/types.ts";
+import { groupBy } from "../groups.ts";
 import { namesOne, namesTag } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import type { NameGlob, RetentionRule } from "../settings/settings.ts";
@@ -94,16 +95,9 @@ export function isNamedBy(globs: readonly NameGlob[], { tags, digests }: ImageDe
 }
 
 /** The family by the value of its rule's `perGroup` label; one group where there is no such label. */
-export function groupsOf({ rule, members }: Family): Member[][] {
-  const { perGroup } = rule;
+export function groupsOf({ rule: { perGroup }, members }: Family): Member[][] {
   if (perGroup === null) return [[...members]];
-  const groups = new Map<string | null, Member[]>();
-  for (const member of members) {
-    const { labels } = member.image;
-    const key = Object.hasOwn(labels, perGroup) ? (labels[perGroup] as string) : null;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [member]);
-    else group.push(member);
-  }
-  return [...groups.values()];
+  const groupOf = ({ image: { labels } }: Member) =>
+    Object.hasOwn(labels, perGroup) ? labels[perGroup] : null;
+  return [...groupBy(members, groupOf).values()];
 }

@@ -1,4 +1,5 @@
-import type { DiskUsage, UsedImage, UsedVolume } from "../engine/types.ts";
+import type { DiskUsage, UsedVolume } from "../engine/types.ts";
+import { groupBy } from "../groups.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { HostUsage } from "../host/usage.ts";
 import { type Bytes, formatBytes, formatDuration } from "../units.ts";
@@ -95,12 +96,10 @@ function holder<T extends Sized>(
 /** One group a repository, largest first; `null`: the nameless images. Pure. */
 export function imageGroups({ images: all, containers: users }: DiskUsage) {
   const used = new Set(users.map(({ imageId }) => imageId));
-  const byRepository = new Map<string | null, UsedImage[]>();
-  for (const image of all) {
-    const name = image.tags[0] ?? image.digests[0];
-    const repository = name === undefined ? null : repositoryOf(name);
-    byRepository.set(repository, [...(byRepository.get(repository) ?? []), image]);
-  }
+  const byRepository = groupBy(all, ({ tags, digests }) => {
+    const name = tags[0] ?? digests[0];
+    return name === undefined ? null : repositoryOf(name);
+  });
   const groups = [...byRepository].map(([repository, members]) => ({
     repository,
     // About what removing all of it frees: what is its own, and the largest part that it shares with others once.

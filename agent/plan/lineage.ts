@@ -1,14 +1,11 @@
+import { groupBy } from "../groups.ts";
 import type { ImageFacts } from "./images.ts";
 import type { Judged } from "./plan.ts";
 
-/** By the id of each image, those among these that were made directly on it. */
-function childrenOf(facts: readonly ImageFacts[]): ReadonlyMap<string, readonly string[]> {
-  const children = new Map<string, string[]>();
-  for (const { summary, detail } of facts) {
-    const parentId = detail?.parentId || summary.parentId;
-    if (parentId !== "") children.set(parentId, [...(children.get(parentId) ?? []), summary.id]);
-  }
-  return children;
+/** By the id of each image, the ids of those among these that were made directly on it. */
+function childrenOf(facts: readonly ImageFacts[]): (id: string) => readonly string[] {
+  const children = groupBy(facts, ({ summary, detail }) => detail?.parentId || summary.parentId);
+  return (id) => (children.get(id) ?? []).map(({ summary }) => summary.id);
 }
 
 /**
@@ -26,7 +23,7 @@ export function withChildren(facts: readonly ImageFacts[], judged: readonly Judg
     if (found !== undefined) return found;
     // Against a circle, which no engine makes.
     goes.set(id, false);
-    const may = verdicts.get(id)?.action === "remove" && (children.get(id) ?? []).every(mayGo);
+    const may = verdicts.get(id)?.action === "remove" && children(id).every(mayGo);
     goes.set(id, may);
     return may;
   };
@@ -42,9 +39,7 @@ export function withChildren(facts: readonly ImageFacts[], judged: readonly Judg
 export function afterChildren(facts: readonly ImageFacts[], images: readonly Judged[]): Judged[] {
   const byId = new Map(images.map((one) => [one.id, one]));
   const children = childrenOf(facts);
-  return childrenFirst(images, ({ id }) =>
-    (children.get(id) ?? []).flatMap((child) => byId.get(child) ?? []),
-  );
+  return childrenFirst(images, ({ id }) => children(id).flatMap((child) => byId.get(child) ?? []));
 }
 
 /** The same objects as they come, but each after its children. Pure. */

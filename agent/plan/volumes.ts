@@ -1,4 +1,5 @@
 import type { ContainerSummary, Mount } from "../engine/types.ts";
+import { groupBy } from "../groups.ts";
 
 /**
  * Containers through which somebody finds volumes, by id, each with the reason to keep it. Removing a container leaves
@@ -6,16 +7,9 @@ import type { ContainerSummary, Mount } from "../engine/types.ts";
  * @param containers every container there is, whatever its state
  */
 export function volumeKeepers(containers: readonly ContainerSummary[]): ReadonlyMap<string, string> {
-  const byMount = new Map<string, ContainerSummary[]>();
-  for (const container of containers) {
-    for (const mount of container.mounts) {
-      const key = keyOf(mount);
-      const found = byMount.get(key);
-      if (found === undefined) byMount.set(key, [container]);
-      else found.push(container);
-    }
-  }
-  const holders = (mount: Mount) => byMount.get(keyOf(mount)) ?? [];
+  const pairs = containers.flatMap((container) => container.mounts.map((mount) => ({ container, mount })));
+  const byMount = groupBy(pairs, ({ mount }) => keyOf(mount));
+  const holders = (mount: Mount) => (byMount.get(keyOf(mount)) ?? []).map(({ container }) => container);
   return new Map(
     containers.flatMap((container) => {
       const reason = isBuilder(container)
