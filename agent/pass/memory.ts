@@ -1,12 +1,12 @@
 import { event, type PassFinished } from "../log/events.ts";
 import { exportMetrics } from "../metrics/textfile.ts";
 import type { Scope } from "../observe/candidates.ts";
+import { clockMark } from "../observe/clock.ts";
 import type { Gatekeeper } from "../observe/gatekeeper.ts";
 import { allRules, inForce } from "../settings/rules.ts";
 import { type Memories, rememberUses } from "../state/sightings.ts";
 import { NO_DEFERRALS, type State } from "../state/state.ts";
 import { addToTotals } from "../state/totals.ts";
-import { clockMark } from "./clock.ts";
 import type { Found, PassContext, PassPorts } from "./context.ts";
 import { toRecord } from "./pressure.ts";
 

@@ -1,10 +1,10 @@
 import { Tally } from "../act/tally.ts";
 import type { ExitCode } from "../exit.ts";
 import { event } from "../log/events.ts";
+import { byClockOfNow } from "../observe/clock.ts";
 import { anyInForce, rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import { actOn } from "./act.ts";
-import { byClockOfNow } from "./clock.ts";
 import {
   type Found,
   isOver,

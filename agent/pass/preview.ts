@@ -4,13 +4,13 @@ import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { AuditEvent, RuleReport } from "../log/events.ts";
 import type { Observed } from "../observe/candidates.ts";
+import { byClockOfNow, engineTrouble } from "../observe/clock.ts";
 import type { Engine } from "../observe/engine.ts";
 import { Gatekeeper } from "../observe/gatekeeper.ts";
 import type { Plan } from "../plan/plan.ts";
 import { rulesOf } from "../settings/rules.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
-import { byClockOfNow, engineTrouble } from "./clock.ts";
 import type { PassPorts } from "./context.ts";
 import { makeDecision } from "./decide.ts";
 import { emergencyOf } from "./emergency.ts";
@@ -51,7 +51,7 @@ export async function previewGates(
   }
   const gatekeeper = new Gatekeeper({ reader, settings, clock }, engine.value, state.busy);
   const verdicts = await (twice ? gatekeeper.lookTwice(new AbortController().signal) : gatekeeper.look());
-  const clockTrouble = trouble ?? engineTrouble({ clock, host }, engine.value);
+  const clockTrouble = trouble ?? engineTrouble({ clock }, engine.value);
   return { state, pressure, engine, clockTrouble, gatekeeper, gates: [...gates, ...verdicts] };
 }
 

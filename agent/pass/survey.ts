@@ -1,10 +1,10 @@
 import { orUnknown } from "../engine/tolerant.ts";
 import type { EngineInfo } from "../engine/types.ts";
 import { type Fact, known } from "../facts.ts";
+import { bootedAt } from "../observe/clock.ts";
 import { type Engine, observeEngine } from "../observe/engine.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
-import { bootedAt } from "./clock.ts";
 import type { PassPorts } from "./context.ts";
 import { type Pressure, readPressure, rememberedRoots, rootsAreKnown } from "./pressure.ts";
 

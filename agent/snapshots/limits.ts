@@ -3,9 +3,11 @@ import { Tally } from "../act/tally.ts";
 import { LIVE_STATES } from "../engine/reader.ts";
 import { orUnknown } from "../engine/tolerant.ts";
 import { known, unknown } from "../facts.ts";
+import { systemFacts } from "../host/facts.ts";
 import { takeLock } from "../host/lock.ts";
 import type { AuditEvent } from "../log/events.ts";
 import { observeCandidates } from "../observe/candidates.ts";
+import { byClockOfNow, engineTrouble } from "../observe/clock.ts";
 import { observeEngine } from "../observe/engine.ts";
 import { type Candidates, decide } from "../plan/decide.ts";
 import { claim } from "../plan/family.ts";
@@ -66,11 +68,13 @@ const notApplied = (reason: string, unknown = false): LimitsReport => ({
 
 async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
   const { clock } = ports;
+  const clocks = { clock, host: { facts: systemFacts } };
+  const { state, trouble } = byClockOfNow(clocks, loadState(host.stateDir).state);
+  if (trouble !== null) return notApplied(trouble, true);
   const candidates = await observeSnapshots(ports, host.settings);
   if (!candidates.known)
     return notApplied(`${candidates.what} could not be read: ${candidates.reason}`, true);
   const now = clock.now();
-  const { state } = loadState(host.stateDir);
   const memory = sincesOf(remember(state, candidates.value, host.settings.prune, now));
   const { plan, context } = decide(candidates.value, memory, host.settings, now);
   const remove = plan.remove.filter(({ id }) => id !== spare);
@@ -115,6 +119,8 @@ async function underLock(ports: SnapshotPorts, host: Host, spare: string): Promi
 async function observeSnapshots({ reader, clock }: SnapshotPorts, settings: Settings) {
   const engine = await observeEngine(reader);
   if (!engine.known) return engine;
+  const trouble = engineTrouble({ clock }, engine.value);
+  if (trouble !== null) return unknown("the time", trouble);
   const { swarm } = engine.value.info;
   const live = await orUnknown("the containers", () => reader.containers(LIVE_STATES));
   const services = await orUnknown("the services", () => readServices(reader, swarm));

@@ -1,8 +1,11 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { systemFacts } from "../../../agent/host/facts.ts";
 import { applyLimits } from "../../../agent/snapshots/limits.ts";
 import { play, relief } from "../pass/play.ts";
 import { exited, fails, ROOT } from "../pass/world.ts";
-import { imageId } from "../support.ts";
+import { HOUR, imageId, NOW } from "../support.ts";
 import { engine, host, nameOf, snapshot } from "./host.ts";
 
 const swarm = (role: "worker" | "manager" | "none") => ({
@@ -44,6 +47,24 @@ describe("the limits of snapshots", () => {
     const { fake, ports } = engine({ images: [...OLD], containers: [task], info: swarm("worker") });
     await applyLimits(ports, host(), imageId("i3"));
     expect(fake.writes).toEqual([`untag ${nameOf("42")}`]);
+  });
+
+  it.each([
+    ["since the last pass, by the boot clock", 30, 0],
+    ["against the engine's", 0, 30],
+  ])("are not applied by a clock that was set forward: %s", async (_, sincePass, sinceEngine) => {
+    const hours = (count: number) => count * HOUR * 1000;
+    const systemTime = NOW - hours(sinceEngine);
+    const { fake, ports } = engine({ images: [...OLD], info: { ...swarm("none"), systemTime } });
+    const there = host();
+    const [bootId, uptime] = [systemFacts.bootId(), systemFacts.uptime()];
+    if (!bootId.known || !uptime.known) throw new Error("this host does not tell when it was booted");
+    const clock = { at: NOW - hours(sincePass), bootId: bootId.value, uptime: uptime.value };
+    writeFileSync(join(there.stateDir, "state.json"), JSON.stringify({ version: 2, clock }));
+    const report = await applyLimits(ports, there, imageId("i3"));
+    expect(report).toMatchObject({ applied: false, unknown: true, removed: 0 });
+    expect(report.reason).toMatch(/no age can be trusted/);
+    expect(fake.writes).toEqual([]);
   });
 
   it.each([

@@ -1,9 +1,13 @@
-import type { Engine } from "../observe/engine.ts";
+import type { Clock } from "../host/clock.ts";
+import type { HostFacts } from "../host/facts.ts";
 import type { ClockMark, Sightings, State } from "../state/state.ts";
 import { formatDuration, type Seconds } from "../units.ts";
-import type { PassPorts } from "./context.ts";
+import type { Engine } from "./engine.ts";
 
-type ClockPorts = Pick<PassPorts, "clock" | "host">;
+interface ClockPorts {
+  readonly clock: Clock;
+  readonly host: { readonly facts: HostFacts };
+}
 
 /** What the clocks say now; `null` where the host does not tell. */
 export function clockMark({ clock, host }: ClockPorts): ClockMark | null {
@@ -33,7 +37,7 @@ export function byClockOfNow(
 }
 
 /** The clock of the engine, which is the host's: one of the two is not what it seems where they differ. */
-export function engineTrouble({ clock }: ClockPorts, { info }: Engine): string | null {
+export function engineTrouble({ clock }: Pick<ClockPorts, "clock">, { info }: Engine): string | null {
   const seconds = (clock.now() - (info.systemTime ?? clock.now())) / 1000;
   return Math.abs(seconds) <= TOLERANCE
     ? null
