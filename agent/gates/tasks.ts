@@ -1,5 +1,5 @@
+import { groupBy } from "../collections.ts";
 import type { Service, Task } from "../engine/types.ts";
-import { groupBy } from "../groups.ts";
 
 /** A task in one of these states has not run anything yet. */
 const NOT_YET = ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];

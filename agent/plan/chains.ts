@@ -1,3 +1,5 @@
+import { oncePer } from "../collections.ts";
+
 /**
  * Numbers sequences so that two that begin alike have the same numbers up to where they part. `of` gives one number an
  * item, which stands for this item on all those before it: the same layer on another base is other bytes on disk.
@@ -43,16 +45,8 @@ const MOST_ITEMS = 2 ** 26;
 
 type LayersById = ReadonlyMap<string, readonly string[]>;
 
-const indexed = new WeakMap<LayersById, ReturnType<typeof index>>();
-
 /** The layers of every image as chains. Made once for each map: with 1000 images of 60 layers it would take seconds. */
-export function layerChains(layersById: LayersById) {
-  const known = indexed.get(layersById) ?? index(layersById);
-  indexed.set(layersById, known);
-  return known;
-}
-
-function index(layersById: LayersById) {
+export const layerChains = oncePer((layersById: LayersById) => {
   const chains = newChains();
   const byImage: ReadonlyMap<string, readonly number[]> = new Map(
     [...layersById].map(([id, list]) => [id, chains.of(list)]),
@@ -65,4 +59,4 @@ function index(layersById: LayersById) {
   const of = ({ id, layers }: { readonly id: string; readonly layers: readonly string[] }) =>
     byImage.get(id) ?? chains.of(layers);
   return { byImage, holders, of };
-}
+});

@@ -1,5 +1,5 @@
+import { groupBy } from "../collections.ts";
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
-import { groupBy } from "../groups.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import { type PruneInForce, UNDATED } from "./age.ts";
 import { judgeBuildCache } from "./build-cache.ts";

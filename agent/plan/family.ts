@@ -1,5 +1,5 @@
+import { groupBy } from "../collections.ts";
 import type { ImageDetail } from "../engine/types.ts";
-import { groupBy } from "../groups.ts";
 import { namesOne, namesTag } from "../settings/globs.ts";
 import { matchingLabel } from "../settings/labels.ts";
 import type { NameGlob, RetentionRule } from "../settings/settings.ts";

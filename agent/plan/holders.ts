@@ -1,5 +1,5 @@
+import { groupBy } from "../collections.ts";
 import type { DiskUsage, UsedVolume } from "../engine/types.ts";
-import { groupBy } from "../groups.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { HostUsage } from "../host/usage.ts";
 import { type Bytes, formatBytes, formatDuration } from "../units.ts";

@@ -1,4 +1,4 @@
-import { groupBy } from "../groups.ts";
+import { groupBy } from "../collections.ts";
 import type { ImageFacts } from "./images.ts";
 import type { Judged } from "./plan.ts";
 

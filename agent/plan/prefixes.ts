@@ -1,3 +1,4 @@
+import { oncePer } from "../collections.ts";
 import type { ImageDetail, Step } from "../engine/types.ts";
 import { layerChains, newChains } from "./chains.ts";
 
@@ -80,11 +81,7 @@ const SEVERAL = -2;
 /** The way of an image that ends there. */
 const END = -1;
 
-const indexed = new WeakMap<Measured, Prefixes>();
-
-function prefixesIn(measured: Measured): Prefixes {
-  const known = indexed.get(measured);
-  if (known !== undefined) return known;
+const prefixesIn = oncePer((measured: Measured): Prefixes => {
   const chains = newChains();
   const number = (steps: readonly Step[]) =>
     chains.of(steps.map(({ sizeBytes, mark }) => `${sizeBytes} ${mark}`));
@@ -109,10 +106,8 @@ function prefixesIn(measured: Measured): Prefixes {
       }
     });
   }
-  const made: Prefixes = { partings, stepsOf: (id, steps) => stepsById.get(id) ?? number(steps) };
-  indexed.set(measured, made);
-  return made;
-}
+  return { partings, stepsOf: (id, steps) => stepsById.get(id) ?? number(steps) };
+});
 
 /** Chains after which not all lists go on alike. */
 function forks(lists: readonly (readonly number[])[]): Set<number> {

@@ -1,3 +1,4 @@
+import { oncePer } from "../collections.ts";
 import type { ContainerSummary, ImageSummary, Service } from "../engine/types.ts";
 
 /** Whoever may need an image: every container there is, whatever its state, and every service. */
@@ -19,17 +20,11 @@ export function userOf(image: Named, users: Users): string | null {
   return service === undefined ? null : `service ${service.name}`;
 }
 
-const indexed = new WeakMap<Users, ReturnType<typeof index>>();
-
-/** Made once for each look at the users: each reference is parsed once, not once an image. */
-function indexOf(users: Users) {
-  const known = indexed.get(users) ?? index(users);
-  indexed.set(users, known);
-  return known;
-}
-
-/** What references may mean, and which user's comes first: containers, then services. */
-function index(users: Users) {
+/**
+ * What references may mean, and which user's comes first: containers, then services. Each reference is parsed once for
+ * a look at the users, not once an image.
+ */
+const indexOf = oncePer((users: Users) => {
   const keys = new Map<string, number>();
   /** How long the keys are that are parts of ids. */
   const idLengths = new Set<number>();
@@ -44,7 +39,7 @@ function index(users: Users) {
     }
   }
   return { keys, idLengths };
-}
+});
 
 /** Everything that a reference to this image may mean. */
 function ownKeys({ id, tags, digests }: Named, idLengths: ReadonlySet<number>): string[] {

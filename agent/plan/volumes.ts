@@ -1,5 +1,5 @@
+import { groupBy } from "../collections.ts";
 import type { ContainerSummary, Mount } from "../engine/types.ts";
-import { groupBy } from "../groups.ts";
 
 /**
  * Containers through which somebody finds volumes, by id, each with the reason to keep it. Removing a container leaves

@@ -68,7 +68,7 @@ const PURE_FOLDERS = ["agent/gates/", "agent/plan/"];
 const PURE_HELPERS = [
   "agent/units.ts",
   "agent/facts.ts",
-  "agent/groups.ts",
+  "agent/collections.ts",
   "agent/gates/observation.ts",
   "agent/settings/labels.ts",
   "agent/settings/patterns.ts",

@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["engine"],
   ["settings"],
   ["host"],
-  ["units", "json", "facts", "groups", "exit", "text", "colours", "version"],
+  ["units", "json", "facts", "collections", "exit", "text", "colours", "version"],
 ];
 /** Imports nothing of the others, and only the commands import it. */
 const APART = "dockerfiles";
