@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { DockerodeClient } from "../engine/client.ts";
 import { Reader } from "../engine/reader.ts";
 import { Writer } from "../engine/writer.ts";
-import { type Clock, systemClock } from "../host/clock.ts";
+import { type Clock, commandClock } from "../host/clock.ts";
 import { makeFolder } from "../host/paths.ts";
 import { nearestFolder, stateDirectory } from "../host/places.ts";
 import { type HostPorts, hostPorts } from "../pass/host.ts";
@@ -90,7 +90,7 @@ export function openContext(options: CommonOptions, needs: Needs = {}): Context 
     settings,
     stateDir,
     lockFile,
-    clock: systemClock,
+    clock: commandClock(),
     host: hostPorts(stateDir, lockFile),
     client,
     reader: new Reader(client),

@@ -1,5 +1,4 @@
 import type { Argv } from "yargs";
-import { systemClock } from "../host/clock.ts";
 import { journalListens, passId } from "../host/places.ts";
 import { stopOnSignals } from "../host/stop.ts";
 import { jsonJournal, plainJournal } from "../log/journal.ts";
@@ -44,7 +43,7 @@ export function runCommand(yargs: Argv, done: Done): Argv {
         {
           pass,
           version: VERSION,
-          clock: systemClock,
+          clock: context.clock,
           journal: plain ?? jsonJournal(pass, onBroken),
           reader: context.reader,
           writer: context.writer,

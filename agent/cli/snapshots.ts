@@ -1,7 +1,6 @@
 import type { Argv } from "yargs";
 import { EngineError } from "../engine/errors.ts";
 import { Exit } from "../exit.ts";
-import { systemClock } from "../host/clock.ts";
 import { type CommitRequest, commitContainer } from "../snapshots/commit.ts";
 import { evict } from "../snapshots/evict.ts";
 import { formatTtl, type Identity, parseTtl, problemOfName } from "../snapshots/identity.ts";
@@ -95,7 +94,7 @@ function addCommit(yargs: Argv, done: Done): Argv {
       const as = commitAs(argv, context.settings.snapshots.ttl);
       if ("problem" in as && !argv.removeContainer) throw new UsageError(as.problem);
       const request = { container: argv.container, removeContainer: argv.removeContainer, as };
-      const ports = { ...context, clock: systemClock, stop: stop.signal };
+      const ports = { ...context, stop: stop.signal };
       const report = await commitContainer(ports, context, request);
       print(argv.json ? commitDocument(report) : describeCommit(report));
       done(report.exitCode);
@@ -171,7 +170,7 @@ function addResolve(yargs: Argv, done: Done): Argv {
         if (error instanceof SettingsError) process.stdout.write(`${fallback}\n`);
         throw error;
       }
-      const ports = { reader: context.reader, clock: systemClock };
+      const ports = { reader: context.reader, clock: context.clock };
       const resolved = await resolveImage(ports, identity, fallback, context.settings.snapshots.ttl);
       const err = resolved.source === "snapshot" ? [] : [visible(`the fallback: ${resolved.reason}`)];
       print({ out: [resolved.image], err });
@@ -192,7 +191,7 @@ function addEvict(yargs: Argv, done: Done): Argv {
       const identity = identityOf(argv);
       const context = openContext(argv);
       const stop = new AbortController().signal;
-      const report = await evict({ ...context, clock: systemClock, stop }, identity);
+      const report = await evict({ ...context, stop }, identity);
       print(argv.json ? evictDocument(report) : describeEvict(report));
       done(report.exitCode);
     },
@@ -205,9 +204,9 @@ function addList(yargs: Argv, done: Done): Argv {
     "The snapshots on this host",
     (y) => withCommonOptions(y).option("json", JSON_DOCUMENT),
     async (argv) => {
-      const { reader, settings } = openContext(argv);
+      const { reader, clock, settings } = openContext(argv);
       try {
-        const listed = await listSnapshots({ reader, clock: systemClock }, settings.snapshots);
+        const listed = await listSnapshots({ reader, clock }, settings.snapshots);
         print(argv.json ? { snapshots: listed } : { out: screen(listed), err: [] });
         done(Exit.ok);
       } catch (error) {

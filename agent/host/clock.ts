@@ -34,3 +34,13 @@ export const PAUSE: Seconds = 0.005;
 export function pause(seconds: Seconds): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
 }
+
+/**
+ * For one command: where the clock on the wall is set forward meanwhile, nothing ages by that; where it is set back, it
+ * is followed. So nothing is ever taken for older than it is by one of the two.
+ */
+export function commandClock({ now, elapsed, sleep }: Clock = systemClock): Clock {
+  const [startedAt, startedElapsed] = [now(), elapsed()];
+  const steady = () => Math.floor(startedAt + elapsed() - startedElapsed);
+  return { elapsed, sleep, now: () => Math.min(now(), steady()) };
+}
