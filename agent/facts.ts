@@ -1,6 +1,4 @@
-/**
- * A fact is known, or it is unknown with the reason. Unknown is never "none": it blocks.
- */
+/** A fact is known, or it is unknown with the reason. Unknown is never "none": it blocks. */
 export type Fact<T> =
   | { readonly known: true; readonly value: T }
   | { readonly known: false; readonly what: string; readonly reason: string };

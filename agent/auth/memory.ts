@@ -18,7 +18,6 @@ const owned = v.object({
   owned: v.record(v.string(), v.object({ username: v.string() })),
 });
 const lastCheck = v.object({
-  /** Milliseconds since the epoch. */
   at: v.number(),
   checks: v.array(checked),
 });

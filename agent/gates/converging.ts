@@ -47,7 +47,6 @@ export function busyWhy(service: Service, failingGlobal: boolean): string | null
 /**
  * Closed while a service converges: a deploy, an update or a pull is in flight.
  * @param busySince milliseconds by service id: since when it has been seen busy (gatekeeper.ts knows, over passes)
- * @param now milliseconds
  */
 export function converging(
   settings: Settings["convergence"],

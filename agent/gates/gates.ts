@@ -11,7 +11,6 @@ export interface Evidence {
   readonly observation: Observation;
   /** Milliseconds by service id: since when it has been seen busy. */
   readonly busySince: Readonly<Record<string, number>>;
-  /** Milliseconds. */
   readonly now: number;
 }
 

@@ -55,7 +55,6 @@ const IN_BETWEEN = ["created", "removing"];
  * that builds nothing.
  * @param until seconds: a container that was created and never started counts while it is younger than this, since a
  *   runner may be about to start it; so does one whose removal goes on
- * @param now milliseconds
  */
 export function liveRun(rules: RunRules, observation: Observation, until: Seconds, now: number): Verdict {
   const { open, closed, unknown } = verdictsOf("live-run");

@@ -36,7 +36,6 @@ const REMOVALS: readonly (readonly [ObjectKind, ReasonCode])[] = [
 
 export interface MeasuredPass {
   readonly version: string;
-  /** Milliseconds. */
   readonly endedAt: number;
   readonly finished: PassFinished;
   readonly state: Pick<State, "engineVersion" | "totals" | "deferrals" | "cache">;

@@ -52,7 +52,6 @@ export interface Observed extends Candidates {
  * Lists what may be left behind, and inspects what is old enough to go. A list that fails leaves its own kind unread
  * and the kinds that depend on it: images on containers, which may use them. Unknown where the containers that run
  * are, or where no engine answers.
- * @param now milliseconds
  */
 export async function observeCandidates(
   reader: EngineReader,

@@ -41,7 +41,6 @@ export class Recorder {
 
   /**
    * Writes what was heard.
-   * @param now milliseconds
    * @returns whether an image came that was not there before
    */
   async write(now: number): Promise<boolean> {

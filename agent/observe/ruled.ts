@@ -33,10 +33,7 @@ export const NOTHING_RULED: Ruled = {
   servicesUnread: null,
 };
 
-/**
- * What the rules name, as far as their verdicts need it. Throws EngineError.
- * @param now milliseconds
- */
+/** What the rules name, as far as their verdicts need it. Throws EngineError. */
 export async function observeRuled(
   inspector: Inspector,
   rules: Rules,
@@ -118,7 +115,7 @@ export function observeOrphans(
   }));
 }
 
-/** Those of them past the limit of their rule. Throws EngineError. @param now milliseconds */
+/** Those of them past the limit of their rule. Throws EngineError. */
 export async function observeOverdue(
   inspector: Inspector,
   { orphans: rules, prune }: Pick<Settings, "orphans" | "prune">,

@@ -10,7 +10,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
 import { observeOverdue } from "./ruled.ts";
 
-/** One look at runs and services. The swarm state comes from the caller's last `/info`. @param now milliseconds */
+/** One look at runs and services. The swarm state comes from the caller's last `/info`. */
 export async function observe(
   reader: EngineReader,
   engine: Engine,

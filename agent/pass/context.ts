@@ -42,7 +42,6 @@ export interface PassContext {
   readonly settings: Settings;
   readonly options: PassOptions;
   readonly startedAt: {
-    /** Milliseconds since the epoch. */
     readonly now: number;
     /** Milliseconds by the clock that never jumps: what durations count from. */
     readonly elapsed: number;

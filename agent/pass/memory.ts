@@ -67,7 +67,7 @@ export function learntOfObjects({ dangling, families }: Memories, { prune, rules
   };
 }
 
-/** Which images are in use while a run is live: nobody sees it later. Pure. @param now milliseconds */
+/** Which images are in use while a run is live: nobody sees it later. Pure. */
 export function learntWhileDeferred(state: State, { seen }: Gatekeeper, now: number): Partial<State> {
   const { live } = seen;
   return live.known ? { undated: state.undated, uses: rememberUses(state.uses, live.value, now) } : {};

@@ -8,7 +8,6 @@ const INTERNAL = ["internal", "frontend"];
 /**
  * What the engine's prune is expected to take: a forecast, since the engine decides by LastUsedAt itself and its report
  * is what the log records. A record stays as long as one that was built on it.
- * @param now milliseconds
  */
 export function judgeBuildCache(records: readonly CacheRecord[], prune: PruneInForce, now: number): Judged[] {
   const judged = records.map((record) => judgeRecord(record, prune, now));

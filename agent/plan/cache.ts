@@ -32,7 +32,6 @@ export interface Evictions {
  * The last tier: all images that no rule of the settings names. What protects in a family protects here (users, keep
  * labels, names to keep, the grace); of the rest, those go first that by the host's own history are least likely to be
  * wanted again. Pure.
- * @param now milliseconds
  */
 export function judgeCache(
   family: Family,

@@ -52,7 +52,6 @@ function ageSeen(firstSeen: number | undefined, moments: Moments, now: number): 
  * *finished*; or when it was created longer ago and never started. (The engine's own prune counts from Created: a long
  * job's container would go a second after its exit.)
  * @param volumeKeepers containers through which somebody finds volumes, and why each stays
- * @param now milliseconds
  */
 export function judgeContainer(
   facts: ContainerFacts,

@@ -29,7 +29,6 @@ const MEANINGFUL_SINCE = 946_684_800_000;
  * Whether the listing alone keeps the image, so that it need not be inspected: it has a name, or its Created makes it
  * young (the youngest moment counts, so a later one would only make it younger).
  * @param until seconds
- * @param now milliseconds
  */
 export function keptByListing(summary: ImageSummary, until: number, now: number): boolean {
   return !isDangling(summary) || isYoung(summary, until, now);
@@ -49,7 +48,6 @@ function isYoung({ createdAt }: ImageSummary, until: number, now: number): boole
  * The verdict on a dangling image. It goes when nothing uses it, it has no child, and the *youngest* thing that dates
  * it is older than the limit. (The engine's own prune counts from the config's Created alone, and on classic stores
  * takes digest-only images for dangling: the warm cache of every Swarm stack that is scaled down.)
- * @param now milliseconds
  */
 export function judgeImage(
   { summary, detail }: ImageFacts,

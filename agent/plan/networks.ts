@@ -33,7 +33,6 @@ export function keptNetwork(network: NetworkDetail, containers: readonly Contain
  * `prune.until`, until no more are left than that. (An engine runs out of address pools after about 30 networks.) None
  * is judged where there are no more. Pure.
  * @param containers every container there is, whatever its state
- * @param now milliseconds
  */
 export function judgeNetworks(
   networks: readonly NetworkSummary[],

@@ -29,7 +29,7 @@ function limitOf(rule: OrphanRule, state: string): Seconds | null {
   return STOPPED.includes(state) ? rule.stoppedLongerThan : rule.runningLongerThan;
 }
 
-/** Whether an inspection may find it past the limit of its rule. @param now milliseconds */
+/** Whether an inspection may find it past the limit of its rule. */
 export function worthAsking(rule: OrphanRule, summary: ContainerSummary, now: number): boolean {
   const limit = limitOf(rule, summary.state);
   return limit !== null && now - summary.createdAt > limit * 1000;
@@ -39,7 +39,6 @@ export function worthAsking(rule: OrphanRule, summary: ContainerSummary, now: nu
  * The verdict on a container that a rule of `orphans` names. It goes when it has run for longer than the rule allows
  * since it was *started* last, or has been stopped for longer since it *finished* (never started: since it was
  * created). A task of a service stays: its manager would start another.
- * @param now milliseconds
  */
 export function judgeOrphan(
   { rule, summary, detail }: OrphanFacts,

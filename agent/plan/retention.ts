@@ -45,7 +45,6 @@ export interface RetentionContext {
  * beyond the count, or beyond the size; each limit is judged by itself over the whole group, so that a stricter limit
  * never brings one back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
  * @param measured needed where `needsMeasuring` says so
- * @param now milliseconds
  */
 export function judgeFamily(
   family: Family,

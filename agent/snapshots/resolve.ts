@@ -61,7 +61,6 @@ export interface Freshness {
  * Whether a snapshot may still be resumed from: by the engine's account of its age, like retention does, and by the
  * time to live of its own label. What cannot be told is not fresh. Pure.
  * @param ttlOfSettings for one without the label
- * @param now milliseconds
  */
 export function freshness(
   { labels, createdAt, lastTaggedAt }: Pick<ImageDetail, "labels" | "createdAt" | "lastTaggedAt">,

@@ -11,7 +11,6 @@ export interface Lines {
   readonly err: readonly string[];
 }
 
-/** Pure. */
 export function describeCommit(report: CommitReport): Lines {
   const { container, snapshot, removal, predecessor, limits } = report;
   const out: string[] = [];
@@ -43,7 +42,6 @@ export function describeCommit(report: CommitReport): Lines {
   return { out, err };
 }
 
-/** Pure. */
 export function describeEvict({ removed, left }: EvictReport): Lines {
   const nothing = removed.length + left.length === 0;
   return {

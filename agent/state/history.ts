@@ -34,7 +34,6 @@ const SAME_USE = 600_000;
  * run. Pure.
  * @param engine id of the engine
  * @param images all that have a name
- * @param now milliseconds
  */
 export function newLines(
   ledger: Ledger,

@@ -13,7 +13,6 @@ import type { Sightings, State } from "./state.ts";
 /**
  * The sightings of what is there now. A gap that is too long, or a clock that went back, starts one anew. Pure.
  * @param maxGap milliseconds between two listings that still count as one stretch
- * @param now milliseconds
  */
 export function stillSeen(before: Sightings, ids: readonly string[], maxGap: number, now: number): Sightings {
   return Object.fromEntries(
@@ -53,7 +52,7 @@ const LISTING_SLACK: Seconds = 3600;
 /** Milliseconds. */
 const maxGap = (until: Seconds) => 1000 * (until + LISTING_SLACK);
 
-/** The sightings of the images that are dangling now. Pure. @param now milliseconds */
+/** The sightings of the images that are dangling now. Pure. */
 export function danglingSeen(
   before: Sightings,
   images: readonly (ImageSummary | ImageDetail)[],
@@ -73,7 +72,6 @@ export interface Memories {
   readonly families: Pick<State, "undated" | "uses">;
 }
 
-/** Pure. @param now milliseconds */
 export function remember(
   before: Pick<State, "dangling" | "undated" | "uses">,
   {

@@ -13,7 +13,7 @@ export interface WarmDay {
   readonly warmUses: number;
 }
 
-/** Pure. The days are of 24 hours up to now, oldest first. @param now milliseconds */
+/** Pure. The days are of 24 hours up to now, oldest first. */
 export function warmthOf(ledger: Ledger, now: number): Warmth & { readonly days: readonly WarmDay[] } {
   const from = now - WARMTH_DAYS * DAY;
   const days = Array.from({ length: WARMTH_DAYS }, (_, day) => {
