@@ -24,8 +24,6 @@ const LONGEST_CHAIN = 200;
  * Removes an image that has lost its name, then those below it in turn: the classic store keeps each snapshot that a
  * resumed container was committed on, nameless, for as long as there is one above it. Ends at the first that has a name
  * or is not of the work item. Engine errors are returned; only bugs throw.
- * @param from an image's id; `""`: there is none
- * @param ofItem whether labels are those of the work item
  */
 export async function removeNameless(
   { reader, writer }: { readonly reader: EngineReader; readonly writer: EngineWriter },

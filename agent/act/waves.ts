@@ -8,7 +8,6 @@ export type Made = Pick<ImageDetail, "id" | "parentId" | "layers">;
 /**
  * The objects in waves, each in the order given: an image is in a later wave than those that were made on it, by their
  * parent or by layers that begin with all of its own. Of the objects of one wave, none waits for another. Pure.
- * @param images what is known of the images among the objects
  */
 export function inWaves(objects: readonly Judged[], images: ReadonlyMap<string, Made>): Judged[][] {
   const above = madeOn(objects, images);

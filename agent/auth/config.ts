@@ -44,9 +44,7 @@ interface Entry {
 }
 
 /**
- * @param existing the file as it is; `null` when there is none
  * @param wanted by config key (servers.ts)
- * @param before what earlier runs wrote
  * @throws Unusable
  */
 export function mergeConfig(

@@ -58,7 +58,6 @@ export function mayCarrySecrets(endpoint: string): boolean {
 }
 
 /**
- * @param deadline seconds for the whole look
  * @returns the allowance, or unknown with a reason that holds no secret; also where the registry names no limit, as for
  * paid accounts
  */

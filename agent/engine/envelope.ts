@@ -181,8 +181,6 @@ export class ForbiddenRequest extends Error {
 
 /**
  * Throws {@link ForbiddenRequest} unless this very request is on the list.
- * @param method upper case, as sent
- * @param target path and query, as sent
  * @param body as sent; `undefined`: none. It may hold a secret, and is never part of the error.
  */
 export function assertAllowed(

@@ -23,8 +23,6 @@ const PLACES = { proc: "/proc", config: CONTAINERD_TOML };
  * Where a containerd that Docker did not start keeps its data. What is in use comes first: the mounts of containers
  * that run, which the service sees too; the command line of the process, which it does not (ProtectProc=). Then what is
  * configured, or usual.
- * @param dataRoot of the engine
- * @param socket by which it reaches that containerd
  */
 export function containerdRoot(dataRoot: string, socket: string, { proc, config } = PLACES): string {
   return (

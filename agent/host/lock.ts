@@ -29,7 +29,6 @@ const TRIES = 3;
  *
  * flock locks belong to the open file description: the child locks the descriptor it inherits from us and ends; the
  * lock stays with our descriptor, and the kernel drops it when we die. `path` may be a folder.
- * @param deadline seconds for flock's answer
  * @returns the lock, `null` when somebody else holds it, or unknown
  */
 export async function takeLock(path: string, deadline = FLOCK_DEADLINE): Promise<Fact<Lock | null>> {

@@ -31,8 +31,6 @@ export const HOST_NOT_READ: HostUsage = { logs: null, swarmBytes: null, deleted:
 
 /**
  * Measures what the engine does not tell. Needs root for most of it; whatever cannot be read is `null`.
- * @param root the engine's data root
- * @param device device number of the filesystem under it, as stat(2) tells
  * @param giveUp ends the look; what is not measured by then is `null`
  */
 export async function readHostUsage(root: string, device: string, giveUp: AbortSignal): Promise<HostUsage> {

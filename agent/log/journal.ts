@@ -21,7 +21,6 @@ const takenOr = (onBroken: (error: Error) => void) => async () => {
 
 /**
  * JSON lines on standard output, through pino; in the journal, each with its priority and a sentence in front.
- * @param pass the pass id on every line
  * @param onBroken called when standard output can no longer be written: an unlogged pass must not go on
  */
 export function jsonJournal(pass: string, onBroken: (error: Error) => void): Journal {

@@ -33,7 +33,6 @@ export function safe(event: AuditEvent, inJournal: boolean): AuditEvent {
 /**
  * One event as the line that journal.ts would write through pino: for the quiet pass, which writes one line and would
  * spend a fifth of its time on loading pino. A test holds the two against each other. Pure.
- * @param time milliseconds
  */
 export function auditLine(event: AuditEvent, pass: string, time: number, inJournal = false): string {
   const shown = safe(event, inJournal);
@@ -43,10 +42,7 @@ export function auditLine(event: AuditEvent, pass: string, time: number, inJourn
   return inJournal ? journalLine(shown, object) : object;
 }
 
-/**
- * A safe event as an entry of the journal: docs/development/decisions/0008-journal-lines.md. Pure.
- * @param object with line end
- */
+/** A safe event as an entry of the journal: docs/development/decisions/0008-journal-lines.md. Pure. */
 export function journalLine(event: AuditEvent, object: string): string {
   return `<${priority(event)}>${journalSentence(event)}${SEPARATOR}${object}`;
 }

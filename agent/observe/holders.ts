@@ -14,7 +14,6 @@ export interface EngineRoot {
 /**
  * Asks the engine and the host what holds the disk: one `GET /system/df` and a look at log files, Swarm's state and
  * open files. Engine errors make it unknown; only bugs throw.
- * @param giveUp ends the look at the host
  */
 export function observeHolders(
   reader: EngineReader,

@@ -15,7 +15,6 @@ export interface Lineage {
  * does not list as dangling while they have a child. The full list of images, which takes seconds on the containerd
  * store, is spared where nothing is old enough to go, and on the classic store where nothing has a parent: there the
  * engine itself refuses to remove one under its child (409), which the containerd store does not. Throws EngineError.
- * @param inspect what is known of one that may be below
  */
 export async function observeLineage(
   reader: EngineReader,

@@ -113,7 +113,6 @@ export class Recorder {
 /**
  * Whether this image is what the pull brought, and not one that was built or loaded by the same name since. The
  * containerd store dates names, which is also where a digest does not tell: it has one for every image.
- * @param at milliseconds, when the pull had ended
  */
 const wasPulled = ({ taggedAt }: Pick<WatchedImage, "taggedAt">, at: number) =>
   taggedAt > 0 && taggedAt <= at;

@@ -37,7 +37,6 @@ export function afterRemoval(
 /**
  * What a pass would take of the last tier and what it would spare, by the sizes that the engine tells: of layers that
  * images share it may free less, and go on for longer. Pure.
- * @param roots where the engine keeps its data
  */
 export function expectedEvictions(
   settings: Settings,

@@ -51,7 +51,6 @@ function ageSeen(firstSeen: number | undefined, moments: Moments, now: number): 
  * The verdict on a stopped container. It goes when it exited or died longer ago than the limit, counted from when it
  * *finished*; or when it was created longer ago and never started. (The engine's own prune counts from Created: a long
  * job's container would go a second after its exit.)
- * @param volumeKeepers containers through which somebody finds volumes, and why each stays
  */
 export function judgeContainer(
   facts: ContainerFacts,

@@ -75,7 +75,6 @@ export interface Remembered extends Memory {
 /**
  * Candidates -> what goes and what stays, each with its reason. Pure. What a rule of the settings names is judged by
  * that rule alone. In an emergency what would go anyway is first, and judged as ever: it may be enough.
- * @returns the plan, and what its verdicts came from
  */
 export function decide(
   candidates: Candidates,

@@ -43,7 +43,6 @@ const MINUTE = 60_000;
 /**
  * What holds the engine's filesystem, largest first; kinds that hold nothing are left out. Pure.
  * @param rootFilesystem the filesystem under the engine's root; `null`: not readable, so there is no remainder
- * @param now milliseconds, for ages
  */
 export function holders(
   usage: DiskUsage,

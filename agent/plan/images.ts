@@ -28,7 +28,6 @@ const MEANINGFUL_SINCE = 946_684_800_000;
 /**
  * Whether the listing alone keeps the image, so that it need not be inspected: it has a name, or its Created makes it
  * young (the youngest moment counts, so a later one would only make it younger).
- * @param until seconds
  */
 export function keptByListing(summary: ImageSummary, until: number, now: number): boolean {
   return !isDangling(summary) || isYoung(summary, until, now);

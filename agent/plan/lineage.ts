@@ -10,8 +10,6 @@ function childrenOf(facts: readonly ImageFacts[]): (id: string) => readonly stri
 
 /**
  * An image goes only where all that was made on it goes before. Pure.
- * @param facts the images
- * @param judged the verdict on each by itself
  * @returns the verdicts, without those on images that are candidates only below others, and have to stay with them
  */
 export function withChildren(facts: readonly ImageFacts[], judged: readonly Judged[]): Judged[] {

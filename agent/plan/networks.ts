@@ -32,7 +32,6 @@ export function keptNetwork(network: NetworkDetail, containers: readonly Contain
  * The unused networks of local scope, oldest first: beyond `prune.networksAbove` those go that are older than
  * `prune.until`, until no more are left than that. (An engine runs out of address pools after about 30 networks.) None
  * is judged where there are no more. Pure.
- * @param containers every container there is, whatever its state
  */
 export function judgeNetworks(
   networks: readonly NetworkSummary[],

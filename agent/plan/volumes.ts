@@ -4,7 +4,6 @@ import type { ContainerSummary, Mount } from "../engine/types.ts";
 /**
  * Containers through which somebody finds volumes, by id, each with the reason to keep it. Removing a container leaves
  * its volumes, but `--volumes-from` and `docker buildx rm` find them through that container alone. Pure.
- * @param containers every container there is, whatever its state
  */
 export function volumeKeepers(containers: readonly ContainerSummary[]): ReadonlyMap<string, string> {
   const pairs = containers.flatMap((container) => container.mounts.map((mount) => ({ container, mount })));

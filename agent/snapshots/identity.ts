@@ -71,7 +71,6 @@ function slug(text: string): string {
 /**
  * All of them at every commit: a container that ran from a snapshot brings that one's along, and a label can be
  * overridden but not taken away.
- * @param createdAt milliseconds
  */
 export function snapshotLabels(identity: Identity, createdAt: number, ttl: string): Labels {
   return {

@@ -42,7 +42,6 @@ export interface LimitsReport {
 /**
  * Applies the limits of `snapshots` to what is on the host, by the same rule and in the same way as a pass. Under the
  * lock of a pass, which is not waited for: whoever holds it may be about to run one of them.
- * @param spare the id of the image just committed
  */
 export async function applyLimits(ports: SnapshotPorts, host: Host, spare: string): Promise<LimitsReport> {
   if (ports.stop.aborted) return notApplied("told to stop");

@@ -32,8 +32,6 @@ const SAME_USE = 600_000;
 /**
  * What a look teaches that the ledger does not know: images that came, images whose names changed, containers that
  * run. Pure.
- * @param engine id of the engine
- * @param images all that have a name
  */
 export function newLines(
   ledger: Ledger,

@@ -145,7 +145,6 @@ export function setAside(dir: string, now: number): string | null {
 /**
  * Changes the state as it stands now, which another pass may have changed meanwhile, and adds the pass to those that
  * reports read. Throws what the filesystem says, and where the state is damaged: that is not replaced.
- * @returns the new state
  */
 export function updateState(dir: string, pass: PassRecord, change: (before: State) => State): State {
   return update(dir, () => {

@@ -65,11 +65,7 @@ export const NO_TOTALS: Totals = {
 
 type RuleName = Pick<RuleReport, "list" | "name">;
 
-/**
- * Adds a pass. Pure.
- * @param deferralsBefore how many passes in a row were deferred before this one
- * @param endedAt milliseconds
- */
+/** Adds a pass. Pure. */
 export function addToTotals(
   totals: Totals,
   finished: PassFinished,
