@@ -1,11 +1,10 @@
 import type { EngineReader } from "../engine/reader.ts";
 import { orUnknown } from "../engine/tolerant.ts";
 import { unknown } from "../facts.ts";
-import { type BusyService, busyServices } from "../gates/converging.ts";
+import { type BusyService, busyServices, hasRun } from "../gates/converging.ts";
 import { askGates } from "../gates/gates.ts";
 import { type RunRules, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
-import { hasRun } from "../gates/tasks.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Settings } from "../settings/settings.ts";

@@ -2,10 +2,9 @@ import { apiAtLeast, type EngineReader, LIVE_STATES } from "../engine/reader.ts"
 import { Inspector, orNull, orUnknown } from "../engine/tolerant.ts";
 import type { ContainerSummary, Service, Task } from "../engine/types.ts";
 import { type Fact, known, unknown } from "../facts.ts";
-import { busyWhy, SETTLED_UPDATES } from "../gates/converging.ts";
+import { busyWhy, SETTLED_UPDATES, tasksAreDone } from "../gates/converging.ts";
 import { isRun, runRules } from "../gates/live-run.ts";
 import type { Observation } from "../gates/observation.ts";
-import { tasksAreDone } from "../gates/tasks.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Engine } from "./engine.ts";
 import { observeOverdue } from "./ruled.ts";

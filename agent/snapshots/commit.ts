@@ -8,7 +8,6 @@ import type { ImageDetail, Labels } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Bytes } from "../units.ts";
-import { type Named, pickContainer, refusal } from "./container.ts";
 import {
   carries,
   createdOf,
@@ -19,7 +18,7 @@ import {
   snapshotLabels,
 } from "./identity.ts";
 import { applyLimits, type Host, type LimitsReport } from "./limits.ts";
-import { findSnapshot, type SnapshotPorts } from "./look.ts";
+import { findSnapshot, type Named, pickContainer, refusal, type SnapshotPorts } from "./look.ts";
 
 export interface CommitRequest {
   /** Id, name, or the start of an id. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Task } from "../../../agent/engine/types.ts";
-import { busyWhy } from "../../../agent/gates/converging.ts";
-import { tasksAreDone } from "../../../agent/gates/tasks.ts";
+import { busyWhy, tasksAreDone } from "../../../agent/gates/converging.ts";
 import { ago, service } from "../support.ts";
 
 /** `"complete/shutdown"`, the youngest first, all of one slot. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ContainerDetail } from "../../../agent/engine/types.ts";
-import { pickContainer, refusal } from "../../../agent/snapshots/container.ts";
+import { pickContainer, refusal } from "../../../agent/snapshots/look.ts";
 import { container, containerDetail } from "../support.ts";
 
 describe("the container that a text means", () => {
