@@ -41,6 +41,8 @@ interface Entry {
   readonly auth?: unknown;
   readonly identitytoken?: unknown;
   readonly registrytoken?: unknown;
+  readonly username?: unknown;
+  readonly password?: unknown;
 }
 
 /**
@@ -101,10 +103,17 @@ export interface Stored {
 
 /** Reads what is stored. @param existing the file; `null` when there is none @throws Unusable */
 export function storedLogins(existing: string | null): Stored {
+  if (existing?.startsWith("\uFEFF")) throw new Unusable("the client does not read what begins with a BOM");
   const { document, auths } = parseConfig(existing);
   const logins = new Map<string, Login | null>();
   const unread: string[] = [];
   for (const [key, entry] of Object.entries(auths)) {
+    const { auth } = Object(entry) as Entry;
+    // One such entry, and the client gives up on the file (LoadFromReader).
+    if (typeof auth === "string" && auth !== "" && decoded(auth) === null)
+      throw new Unusable(
+        `the client does not read it: the "auth" of ${JSON.stringify(key)} is no login in base64`,
+      );
     const server = lookedUpAs(key);
     if (server === null) {
       // Tokens of the client's own web login stand beside Hub's entry.
@@ -141,16 +150,26 @@ function holdsOnly(entry: unknown, auth: string): boolean {
   return held === auth && !identitytoken && !registrytoken;
 }
 
-/** `{"auth": base64("user:password")}` -> the login; `null` for anything else. */
+/** `{"auth": base64("user:password")}`, or both as they stand -> the login; `null` for anything else. */
 function loginOf(entry: unknown): Login | null {
-  if (!isObject(entry)) return null;
-  const { auth, identitytoken } = entry as Entry;
-  if (typeof auth !== "string" || auth === "" || identitytoken) return null;
-  const text = Buffer.from(auth, "base64").toString("utf8");
+  const { auth, identitytoken, username, password } = Object(entry) as Entry;
+  if (identitytoken) return null;
+  if (typeof auth === "string" && auth !== "") return decoded(auth);
+  const told = typeof username === "string" && typeof password === "string" && username !== "";
+  return told ? { username, password } : null;
+}
+
+/** As Go's StdEncoding has it: no other alphabet, with all of its padding; line ends count for nothing. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Source: docker/cli, cli/config/configfile/file.go (decodeAuth). */
+function decoded(auth: string): Login | null {
+  const plain = auth.replace(/[\r\n]/g, "");
+  const text = BASE64.test(plain) ? Buffer.from(plain, "base64").toString("utf8") : "";
   const colon = text.indexOf(":");
   if (colon < 1) return null;
-  // Old clients padded the password with NULs (docker/cli, config/configfile, decodeAuth trims them).
-  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, "") };
+  // Old clients padded the password with NULs.
+  return { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/^\0+|\0+$/g, "") };
 }
 
 /**

@@ -180,6 +180,32 @@ describe("reading back", () => {
     expect(of({}, { credHelpers: { "b.example": "x" } }).shadows).toMatchObject([{ registry: "b.example" }]);
   });
 
+  it("takes a login that stands there as it is, where the client does", () => {
+    const of = (entry: object) =>
+      storedLogins(file({ auths: { "b.example": entry } })).logins.get("b.example");
+    expect(of({ username: "alice", password: "pat-1" })).toEqual(ALICE);
+    expect(of({ username: "x", password: "y", auth: AUTH })).toEqual(ALICE);
+    expect(of({ username: "alice", password: "pat-1", identitytoken: "t" })).toBeNull();
+    expect(of({ username: "alice" })).toBeNull();
+    expect(of({ auth: `${AUTH.slice(0, 4)}\n${AUTH.slice(4)}` })).toEqual(ALICE);
+  });
+
+  it.each([
+    ["without its padding", b64("alice:pat-123").replace(/=+$/, "")],
+    ["in the alphabet of addresses", Buffer.from("alice:\xff\xff~~", "latin1").toString("base64url")],
+    ["of a text without a colon", b64("alice")],
+    ["that is none", "alice:pat-1"],
+  ])("gives up on the file, as the client does, where one entry has an auth %s", (_, auth) => {
+    const text = file({ auths: { "a.example": { auth: AUTH }, "b.example": { auth } } });
+    expect(() => storedLogins(text)).toThrow(
+      /^the client does not read it: the "auth" of "b.example" is no login/,
+    );
+  });
+
+  it("gives up on a file with a byte order mark, as the client does", () => {
+    expect(() => storedLogins(`\uFEFF${file({})}`)).toThrow(/BOM/);
+  });
+
   it("finds nothing in nothing", () => {
     expect(storedLogins(null)).toEqual({ logins: new Map(), unread: [], shadows: [] });
   });
