@@ -43,14 +43,14 @@ export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSigna
   const lost = tally.count("failed");
   if (ending?.by === "engine") return failed(ending.error.message);
   if (ending?.by === "stop") return stopped(stop);
-  if (lost > 0) {
+  const atGate = ending?.by === "gate" ? deferred(ending.verdict) : null;
+  // What could not be read outranks what could not be removed, as where the engine itself ended it.
+  if (lost > 0 && atGate?.exitCode !== Exit.unavailable) {
     const reason = `${lost} of what was planned could not be removed`;
     return { outcome: "incomplete", exitCode: Exit.incomplete, reason, gate: null };
   }
-  if (ending?.by === "gate") {
-    const { exitCode, reason, gate } = deferred(ending.verdict);
-    return { outcome: "incomplete", exitCode, reason: `ended in mid-pass: ${reason}`, gate };
-  }
+  if (atGate !== null)
+    return { ...atGate, outcome: "incomplete", reason: `ended in mid-pass: ${atGate.reason}` };
   const done = { exitCode: Exit.ok, gate: null };
   if (taken > 0) {
     const reason =

@@ -307,6 +307,13 @@ describe("between deletions", () => {
       { hook: all(relief, at("remove c1", failing("refused"))), ...ends("incomplete", 75, PLAN) },
     ],
     [
+      "the engine refuses one deletion and then does not say any more what it is: what cannot be read wins",
+      {
+        hook: all(relief, at("remove c1", failing("refused")), at("info", failing("unreachable"), 2)),
+        ...ends("incomplete", 69, ["remove c1", "remove c2"], "converging"),
+      },
+    ],
+    [
       "the engine refuses all of them because they are in use",
       {
         world: { containers: [], cache: [] },
