@@ -1,6 +1,7 @@
 import { type BuildOptions, type Image, imageOf } from "./image.ts";
 import { parse } from "./parse.ts";
 import { Refusal } from "./refusal.ts";
+import { splitAssignment } from "./words.ts";
 
 /** A label that an image must carry. */
 export interface Wanted {
@@ -21,9 +22,8 @@ export interface Finding {
 
 /** `"a=b=c"` -> a must be "b=c"; `"a"` -> a must be there; null: it names nothing. */
 export function parseWanted(text: string): Wanted | null {
-  const at = text.indexOf("=");
-  if (at === 0 || text === "") return null;
-  return at < 0 ? { name: text, value: null } : { name: text.slice(0, at), value: text.slice(at + 1) };
+  const [name, value = null] = splitAssignment(text);
+  return name === "" ? null : { name, value };
 }
 
 /** A finding for every wanted label, or one for a file that cannot be built or read. */

@@ -208,18 +208,8 @@ export class OwnHistory {
   #arrive(image: LedgerImage, repository: Repository): Use {
     const now = this.#now;
     const use = {
-      ...{
-        image,
-        repository,
-        uses: 1,
-        kept: 0,
-        lastAt: now,
-        countedAt: now,
-        pace: 1,
-        namedBy: 0,
-        bookedUntil: now,
-      },
-      chain: [ALL],
+      ...{ image, repository, uses: 1, kept: 0, pace: 1, namedBy: 0, chain: [ALL] },
+      ...{ lastAt: now, countedAt: now, bookedUntil: now },
     };
     this.#uses.set(image.id, use);
     this.#new += 1;

@@ -1,30 +1,7 @@
 import * as v from "valibot";
 import { namesEverything } from "./globs.ts";
 import { SNAPSHOT_RULE } from "./rule-names.ts";
-import {
-  absolutePath,
-  age,
-  CENTURY,
-  countFrom,
-  durationOf,
-  emergency,
-  entriesOf,
-  flag,
-  flagOrAge,
-  inodes,
-  label,
-  labelKey,
-  list,
-  nameGlob,
-  neverOr,
-  noLimitOr,
-  pattern,
-  promFile,
-  section,
-  size,
-  watermark,
-  when,
-} from "./values.ts";
+import * as is from "./values.ts";
 
 /**
  * The settings contract, as data. Each schema's message says what was expected; parse.ts adds path and finding.
@@ -53,11 +30,11 @@ const ruleName = v.pipe(
 );
 
 const retentionRule = v.pipe(
-  entriesOf({
+  is.entriesOf({
     name: ruleName,
     match: v.pipe(
-      entriesOf(
-        { repositories: v.optional(list(nameGlob), []), labels: v.optional(list(label), []) },
+      is.entriesOf(
+        { repositories: v.optional(is.list(is.nameGlob), []), labels: v.optional(is.list(is.label), []) },
         "an object with repositories, labels or both",
       ),
       v.check(
@@ -66,15 +43,15 @@ const retentionRule = v.pipe(
         "a family that is named, by a repository, a tag or a label: this one would hold every image",
       ),
     ),
-    olderThan: noLimitOr("24h"),
-    keepNewest: v.optional(countFrom(0), 0),
-    keepCount: v.optional(v.nullable(countFrom(1)), null),
-    maxTotalSize: v.optional(v.nullable(size), null),
-    perGroup: v.optional(v.nullable(labelKey), null),
-    ttlLabel: v.optional(v.nullable(labelKey), null),
-    unusedFor: noLimitOr("30d"),
-    grace: v.optional(age("1h"), "1h"),
-    when: v.optional(when, "always"),
+    olderThan: is.noLimitOr("24h"),
+    keepNewest: v.optional(is.countFrom(0), 0),
+    keepCount: v.optional(v.nullable(is.countFrom(1)), null),
+    maxTotalSize: v.optional(v.nullable(is.size), null),
+    perGroup: v.optional(v.nullable(is.labelKey), null),
+    ttlLabel: v.optional(v.nullable(is.labelKey), null),
+    unusedFor: is.noLimitOr("30d"),
+    grace: v.optional(is.age("1h"), "1h"),
+    when: v.optional(is.when, "always"),
   }),
   v.partialCheck(
     [["olderThan"], ["keepCount"], ["maxTotalSize"], ["ttlLabel"], ["unusedFor"]],
@@ -93,13 +70,13 @@ const retentionRule = v.pipe(
 );
 
 const orphanRule = v.pipe(
-  entriesOf({
+  is.entriesOf({
     name: ruleName,
-    label,
-    runningLongerThan: noLimitOr("6h"),
-    stoppedLongerThan: noLimitOr("1h"),
-    stopTimeout: v.optional(durationOf(0, 3600, 'a time from "0s" to "1h"'), "10s"),
-    when: v.optional(when, "always"),
+    label: is.label,
+    runningLongerThan: is.noLimitOr("6h"),
+    stoppedLongerThan: is.noLimitOr("1h"),
+    stopTimeout: v.optional(is.durationOf(0, 3600, 'a time from "0s" to "1h"'), "10s"),
+    when: v.optional(is.when, "always"),
   }),
   v.partialCheck(
     [["runningLongerThan"], ["stoppedLongerThan"]],
@@ -110,7 +87,7 @@ const orphanRule = v.pipe(
 
 /** Rules of one kind, each with a name of its own. */
 function rulesOf<T extends { name: string }>(rule: v.GenericSchema<unknown, T>) {
-  return v.optional(v.pipe(list(rule), v.rawCheck<T[]>(ownNames)), []);
+  return v.optional(v.pipe(is.list(rule), v.rawCheck<T[]>(ownNames)), []);
 }
 
 /** A list that is wrong elsewhere is looked at as well: all problems are told at once. */
@@ -135,18 +112,18 @@ export const DEFAULT_UNTIL = "24h";
 /** The run stacks of a Co-op Cloud recipe CI: `<up to 4 characters>-<6 hex>_ci_commoninternet_net_…`. */
 const DEFAULT_RUN_SERVICES = "^[a-z0-9]{1,4}-[0-9a-f]{6}_ci_commoninternet_net_";
 
-export const settingsSchema = section({
-  engine: section({
-    socketPath: v.optional(absolutePath, "/run/docker.sock"),
-    timeout: v.optional(durationOf(0.1, 3600, 'a time from "100ms" to "1h"'), "60s"),
-    deleteTimeout: v.optional(durationOf(0.1, 86_400, 'a time from "100ms" to "24h"'), "10m"),
+export const settingsSchema = is.section({
+  engine: is.section({
+    socketPath: v.optional(is.absolutePath, "/run/docker.sock"),
+    timeout: v.optional(is.durationOf(0.1, 3600, 'a time from "100ms" to "1h"'), "60s"),
+    deleteTimeout: v.optional(is.durationOf(0.1, 86_400, 'a time from "100ms" to "24h"'), "10m"),
   }),
   disk: v.pipe(
-    section({
-      paths: v.optional(v.pipe(list(absolutePath), v.minLength(1, "at least one path"))),
-      highWatermark: v.optional(watermark, DEFAULT_HIGH_WATERMARK),
-      lowWatermark: v.optional(v.nullable(watermark), null),
-      inodes: v.optional(inodes, true),
+    is.section({
+      paths: v.optional(v.pipe(is.list(is.absolutePath), v.minLength(1, "at least one path"))),
+      highWatermark: v.optional(is.watermark, DEFAULT_HIGH_WATERMARK),
+      lowWatermark: v.optional(v.nullable(is.watermark), null),
+      inodes: v.optional(is.inodes, true),
     }),
     /** `pathsNamed`: each must be readable. Of the defaults, those that exist are watched. */
     v.transform(({ paths, ...marks }) => ({
@@ -155,53 +132,53 @@ export const settingsSchema = section({
       pathsNamed: paths !== undefined,
     })),
   ),
-  liveRuns: section({
-    services: v.optional(list(pattern), [DEFAULT_RUN_SERVICES]),
-    containers: v.optional(list(pattern), []),
-    labels: v.optional(list(label), []),
-    presets: v.optional(list(v.picklist(PRESET_NAMES, `one of: ${PRESET_NAMES.join(", ")}`)), []),
-    ignoreOlderThan: neverOr,
+  liveRuns: is.section({
+    services: v.optional(is.list(is.pattern), [DEFAULT_RUN_SERVICES]),
+    containers: v.optional(is.list(is.pattern), []),
+    labels: v.optional(is.list(is.label), []),
+    presets: v.optional(is.list(v.picklist(PRESET_NAMES, `one of: ${PRESET_NAMES.join(", ")}`)), []),
+    ignoreOlderThan: is.neverOr,
   }),
-  convergence: section({
-    settle: v.optional(durationOf(0, 300, 'a time from "0s" to "5m"'), "3s"),
-    ignoreStuckAfter: neverOr,
+  convergence: is.section({
+    settle: v.optional(is.durationOf(0, 300, 'a time from "0s" to "5m"'), "3s"),
+    ignoreStuckAfter: is.neverOr,
     onWorker: v.optional(v.picklist(["defer", "local-tasks"], '"defer" or "local-tasks"'), "defer"),
   }),
-  prune: section({
-    until: v.optional(age(DEFAULT_UNTIL), DEFAULT_UNTIL),
-    containers: v.optional(flagOrAge, true),
-    images: v.optional(flagOrAge, true),
-    buildCache: v.optional(flag, true),
-    emergency: v.optional(emergency, null),
-    labels: v.optional(list(label), []),
-    keepLabels: v.optional(list(label), ["ci-docker-prune.keep"]),
-    keepImages: v.optional(list(nameGlob), []),
-    networksAbove: v.optional(v.nullable(countFrom(0)), 20),
+  prune: is.section({
+    until: v.optional(is.age(DEFAULT_UNTIL), DEFAULT_UNTIL),
+    containers: v.optional(is.flagOrAge, true),
+    images: v.optional(is.flagOrAge, true),
+    buildCache: v.optional(is.flag, true),
+    emergency: v.optional(is.emergency, null),
+    labels: v.optional(is.list(is.label), []),
+    keepLabels: v.optional(is.list(is.label), ["ci-docker-prune.keep"]),
+    keepImages: v.optional(is.list(is.nameGlob), []),
+    networksAbove: v.optional(v.nullable(is.countFrom(0)), 20),
   }),
-  deferrals: section({
-    warnAfterPasses: v.optional(countFrom(1), 7),
-    warnAfter: v.optional(durationOf(60, CENTURY, 'a time from "1m" such as "7d"'), "7d"),
-    failAfter: neverOr,
+  deferrals: is.section({
+    warnAfterPasses: v.optional(is.countFrom(1), 7),
+    warnAfter: v.optional(is.durationOf(60, is.CENTURY, 'a time from "1m" such as "7d"'), "7d"),
+    failAfter: is.neverOr,
   }),
   retention: rulesOf(retentionRule),
   orphans: rulesOf(orphanRule),
-  snapshots: section({
-    ttl: v.optional(age("24h"), "24h"),
-    keepCount: v.optional(v.nullable(countFrom(1)), 5),
-    maxTotalSize: v.optional(v.nullable(size), "10GB"),
-    when: v.optional(when, "pressure"),
+  snapshots: is.section({
+    ttl: v.optional(is.age("24h"), "24h"),
+    keepCount: v.optional(v.nullable(is.countFrom(1)), 5),
+    maxTotalSize: v.optional(v.nullable(is.size), "10GB"),
+    when: v.optional(is.when, "pressure"),
   }),
-  cache: section({
+  cache: is.section({
     evict: v.optional(v.picklist(["never", "under-pressure"], '"never" or "under-pressure"'), "never"),
-    until: v.optional(v.nullable(watermark), null),
-    unusedFor: v.optional(durationOf(60, CENTURY, 'a time from "1m" such as "1h"'), "1h"),
-    keep: v.optional(list(nameGlob), []),
+    until: v.optional(v.nullable(is.watermark), null),
+    unusedFor: v.optional(is.durationOf(60, is.CENTURY, 'a time from "1m" such as "1h"'), "1h"),
+    keep: v.optional(is.list(is.nameGlob), []),
     local: v.optional(v.picklist(["keep", "evict"], '"keep" or "evict"'), "keep"),
-    groupLabels: v.optional(list(labelKey), []),
+    groupLabels: v.optional(is.list(is.labelKey), []),
   }),
-  lockFile: v.optional(v.nullable(absolutePath), null),
-  stateDir: v.optional(v.nullable(absolutePath), null),
-  metrics: section({
-    textfile: v.optional(v.nullable(promFile), null),
+  lockFile: v.optional(v.nullable(is.absolutePath), null),
+  stateDir: v.optional(v.nullable(is.absolutePath), null),
+  metrics: is.section({
+    textfile: v.optional(v.nullable(is.promFile), null),
   }),
 });
