@@ -30,10 +30,8 @@ export interface GatekeeperPorts {
  * a service converge? It remembers since when each service has been busy, over looks and (by the state) over passes.
  */
 export class Gatekeeper {
-  readonly #reader: EngineReader;
+  readonly #ports: GatekeeperPorts;
   #engine: Engine;
-  readonly #settings: Settings;
-  readonly #clock: Clock;
   readonly #rules: RunRules;
   #busy: Sightings;
   #busyNow: readonly BusyService[] = [];
@@ -46,12 +44,10 @@ export class Gatekeeper {
   #infoAt = Number.NEGATIVE_INFINITY;
 
   /** @param busy what the state remembers of an earlier pass */
-  constructor({ reader, settings, clock }: GatekeeperPorts, engine: Engine, busy: Sightings) {
-    this.#reader = reader;
+  constructor(ports: GatekeeperPorts, engine: Engine, busy: Sightings) {
+    this.#ports = ports;
     this.#engine = engine;
-    this.#settings = settings;
-    this.#clock = clock;
-    this.#rules = runRules(settings.liveRuns);
+    this.#rules = runRules(ports.settings.liveRuns);
     this.#busy = busy;
   }
 
@@ -61,7 +57,7 @@ export class Gatekeeper {
 
   /** Services stuck for longer than `convergence.ignoreStuckAfter`: they no longer block, but are named. */
   get ignored(): readonly BusyService[] {
-    const limit = this.#settings.convergence.ignoreStuckAfter;
+    const limit = this.#ports.settings.convergence.ignoreStuckAfter;
     return limit === null ? [] : this.#busyNow.filter(({ busySeconds }) => busySeconds > limit);
   }
 
@@ -76,12 +72,13 @@ export class Gatekeeper {
   }
 
   async look(): Promise<readonly Verdict[]> {
-    this.#askedAt = this.#clock.elapsed();
-    const observation = await observe(this.#reader, this.#engine, this.#settings, this.#clock.now());
-    const now = this.#clock.now();
+    const { reader, settings, clock } = this.#ports;
+    this.#askedAt = clock.elapsed();
+    const observation = await observe(reader, this.#engine, settings, clock.now());
+    const now = clock.now();
     const busySince = await this.#remember(observation, now);
     this.#seen = observation;
-    return askGates({ settings: this.#settings, runRules: this.#rules, observation, busySince, now });
+    return askGates({ settings, runRules: this.#rules, observation, busySince, now });
   }
 
   /**
@@ -89,10 +86,10 @@ export class Gatekeeper {
    * a swarm, or lost one.
    */
   async lookAgain(): Promise<readonly Verdict[]> {
-    if (this.#clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();
-    const info = await orUnknown("the engine", () => this.#reader.info());
+    if (this.#ports.clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();
+    const info = await orUnknown("the engine", () => this.#ports.reader.info());
     if (!info.known) return [unclear(info.reason)];
-    this.#infoAt = this.#clock.elapsed();
+    this.#infoAt = this.#ports.clock.elapsed();
     // A manager that shuts down says so for some seconds, on connections that are open (20.10): its swarm lives on.
     if (info.value.swarm.role === "none" && this.#engine.info.swarm.role !== "none")
       return [unclear("this engine was part of a swarm, and says that it is not any more")];
@@ -107,7 +104,7 @@ export class Gatekeeper {
   async lookTwice(signal: AbortSignal): Promise<readonly Verdict[]> {
     const first = await this.look();
     if (firstNotOpen(first) !== null || this.#engine.info.swarm.role === "none") return first;
-    await this.#clock.sleep(this.#settings.convergence.settle, signal);
+    await this.#ports.clock.sleep(this.#ports.settings.convergence.settle, signal);
     return this.look();
   }
 
@@ -142,7 +139,7 @@ export class Gatekeeper {
     since: Readonly<Record<string, number>>,
     now: number,
   ): Promise<Readonly<Record<string, number>>> {
-    const tasks = await orUnknown("the tasks of stuck services", () => this.#reader.tasks(stuck));
+    const tasks = await orUnknown("the tasks of stuck services", () => this.#ports.reader.tasks(stuck));
     return Object.fromEntries(
       stuck.map(({ id }) => {
         if (!tasks.known) return [id, now];

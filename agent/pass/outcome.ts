@@ -1,6 +1,6 @@
 import type { Acted } from "../act/ports.ts";
 import type { Tally } from "../act/tally.ts";
-import { Exit } from "../exit.ts";
+import { Exit, type ExitCode } from "../exit.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import { stopReason } from "../host/stop.ts";
 import type { Observed } from "../observe/candidates.ts";
@@ -8,34 +8,23 @@ import type { Ended } from "./context.ts";
 
 /** What a pass came to, by where and why it ended. Pure. */
 
-export const stopped = (stop: AbortSignal): Ended => ({
-  outcome: "incomplete",
-  exitCode: Exit.incomplete,
-  reason: stopReason(stop),
-  gate: null,
-});
+const endedAs = (
+  outcome: Ended["outcome"],
+  exitCode: ExitCode,
+  reason: string,
+  gate: Ended["gate"] = null,
+): Ended => ({ outcome, exitCode, reason, gate });
+
+export const stopped = (stop: AbortSignal) => endedAs("incomplete", Exit.incomplete, stopReason(stop));
 
 /** A fact that everything after it depends on could not be read. */
-export const failed = (reason: string, gate: Verdict["gate"] | null = null): Ended => ({
-  outcome: "failed",
-  exitCode: Exit.unavailable,
-  reason,
-  gate,
-});
+export const failed = (reason: string, gate: Ended["gate"] = null) =>
+  endedAs("failed", Exit.unavailable, reason, gate);
 
-export const deferred = ({ verdict, reason, gate }: Verdict): Ended => ({
-  outcome: "deferred",
-  exitCode: verdict === "unknown" ? Exit.unavailable : Exit.ok,
-  reason,
-  gate,
-});
+export const deferred = ({ verdict, reason, gate }: Verdict) =>
+  endedAs("deferred", verdict === "unknown" ? Exit.unavailable : Exit.ok, reason, gate);
 
-export const bug = (error: Error): Ended => ({
-  outcome: "failed",
-  exitCode: Exit.bug,
-  reason: `a bug: ${error.message}`,
-  gate: null,
-});
+export const bug = (error: Error) => endedAs("failed", Exit.bug, `a bug: ${error.message}`);
 
 /** How the deletions ended; whether pressure remains is seen later, by measuring. */
 export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSignal): Ended {
@@ -51,16 +40,15 @@ export function acted({ ending, changed }: Acted, tally: Tally, stop: AbortSigna
   }
   if (atGate !== null)
     return { ...atGate, outcome: "incomplete", reason: `ended in mid-pass: ${atGate.reason}` };
-  const done = { exitCode: Exit.ok, gate: null };
   if (taken > 0) {
     const reason =
       ending?.by === "low-watermark" ? "every filesystem is below the low watermark" : "the plan is done";
-    return { ...done, outcome: "pruned", reason };
+    return endedAs("pruned", Exit.ok, reason);
   }
   const reason = changed
     ? "nothing that fulfils the rules was there and unused when its turn came"
     : "nothing fulfils the rules";
-  return { ...done, outcome: "nothing-eligible", reason };
+  return endedAs("nothing-eligible", Exit.ok, reason);
 }
 
 /**
