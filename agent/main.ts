@@ -158,10 +158,7 @@ interface Plain {
   json?: boolean;
 }
 
-/**
- * `null`: not this command with plain options. By hand: node's own parser takes a quiet pass 2 ms. Of an option given
- * twice the last counts.
- */
+/** `null`: not this command with plain options, the last of two counting. By hand: node's parser takes 2 ms. */
 function plainOptions(command: "run" | "watch", args: readonly string[]): Plain | null {
   if (args[0] !== command) return null;
   const options: Plain = {};

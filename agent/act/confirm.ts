@@ -38,10 +38,7 @@ export class Confirmation {
     else this.#held.push(held);
   }
 
-  /**
-   * Asks, while the work may go on. What is still listed is held on, since it may be going away; so is all where the
-   * list cannot be read.
-   */
+  /** Asks, while the work goes on. What is still listed is held on, as is all where no list can be read. */
   confirm(): Promise<void> {
     this.#asking = this.#asking.then(async () => {
       try {

@@ -65,10 +65,7 @@ export class Targets {
     this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
-  /**
-   * Which of these are still there: by one list; by a look at each where lists are slow, which would also hold up the
-   * deletions meanwhile. Throws EngineError.
-   */
+  /** Which of these are still there: by one list, or by a look at each where lists are slow. Throws EngineError. */
   async stillThere(kind: ObjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
     const { reader } = this.#ports;
     const one = (id: string): Promise<{ readonly id: string }> =>

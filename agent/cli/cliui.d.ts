@@ -1,4 +1,4 @@
-/** What table.ts uses of cliui 9, which comes with yargs and ships no types. */
+/** What screen.ts uses of cliui 9, which comes with yargs and ships no types. */
 declare module "cliui" {
   interface Column {
     readonly text: string;

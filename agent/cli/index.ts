@@ -25,10 +25,7 @@ export interface Front {
   readonly settings: SettingsText | null;
 }
 
-/**
- * The command line behind the front. Sets the exit code; only bugs are thrown. When it returns the process may end:
- * what was written has been taken.
- */
+/** Sets the exit code; only bugs are thrown. When it returns the process may end: what was written has been taken. */
 export async function main(argv: readonly string[], front: Front): Promise<void> {
   takeOver(front.settings);
   try {

@@ -156,10 +156,7 @@ export function lastTier(disk: Disk, plan: Plan) {
   return { count: go.length, after: reached?.enough ? reached : afterFreeing(disk, bytes) };
 }
 
-/**
- * How full the disk would be if so much went at most, and whether that is enough. Pure. `null` where the filesystem
- * under the engine's data is not known.
- */
+/** The disk if so much went at most, and whether that is enough; `null` where the engine's is not known. Pure. */
 export function afterFreeing(
   { pressure, settings, rootDir }: Disk,
   bytes: Bytes,

@@ -44,10 +44,7 @@ const unknownKeys = (argv: object): string[] =>
     .filter((key) => !COMMIT_KEYS.includes(key))
     .map((key) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
 
-/**
- * Parsed leniently and judged here: a router whose `--work-item $ITEM` comes out empty must not leave its container
- * behind because of that.
- */
+/** Parsed leniently, judged here: a router whose `--work-item $ITEM` is empty must not leave its container behind. */
 function addCommit(yargs: Argv, done: Done): Argv {
   return yargs.command(
     "commit <container>",

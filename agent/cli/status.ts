@@ -13,10 +13,7 @@ import { show, terminal } from "./screen.ts";
 import { statusDocument, statusFacts } from "./status-facts.ts";
 import { statusScreen } from "./status-screen.ts";
 
-/**
- * For what a pass would remove and what holds the disk: long enough on most hosts, short enough for whoever was paged.
- * Seconds.
- */
+/** Seconds for what a pass would remove and what holds the disk: whoever was paged waits no longer. */
 const DEADLINE = 5;
 
 export function statusCommand(yargs: Argv, done: Done): Argv {

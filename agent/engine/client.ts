@@ -55,10 +55,7 @@ type BuildRequest = (
   callback: (error: unknown, response?: IncomingMessage) => void,
 ) => void;
 
-/**
- * Bytes of one answer. A list of 10,000 images takes some 10 MiB; what is longer comes from something else than an
- * engine, and would fill the memory.
- */
+/** Bytes of one answer: a list of 10,000 images takes some 10 MiB. What is longer would fill the memory. */
 const LARGEST_ANSWER = 64 * 1024 * 1024;
 
 /** docker-modem reads these even when socketPath is given: DOCKER_HOST=tcp://… would win over it. */

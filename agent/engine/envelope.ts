@@ -51,10 +51,7 @@ interface Allowed {
 
 const equals = (wanted: string) => (value: string) => value === wanted;
 
-/**
- * A filter document whose keys are all known and whose lists are all non-empty. `dangling: []` deletes tagged images on
- * 20.10.
- */
+/** A filter document of known keys with lists that are not empty: `dangling: []` deletes tagged images on 20.10. */
 const filters =
   (...keys: readonly string[]) =>
   (value: string): boolean => {

@@ -3,10 +3,7 @@ import { EngineError } from "./errors.ts";
 import type { CachePruned, Labels } from "./types.ts";
 import { toCachePruned, toCommitted } from "./wire.ts";
 
-/**
- * A client that goes away cancels a prune half-way and loses its report, so this one call may take long.
- * systemd's TimeoutStartSec bounds the whole pass.
- */
+/** Seconds: a client that goes away cancels a prune half-way and loses its report. TimeoutStartSec= bounds the pass. */
 const BUILD_PRUNE_DEADLINE = 3600;
 
 /** What can be done to the engine: nothing else deletes. Every method throws EngineError. */

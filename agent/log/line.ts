@@ -12,19 +12,13 @@ const PRIORITY: Readonly<Record<Level, number>> = { info: 6, warn: 4, error: 3 }
 /** "Normal, but significant". */
 const NOTICE = 5;
 
-/**
- * `-p notice` is then what a host's owner asks for in the morning: what changed here, what each pass came to, and all
- * that went wrong. Pure.
- */
+/** `-p notice` is a host owner's morning: what changed, what passes came to, what went wrong. Pure. */
 export function priority(event: AuditEvent): number {
   if (event.level !== "info") return PRIORITY[event.level];
   return rowOf(event).notice?.(event.fields) ? NOTICE : PRIORITY.info;
 }
 
-/**
- * An event with every text in it made safe to show and, for the journal, of a length that journald takes as one entry.
- * Pure.
- */
+/** An event safe to show and, for the journal, of a length that journald takes as one entry. Pure. */
 export function safe(event: AuditEvent, inJournal: boolean): AuditEvent {
   const shown = visibleDeep(event);
   return inJournal ? ({ ...shown, fields: fitting({ ...shown.fields }) } as AuditEvent) : shown;

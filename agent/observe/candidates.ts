@@ -19,10 +19,7 @@ export interface Scope {
   readonly rules: Rules;
   /** Networks are looked at, whatever the disk says. */
   readonly networks: boolean;
-  /**
-   * List the build cache as well, for a plan that is shown and not acted on; a pass that acts lets the engine decide,
-   * and records what it reports.
-   */
+  /** List the build cache, for a plan that is only shown: in a pass that acts the engine decides, and reports. */
   readonly forecastCache: boolean;
   /**
    * Whether this one is inspected for the plan; absent: all are. A pass that acts looks at each right before its

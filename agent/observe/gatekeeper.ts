@@ -81,10 +81,7 @@ export class Gatekeeper {
     return askGates({ settings, runRules: this.#rules, observation, busySince, now });
   }
 
-  /**
-   * One look in mid-pass, for which the engine is asked anew what it is, at most every two seconds: it may have joined
-   * a swarm, or lost one.
-   */
+  /** One look in mid-pass, with a new `/info` every two seconds: the engine may have joined a swarm, or left it. */
   async lookAgain(): Promise<readonly Verdict[]> {
     if (this.#ports.clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();
     const info = await orUnknown("the engine", () => this.#ports.reader.info());

@@ -53,10 +53,7 @@ export function rootsOf(
   return { engineRoot: rootDir, containerdRoot, engineAskedAt: clock.now() };
 }
 
-/**
- * A containerd that the engine starts has its socket in a folder of the engine's:
- * `/run/docker/containerd/containerd.sock`.
- */
+/** A containerd that the engine starts has its socket below the engine's: `/run/docker/containerd/containerd.sock`. */
 const isOwn = (socket: string): boolean =>
   socket.endsWith("/containerd/containerd.sock") && !/^(?:\/var)?\/run\/containerd\//.test(socket);
 

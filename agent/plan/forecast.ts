@@ -60,10 +60,7 @@ export interface Rules {
   readonly window: Seconds;
 }
 
-/**
- * Replays the uses, which are in order of time, once for each scenario; a pass follows the pulls that cross the mark,
- * as `watch` has it.
- */
+/** Replays the uses, in order of time, for each scenario; as with `watch`, a pass follows pulls that cross the mark. */
 export function forecast(
   uses: readonly LedgerUse[],
   scenarios: readonly Scenario[],

@@ -109,10 +109,7 @@ function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, n
   return youngest({ "first-seen-dangling": firstSeen, "last-tagged": tagged }, now);
 }
 
-/**
- * Sorts images that go: those that earlier passes saw dangling come first, since a builder is least likely to want
- * them.
- */
+/** What earlier passes saw dangling comes first: a builder is least likely to want it. */
 export function inOrderOfSafety(
   images: readonly Judged[],
   firstSeen: Readonly<Record<string, number>>,

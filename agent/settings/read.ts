@@ -27,10 +27,7 @@ export function takeOver(read: SettingsText | null): void {
 export const takenOver = (path: string | undefined): SettingsText | null =>
   handedOver?.path === path ? handedOver : null;
 
-/**
- * Reads a settings file; where none is named, the service's, so that a pass by hand is what the service's is. Throws
- * what the filesystem says.
- */
+/** Reads a settings file, the service's where none is named. Throws what the filesystem says. */
 export function readSettings(path: string | undefined, installed = INSTALLED_SETTINGS): SettingsText {
   const taken = takenOver(path);
   if (taken !== null) return taken;

@@ -68,10 +68,7 @@ function slug(text: string): string {
     .replace(/^-+|-+$/g, "");
 }
 
-/**
- * All of them at every commit: a container that ran from a snapshot brings that one's along, and a label can be
- * overridden but not taken away.
- */
+/** All at every commit: those of the container's own snapshot can be overridden, but not taken away. */
 export function snapshotLabels(identity: Identity, createdAt: number, ttl: string): Labels {
   return {
     [SNAPSHOT_LABEL]: "1",

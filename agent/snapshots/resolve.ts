@@ -16,10 +16,7 @@ export interface Resolved {
   readonly exitCode: ExitCode;
 }
 
-/**
- * As distribution/reference has it, an id, or both halves of it; nothing that a shell or an option parser would take
- * apart.
- */
+/** As distribution/reference has it, or an id, or both halves; nothing that a shell or an option parser takes apart. */
 export const IMAGE_NAME = /^[A-Za-z0-9[][A-Za-z0-9._/:@+[\]-]*$/;
 
 /** The image to run for a work item. What the engine does not tell is no reason for a router to stand still. */

@@ -29,10 +29,7 @@ const isGone = ({ cameAt, evictedAt }: KnownImage) => evictedAt !== null && evic
 /** Milliseconds: a container that was made so near to a use that is known is that use. */
 const SAME_USE = 600_000;
 
-/**
- * What a look teaches that the ledger does not know: images that came, images whose names changed, containers that
- * run. Pure.
- */
+/** What the ledger does not know yet: images that came, names that changed, containers that run. Pure. */
 export function newLines(
   ledger: Ledger,
   engine: string,

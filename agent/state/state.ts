@@ -163,10 +163,7 @@ export function updateState(dir: string, pass: PassRecord, change: (before: Stat
   });
 }
 
-/**
- * The same for a quiet pass, which learnt nothing. It does not wait for the disk: after a power failure one quiet pass
- * less is remembered.
- */
+/** The same for a quiet pass, which learnt nothing and does not wait for the disk: a power failure may cost one. */
 export function updateCore(dir: string, pass: PassRecord, change: (before: Core) => Core): Core {
   return update(dir, () => {
     const written = loadWritten(dir);
