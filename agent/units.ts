@@ -1,7 +1,7 @@
 /**
  * Bytes, percentages and durations: parsed once, at the boundary, into plain numbers whose unit is in the name.
  * Every parser returns `undefined` for text it does not understand; the caller knows the path and says so.
- * Where nothing else is said, `now` and every other moment is in milliseconds since the epoch, and what lasts in seconds.
+ * Where nothing else is said, a moment such as `now` is in milliseconds since the epoch, and what lasts in seconds.
  */
 
 export type Seconds = number;

@@ -23,8 +23,7 @@ const CHILD_GONE_PAUSE = 1;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;
- * the build cache last: its prune fails on a full disk on 28.5. What only an emergency lets go waits for what goes
- * anyway.
+ * the build cache last: its prune fails on a full disk on 28.5. What only an emergency lets go is after all that.
  */
 const STEPS: readonly Step[] = [
   { by: "orphans", kind: "container" },

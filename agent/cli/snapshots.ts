@@ -107,10 +107,7 @@ interface CommitWords extends CommonOptions {
   readonly ttl?: string | undefined;
 }
 
-/**
- * Milliseconds after a signal: the commit and the removal of its container have had their seconds by then, and launchers
- * kill after ten or more.
- */
+/** Milliseconds after a signal: commit and removal have had their seconds; launchers kill after ten or more. */
 const GIVE_UP = 8500;
 
 function openForCommit(argv: CommitWords, giveUp: AbortSignal): Context {

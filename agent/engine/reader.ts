@@ -26,7 +26,7 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 const oddId = (id: string) => new EngineError("malformed", `not an id that could be asked for: ${id}`);
 
-/** Once an id is gone, the engine looks for a container or network that has it for a name. Throws EngineError, `gone`. */
+/** Once an id is gone, the engine looks for a container or network of that name. Throws EngineError, `gone`. */
 function thisVery<T extends { readonly id: string }>(id: string, found: T): T {
   if (found.id === id) return found;
   throw new EngineError("gone", `${id} is only the name of ${found.id}`, 404);

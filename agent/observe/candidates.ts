@@ -135,8 +135,7 @@ export async function observeCandidates(
 
   async function observeImages(): Promise<ImageFacts[]> {
     const inspected = await inParallel(await reader.danglingImages(), inspectImage);
-    // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is
-    // tagged.
+    // The containerd store lists a nameless record beside an image that lost a name: no candidate, it is tagged.
     return classic
       ? inspected
       : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);

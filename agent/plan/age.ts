@@ -23,7 +23,7 @@ export const UNDATED: Age = { seconds: null, basis: "none" };
 /** Milliseconds; `null`: not known. */
 export type Moments = Readonly<Partial<Record<AgeBasis, number | null | undefined>>>;
 
-/** The age by the youngest moment that is known. A moment in the future gives a negative age: younger than any limit. */
+/** The age by the youngest moment that is known. One in the future gives a negative age: younger than any limit. */
 export function youngest(moments: Moments, now: number): Age {
   const known = (Object.keys(moments) as AgeBasis[]).flatMap((basis) => {
     const at = moments[basis] ?? null;
