@@ -222,6 +222,7 @@ export function overwriteLine(path: string, line: string, options: WriteOptions)
 function own(fd: number, path: string, { mode, owner }: Pick<WriteOptions, "mode" | "owner">): number {
   const stats = fstatSync(fd);
   if (!stats.isFile()) throw new UnsafeFile(`${path} is ${kindOf(stats)}, not a file`);
+  if (stats.nlink > 1) throw new UnsafeFile(`${path} has another name as well (hard link)`);
   if (stats.size === 0) {
     give(fd, owner === "folder" ? rootFor(lstatSync(dirname(path))) : owner);
     fchmodSync(fd, mode);

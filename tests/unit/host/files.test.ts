@@ -233,6 +233,9 @@ describe("lines are added", () => {
     expect(() => appendLine(path("b"), "x", { mode: 0o644 })).toThrow(/ELOOP/);
     execFileSync("mkfifo", [path("c")]);
     expect(() => appendLine(path("c"), "x", { mode: 0o644 })).toThrow();
+    linkSync(path("a"), path("d"));
+    expect(() => appendLine(path("d"), "x", { mode: 0o644 })).toThrow(/another name/);
+    expect(readFileSync(path("a"), "utf8")).toBe("one\ntwo\n");
     expect(existsSync(path("victim"))).toBe(false);
   });
 });
