@@ -25,7 +25,6 @@ const RESULTS = ["accepted", ...(Object.keys(LEADS) as Refusal[])] as const;
 
 /** What a look at one registry came to; it holds no secret, and is logged, shown and kept as it stands. */
 export const checked = v.object({
-  /** `"docker.io"` */
   registry: v.string(),
   username: v.nullable(v.string()),
   result: v.picklist(RESULTS),

@@ -22,7 +22,6 @@ const lastCheck = v.object({
   checks: v.array(checked),
 });
 
-/** The outcome of the last `auth check`. */
 export type LastCheck = Frozen<v.InferOutput<typeof lastCheck>>;
 
 /** What earlier runs wrote. A file that is absent or damaged owns nothing: then nothing is removed. Never throws. */
@@ -30,7 +29,6 @@ export function loadOwned(dir: string): Owned {
   return read(join(dir, OWNED_FILE), owned)?.owned ?? {};
 }
 
-/** Throws what the filesystem says. */
 export function saveOwned(dir: string, entries: Owned): void {
   replace(dir, OWNED_FILE, { version: 1, owned: entries });
 }
@@ -40,7 +38,6 @@ export function loadLastCheck(dir: string): LastCheck | null {
   return read(join(dir, CHECKS_FILE), lastCheck);
 }
 
-/** Throws what the filesystem says. */
 export function saveLastCheck(dir: string, last: LastCheck): void {
   replace(dir, CHECKS_FILE, { version: 1, ...last });
 }

@@ -112,7 +112,6 @@ function gateWayOut({ gate, facts }: Verdict): string | null {
     : null;
 }
 
-/** In seconds: no run takes so long. */
 const LONG_RUN = 24 * 3600;
 
 /** What holds the most, and what would free it. */

@@ -61,7 +61,6 @@ export function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
 
 const totalsOf = (objects: readonly Judged[]) => ({ count: objects.length, sizeBytes: sumSizes(objects) });
 
-/** The plan as a table, and whether it would be enough. Pure. */
 export function planScreen(
   settings: Settings,
   seen: GatesPreview,

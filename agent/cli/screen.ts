@@ -14,7 +14,6 @@ export interface Look {
 /** A chart needs a width where there is none. */
 export const PLAIN_WIDTH = 80;
 
-/** @param ascii asked for by an option */
 export function screenOf(
   out: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,

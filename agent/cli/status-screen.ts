@@ -57,7 +57,6 @@ const brief = (verdict: Verdict): Verdict =>
     ? { ...verdict, reason: "nothing is pruned" }
     : verdict;
 
-/** The verdict and the way out, then which program looked at which engine. */
 function heading(facts: StatusFacts, look: Look): string[] {
   const { version, host, engine } = facts;
   const { bold, dim, green, yellow, red } = look.colours;

@@ -52,7 +52,6 @@ export interface Base {
 interface Stage {
   readonly name: string | null;
   readonly base: string;
-  /** Of its FROM, from 1. */
   readonly line: number;
   readonly instructions: readonly Instruction[];
 }
@@ -156,7 +155,6 @@ function chainOf(stages: readonly Stage[], target: number, { escapeToken, global
   }
 }
 
-/** A build as it goes on, stage upon stage. */
 class Build {
   readonly labels = new Map<string, Label>();
   unnamed: Label | null = null;
@@ -272,7 +270,6 @@ function declare(
   }
 }
 
-/** None of ARG, ENV and LABEL takes flags. */
 function unflagged(keyword: string, rest: string): string {
   if (rest.startsWith("--")) throw new Refusal(`${keyword} takes no flag`);
   return rest;

@@ -164,7 +164,6 @@ class Expansion {
     return text;
   }
 
-  /** At a `$`. */
   #dollar(): Value {
     this.#at++;
     if (this.#next !== "{") {

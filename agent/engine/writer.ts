@@ -45,7 +45,6 @@ export class Writer {
     return deletedIds(await this.#delete(`/images/${reference}`, { noprune: "true" }));
   }
 
-  /** The engine refuses one with endpoints. */
   async removeNetwork(id: string): Promise<void> {
     try {
       await this.#delete(`/networks/${id}`);

@@ -26,7 +26,6 @@ import { kindOf, openFolder, removeFile, statLink, TooLarge, UnsafeFile } from "
  */
 
 export interface ReadOptions {
-  /** A larger file is refused. */
   readonly maxBytes: Bytes;
   /** The last part of the path may be a link, as what an operator names often is. Refused otherwise. */
   readonly links?: boolean;
@@ -137,7 +136,6 @@ export interface WriteOptions {
   readonly expect?: Stats | null;
 }
 
-/** Somebody else replaced or changed the file since it was read. */
 export class FileChanged extends Error {
   override readonly name = "FileChanged";
 }

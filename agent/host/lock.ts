@@ -18,7 +18,6 @@ export interface Lock {
 
 /** util-linux flock's answer when somebody else holds the lock; any value that flock does not use itself. */
 const CONFLICT = 42;
-/** It answers at once. */
 const FLOCK_DEADLINE: Seconds = 5;
 /** How often a file is taken that was replaced between being opened and being locked. */
 const TRIES = 3;

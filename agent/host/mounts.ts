@@ -1,6 +1,5 @@
 import si from "systeminformation";
 
-/** What a filesystem is called, for people. */
 export interface MountName {
   readonly device: string;
   readonly type: string;

@@ -21,7 +21,6 @@ export class UnsafeFile extends Error {
 /** It holds more than is read. */
 export class TooLarge extends UnsafeFile {}
 
-/** In words, for an error. */
 export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return "a folder";
   if (stats.isSymbolicLink()) return "a symbolic link";

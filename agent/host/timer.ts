@@ -3,7 +3,6 @@ import { execFile } from "node:child_process";
 /** The timer that starts the passes, as systemd knows it. */
 export interface Timer {
   readonly unit: string;
-  /** systemd has such a unit. */
   readonly installed: boolean;
   /** It is started, so it will fire. */
   readonly active: boolean;

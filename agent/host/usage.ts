@@ -21,12 +21,10 @@ export interface LogFiles {
 
 export interface DeletedFile {
   readonly pid: number;
-  /** The path that it had. */
   readonly path: string;
   readonly bytes: Bytes;
 }
 
-/** Nothing was looked at. */
 export const HOST_NOT_READ: HostUsage = { logs: null, swarmBytes: null, deleted: null };
 
 /**

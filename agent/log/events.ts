@@ -31,7 +31,6 @@ export type AuditEvent<Name extends EventName = EventName> = {
   };
 }[Name];
 
-/** The row of an event, which takes this event's fields. */
 export const rowOf = ({ event }: AuditEvent) => EVENTS[event] as unknown as EventRow<AuditEvent["fields"]>;
 
 /** @param level needed where only the pass can tell it */

@@ -90,5 +90,4 @@ const TERMINAL: Look = {
   filesystem: describeFilesystem,
 };
 
-/** One event, already made safe to show, as one or more lines for a terminal. */
 export const sentence = (event: AuditEvent): string => sentenceIn(event, TERMINAL);

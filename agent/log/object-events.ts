@@ -25,7 +25,6 @@ export interface StepReport {
   readonly durationSeconds: Seconds;
 }
 
-/** What changed on this host. */
 const changed = <Fields extends ObjectFields>(msg: string, words: (fields: Fields) => string) =>
   row<Fields>({
     level: "info",
@@ -33,7 +32,6 @@ const changed = <Fields extends ObjectFields>(msg: string, words: (fields: Field
     notice: () => true,
     say: (fields, { mark }) => `  ${mark("−", "green")}${words(fields)}`,
   });
-/** What did not. */
 const unchanged = (msg: string, words: (fields: ObjectFields) => string) =>
   row<ObjectFields>({
     level: "info",

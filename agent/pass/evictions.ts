@@ -65,7 +65,6 @@ export function noteEvictions(ports: PassPorts, { removed }: Tally): void {
 
 export const LEDGER = "the ledger of uses";
 
-/** A ledger that cannot be written is told of, and the pass goes on. */
 export function addToLedger({ clock, host, journal }: PassPorts, lines: readonly LedgerLine[]): void {
   if (lines.length === 0) return;
   try {

@@ -51,7 +51,6 @@ export const layerChains = oncePer((layersById: LayersById) => {
   const byImage: ReadonlyMap<string, readonly number[]> = new Map(
     [...layersById].map(([id, list]) => [id, chains.of(list)]),
   );
-  /** How many images hold each. */
   const holders = new Map<number, number>();
   for (const list of byImage.values())
     for (const chain of list) holders.set(chain, (holders.get(chain) ?? 0) + 1);

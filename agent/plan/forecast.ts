@@ -122,11 +122,9 @@ export function workingSet(uses: readonly LedgerUse[], now: Seconds): Bytes {
 export const diskFor = (bytes: Bytes, mark: Watermark): Bytes =>
   mark.kind === "used-percent" ? (100 * bytes) / mark.percent : bytes + mark.bytes;
 
-/** An image that came to a host. */
 export interface Arrival {
   /** The same content has the same `id` on all hosts. */
   readonly image: LedgerImage;
-  /** How often it came. */
   readonly times: number;
 }
 

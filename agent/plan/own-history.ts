@@ -32,7 +32,6 @@ export interface Ranked {
   readonly idle: Seconds;
 }
 
-/** Why an image has its place in the order. */
 export interface Because {
   readonly uses: number;
   readonly idle: Seconds;

@@ -83,7 +83,6 @@ export function namesEverything({ repository, tag }: NameGlob): boolean {
   return text.includes("*") && !/[A-Za-z0-9]/.test(text) && (tag === null || tag.test("latest"));
 }
 
-/** Whether one of the globs names this. Pure. */
 export const namesOne = (globs: readonly NameGlob[], repository: string, tag: string): boolean =>
   globs.some((glob) => glob.repository.test(repository) && (glob.tag === null || glob.tag.test(tag)));
 

@@ -69,7 +69,6 @@ export interface ListedRule {
   readonly when: When;
 }
 
-/** Every rule there is. */
 export function allRules(settings: Settings): readonly ListedRule[] {
   // The last tier is no rule of the settings' own.
   const retention = retentionRules(settings).filter(({ name }) => name !== CACHE_RULE);

@@ -73,11 +73,9 @@ export interface CommitReport {
   readonly exitCode: ExitCode;
 }
 
-/** What became of the commit itself. */
 type Attempt = Pick<CommitReport, "outcome" | "reason" | "snapshot"> & {
   /** The engine did not answer. */
   readonly away: boolean;
-  /** What the name stood for before. */
   readonly before: ImageDetail | null;
 };
 
@@ -213,7 +211,6 @@ function onlyEngine(error: unknown): null {
   throw error;
 }
 
-/** What had the name before. */
 async function clearPredecessor(
   ports: SnapshotPorts,
   { id, identity }: Committed,

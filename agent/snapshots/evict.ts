@@ -12,7 +12,6 @@ export interface EvictReport {
   readonly identity: Identity;
   /** Names and ids that are gone. */
   readonly removed: readonly string[];
-  /** What is still there, and why. */
   readonly left: readonly { readonly name: string; readonly reason: string }[];
   /** Of several outcomes the worst: 69 before 75 before 0. */
   readonly exitCode: ExitCode;

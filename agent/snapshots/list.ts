@@ -10,7 +10,6 @@ import { createdOf, type Identity, snapshotOf } from "./identity.ts";
 import { type LookPorts, readUsers } from "./look.ts";
 import { freshness } from "./resolve.ts";
 
-/** One snapshot on this host. */
 export interface Listed extends Identity {
   readonly names: readonly string[];
   readonly id: string;

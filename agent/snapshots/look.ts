@@ -7,13 +7,11 @@ import type { Clock } from "../host/clock.ts";
 import type { Users } from "../plan/usage.ts";
 import { carries, type Identity, referenceOf } from "./identity.ts";
 
-/** What looking at snapshots needs from outside. */
 export interface LookPorts {
   readonly reader: EngineReader;
   readonly clock: Clock;
 }
 
-/** What making and removing them needs as well. */
 export interface SnapshotPorts extends LookPorts {
   readonly writer: EngineWriter;
   /** Fires when the command is told to stop: what is under way is waited for a little, and nothing new is begun. */

@@ -8,7 +8,6 @@ import { type Identity, referenceOf } from "./identity.ts";
 import { findSnapshot, type LookPorts } from "./look.ts";
 
 export interface Resolved {
-  /** What to run. */
   readonly image: string;
   readonly source: "snapshot" | "fallback";
   /** Why not the snapshot; for one that is fresh: how old it is. */
@@ -50,7 +49,6 @@ export interface Freshness {
   readonly age: Age;
   /** `null`: its label cannot be understood. */
   readonly ttl: Seconds | null;
-  /** As a sentence. */
   readonly reason: string;
 }
 

@@ -45,7 +45,6 @@ export interface ImageFacts {
 export interface KnownImage extends ImageFacts {
   readonly id: string;
   readonly cameAt: number;
-  /** When it came for the first time. */
   readonly firstAt: number;
   /** When a pass evicted it last; `null`: never. */
   readonly evictedAt: number | null;
@@ -53,7 +52,6 @@ export interface KnownImage extends ImageFacts {
   readonly pulled: readonly string[];
 }
 
-/** What the ledger says of one engine. */
 export interface Ledger {
   /** The engine that its last lines are about: lines about another one begin with a line that says so. */
   readonly engine: string | null;

@@ -67,7 +67,6 @@ export function passesSince(passes: readonly PassRecord[], since: number | null)
 export const endOf = ({ startedAt, durationSeconds }: PassRecord): number =>
   startedAt + durationSeconds * 1000;
 
-/** What these passes came to, together. Pure. */
 export function summarize(passes: readonly PassRecord[]) {
   const outcomes: Partial<Record<PassRecord["outcome"], number>> = {};
   for (const { outcome } of passes) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
@@ -127,7 +126,6 @@ export interface Point {
   readonly percent: number;
 }
 
-/** One filesystem over time. */
 export interface Curve {
   readonly path: string;
   /** Unbroken stretches; between two of them passes are missing. */

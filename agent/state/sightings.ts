@@ -66,7 +66,6 @@ export function danglingSeen(
 /** Deferred passes do not look at images; with a longer gap nobody knows whether one came anew meanwhile. */
 const FAMILY_GAP = 7 * 24 * 3_600_000;
 
-/** What the state is to remember after this look. */
 export interface Memories {
   readonly dangling: Sightings;
   readonly families: Pick<State, "undated" | "uses">;

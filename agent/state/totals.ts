@@ -4,7 +4,6 @@ import { type Checked, isCount, isText, isWord, listOf, objectOf, orNull, record
 
 const counts = recordOf(isCount);
 
-/** Of a rule. */
 const isRuleTotals = objectOf({
   list: isWord<RuleReport["list"]>(),
   name: isText,

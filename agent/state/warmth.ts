@@ -3,7 +3,6 @@ import { coverageOf, type Ledger } from "./ledger.ts";
 import type { Warmth } from "./types.ts";
 
 const DAY = 86_400_000;
-/** Figures are of so many days. */
 export const WARMTH_DAYS = 7;
 
 /** A day by its last moment, and of its uses how many there were and how many met an image that was here. */
