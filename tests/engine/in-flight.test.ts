@@ -4,7 +4,7 @@
  * engine's own prune requests the same work fails; docs/development/engine-notes.md.)
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type AgentResult, idsOf, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
 import { onEngine } from "../support/engine-under-test.ts";
@@ -194,7 +194,7 @@ onEngine("work in flight during passes", () => {
         await host.docker.getImage(`committed:${tag}`).remove();
       }
     }
-    expect(removedSince(from, "container")).toBeGreaterThan(0);
+    await vi.waitUntil(() => removedSince(from, "container") > 0, { timeout: 180_000, interval: 50 });
     await container.remove({ force: true });
   });
 
