@@ -9,6 +9,7 @@ import { deferralsAfter, record } from "./memory.ts";
 import {
   belowWatermark,
   filesystemOf,
+  isWatched,
   type Pressure,
   readable,
   readPressure,
@@ -58,12 +59,20 @@ export async function finish(context: PassContext, passed: Passed): Promise<Exit
 export async function finishQuietly(context: PassContext, found: Found): Promise<ExitCode> {
   const { ports, settings, options } = context;
   const below = belowWatermark(found.before, settings.disk, secondsSince(context));
-  const unasked = "; no engine could be asked where its data is";
-  const reason = rootsAfter(found).engineRoot === null ? `${below.reason}${unasked}` : below.reason;
+  const reason = `${below.reason}${unseenRoot(found)}`;
   const finished = { ...below, reason, engineRequests: ports.requests() };
   ports.journal.emit(event("pass.finished", finished, "info"));
   if (!options.dryRun) await record(context, finished, { ...found.learnt, deferrals: NO_DEFERRALS });
   return Exit.ok;
+}
+
+/** What the verdict says nothing of: the disk where the engine keeps its data is none that was looked at. */
+function unseenRoot(found: Found): string {
+  const { engineRoot } = rootsAfter(found);
+  if (engineRoot === null) return "; no engine could be asked where its data is";
+  return isWatched(found.before, engineRoot)
+    ? ""
+    : `; nobody looks at the disk of the engine's data: there is no ${engineRoot} here`;
 }
 
 const secondsSince = ({ ports, startedAt }: PassContext): number =>

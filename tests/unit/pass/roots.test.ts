@@ -177,3 +177,12 @@ describe("a disk that cannot be read from the first to the last look", () => {
     });
   });
 });
+
+it("is said to be on no disk that anybody looks at, where that folder is not here", async () => {
+  const reasonAt = async (disk: Readonly<Record<string, number>>) =>
+    (await play({ world: { state: NEW, disk } })).fake.finished.reason;
+  expect(await reasonAt({ "/": 29, [ROOT]: 30 })).toBe("below the high watermark of 80%: nothing is pruned");
+  expect(await reasonAt({ "/": 29 })).toBe(
+    `below the high watermark of 80%: nothing is pruned; nobody looks at the disk of the engine's data: there is no ${ROOT} here`,
+  );
+});
