@@ -31,10 +31,7 @@ export function inWaves(objects: readonly Judged[], images: ReadonlyMap<string, 
 }
 
 /** By the id of each object, the ids of those that were made directly on it. Pure. */
-function madeOn(
-  objects: readonly Judged[],
-  images: ReadonlyMap<string, Made>,
-): ReadonlyMap<string, readonly string[]> {
+function madeOn(objects: readonly Judged[], images: ReadonlyMap<string, Made>) {
   const known = objects.flatMap(({ id }) => images.get(id) ?? []);
   const ids = new Set(known.map(({ id }) => id));
   const chains = newChains();

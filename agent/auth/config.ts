@@ -49,12 +49,8 @@ interface Entry {
  * @param wanted by config key (servers.ts)
  * @throws Unusable
  */
-export function mergeConfig(
-  existing: string | null,
-  wanted: ReadonlyMap<string, Login>,
-  before: Owned,
-): Merge {
-  const { document, auths } = parseConfig(existing);
+export function mergeConfig(file: string | null, wanted: ReadonlyMap<string, Login>, before: Owned): Merge {
+  const { document, auths } = parseConfig(file);
   const mine = new Map(Object.entries(before));
   const next = new Map(Object.entries(auths));
   const owned = new Map<string, { username: string }>();

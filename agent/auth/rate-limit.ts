@@ -61,11 +61,7 @@ export function mayCarrySecrets(endpoint: string): boolean {
  * @returns the allowance, or unknown with a reason that holds no secret; also where the registry names no limit, as for
  * paid accounts
  */
-export async function readRateLimit(
-  login: Login,
-  endpoints: Endpoints,
-  deadline: number,
-): Promise<Fact<RateLimit>> {
+export async function readRateLimit(login: Login, at: Endpoints, deadline: number): Promise<Fact<RateLimit>> {
   const what = "pull allowance";
   const secrets: string[] = [];
   // Not AbortSignal.timeout: its timer does not keep the process alive.
@@ -75,7 +71,7 @@ export async function readRateLimit(
     // A redirect could carry the login elsewhere; these endpoints have none.
     fetch(address, { method, headers: { authorization }, redirect: "error", signal: controller.signal });
   try {
-    const address = new URL(endpoints.token);
+    const address = new URL(at.token);
     address.searchParams.set("service", "registry.docker.io");
     address.searchParams.set("scope", `repository:${REPOSITORY}:pull`);
     const basic = base64(`${login.username}:${login.password}`);
@@ -86,7 +82,7 @@ export async function readRateLimit(
     if (typeof token !== "string" || token === "") return unknown(what, "the token endpoint gave no token");
     secrets.push(token);
 
-    const base = endpoints.registry.replace(/\/+$/, "");
+    const base = at.registry.replace(/\/+$/, "");
     const seen = await ask(new URL(`${base}/v2/${REPOSITORY}/manifests/latest`), "HEAD", `Bearer ${token}`);
     const limit = parseAllowance(seen.headers.get("ratelimit-limit") ?? "");
     const remaining = parseAllowance(seen.headers.get("ratelimit-remaining") ?? "");

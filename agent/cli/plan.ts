@@ -61,12 +61,7 @@ export function planDocument({ gates }: GatesPreview, plan: Fact<PlanPreview>) {
 
 const totalsOf = (objects: readonly Judged[]) => ({ count: objects.length, sizeBytes: sumSizes(objects) });
 
-export function planScreen(
-  settings: Settings,
-  seen: GatesPreview,
-  plan: Fact<PlanPreview>,
-  look: Look,
-): string[] {
+export function planScreen(settings: Settings, seen: GatesPreview, plan: Fact<PlanPreview>, look: Look) {
   const gates = [...gateLines(seen.gates, look), ""];
   const { red } = look.colours;
   if (!plan.known)

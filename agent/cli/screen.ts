@@ -50,11 +50,7 @@ const UNBOUNDED = 100_000;
  * Columns without lines between them. The last one is prose: it takes the room that the others leave and is wrapped
  * there, or goes below its row, indented, where they leave too little.
  */
-export function table(
-  head: readonly string[] | null,
-  rows: readonly (readonly Cell[])[],
-  look: Look,
-): string[] {
+export function table(head: readonly string[] | null, rows: readonly (readonly Cell[])[], look: Look) {
   const titles = head?.map((text): Cell => ({ text, style: look.colours.bold }));
   const all = titles === undefined ? rows : [titles, ...rows];
   const columns = Array.from({ length: (all[0]?.length ?? 1) - 1 }, (_, column) =>

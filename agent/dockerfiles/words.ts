@@ -34,11 +34,7 @@ export function splitWords(text: string, escapeToken: Escape): string[] {
 }
 
 /** The words of `LABEL` or `ENV`: `a=b c=d`, or the old form `a b c d` for one. @throws Refusal */
-export function splitPairs(
-  keyword: string,
-  rest: string,
-  escapeToken: Escape,
-): [name: string, value: string][] {
+export function splitPairs(keyword: string, rest: string, escapeToken: Escape): [string, string][] {
   const words = splitWords(rest, escapeToken);
   if (words.length === 0) throw new Refusal(`${keyword} needs at least one argument`);
   if (!words[0]!.includes("=")) {

@@ -180,12 +180,7 @@ export class ForbiddenRequest extends Error {
  * Throws {@link ForbiddenRequest} unless this very request is on the list.
  * @param body as sent; `undefined`: none. It may hold a secret, and is never part of the error.
  */
-export function assertAllowed(
-  method: string,
-  target: string,
-  permissions: Permissions,
-  body?: unknown,
-): void {
+export function assertAllowed(method: string, target: string, permissions: Permissions, body?: unknown) {
   const refuse = (why: string): never => {
     throw new ForbiddenRequest(`refused before sending: ${method} ${JSON.stringify(target)}: ${why}`);
   };

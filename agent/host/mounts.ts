@@ -11,10 +11,7 @@ export interface MountName {
  * For reports only: it runs df, may come back empty without an error (bad PATH, no /proc) and hangs with any hung
  * mount (systeminformation 5.33); hence the deadline, after which nothing is named.
  */
-export async function nameMounts(
-  paths: readonly string[],
-  deadlineSeconds = 1,
-): Promise<Map<string, MountName>> {
+export async function nameMounts(paths: readonly string[], deadlineSeconds = 1) {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never[]>((resolve) => {
     timer = setTimeout(() => resolve([]), deadlineSeconds * 1000);

@@ -34,11 +34,7 @@ export type AuditEvent<Name extends EventName = EventName> = {
 export const rowOf = ({ event }: AuditEvent) => EVENTS[event] as unknown as EventRow<AuditEvent["fields"]>;
 
 /** @param level needed where only the pass can tell it */
-export function event<Name extends EventName>(
-  name: Name,
-  fields: FieldsOf<Name>,
-  level?: Level,
-): AuditEvent<Name> {
+export function event<Name extends EventName>(name: Name, fields: FieldsOf<Name>, level?: Level) {
   const { level: usual, msg } = EVENTS[name] as unknown as EventRow<FieldsOf<Name>>;
   const told = level ?? (typeof usual === "function" ? usual(fields) : usual);
   return { event: name, level: told, msg, fields } as unknown as AuditEvent<Name>;

@@ -123,10 +123,7 @@ const isId = (name: string) => /^sha256:[0-9a-f]{64}$/.test(name);
  * Facts of an image for the ledger. Pure.
  * @param stepSizes bytes on disk of the steps that added files, oldest first: as many as layers, or nothing is known
  */
-export function describeImage(
-  image: Omit<WatchedImage, "id" | "taggedAt">,
-  stepSizes: readonly number[],
-): ImageFacts {
+export function describeImage(image: Omit<WatchedImage, "id" | "taggedAt">, stepSizes: readonly number[]) {
   const packed = (bytes: number) => Math.round(bytes / PACKED);
   const told = stepSizes.length === image.layers.length;
   const sum = stepSizes.reduce((total, size) => total + size, 0);

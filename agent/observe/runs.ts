@@ -110,10 +110,7 @@ export function countTasks(service: Service, tasks: readonly Task[]): Service["s
 }
 
 /** A global service whose image is bad desires 0 tasks most of the time; its failed ones wait at "ready". */
-async function readFailingGlobals(
-  reader: EngineReader,
-  services: readonly Service[],
-): Promise<ReadonlySet<string>> {
+async function readFailingGlobals(reader: EngineReader, services: readonly Service[]) {
   const idle = services.filter(({ mode, status }) => mode === "global" && status?.desired === 0);
   const tasks = await reader.tasks(idle, "ready");
   return new Set(

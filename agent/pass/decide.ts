@@ -132,11 +132,7 @@ export function warnOfFuture(
 }
 
 /** Writes into the ledger of uses what this look taught, and says what is wrong with it. A dry run writes nothing. */
-function noteInLedger(
-  { ports, options }: PassContext,
-  { engine, gatekeeper }: Asked,
-  decision: Decision,
-): void {
+function noteInLedger({ ports, options }: PassContext, { engine, gatekeeper }: Asked, decision: Decision) {
   const { ledger, observed } = decision;
   if (ledger === null) return;
   for (const warning of ledger.warnings) ports.journal.emit(factUnknown(LEDGER, warning));

@@ -42,10 +42,7 @@ export function diskBlocks({ ports, options }: PassContext, { before }: Found): 
  * The lock, or how the pass ends without it. It is not waited for.
  * @param taken what was answered where it was asked for before
  */
-export async function takeLock(
-  { ports }: PassContext,
-  taken: Fact<Lock | null> | null,
-): Promise<Lock | Ended> {
+export async function takeLock({ ports }: PassContext, taken: Fact<Lock | null> | null) {
   const lock = taken ?? (await ports.host.takeLock());
   if (ports.stop.aborted && !(lock.known && lock.value !== null)) return stopped(ports.stop);
   const verdict = lockGate(ports.host.lockFile, lock.known ? known(lock.value !== null) : lock);

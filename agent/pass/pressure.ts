@@ -70,17 +70,13 @@ export function readable(filesystems: readonly Fact<Filesystem>[]): Filesystem[]
  * The filesystems that could be read, for the report. Pure.
  * @param before the look at the start, where that was another
  */
-export function reported(
-  pressure: Pressure,
-  settings: Settings["disk"],
-  before?: Pressure,
-): FilesystemReport[] {
+export function reported(pressure: Pressure, disk: Settings["disk"], before?: Pressure): FilesystemReport[] {
   const earlier = new Map(readable(before?.filesystems ?? []).map((was) => [was.device, was]));
   return readable(pressure.filesystems).map((filesystem) => {
     const was = earlier.get(filesystem.device);
-    const high = { highWatermarkPercent: markPercent(filesystem, settings.highWatermark) };
-    const low = settings.lowWatermark && {
-      lowWatermarkPercent: markPercent(filesystem, settings.lowWatermark),
+    const high = { highWatermarkPercent: markPercent(filesystem, disk.highWatermark) };
+    const low = disk.lowWatermark && {
+      lowWatermarkPercent: markPercent(filesystem, disk.lowWatermark),
     };
     if (was === undefined) return { ...filesystem, ...high, ...low };
     const { usedPercent, availableBytes, inodesUsedPercent } = was;

@@ -5,7 +5,7 @@ import { type Family, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import type { Because, OwnHistory } from "./own-history.ts";
 import type { Judged, Kept } from "./plan.ts";
 import { NOT_MEASURED } from "./prefixes.ts";
-import { judgeFamily, type Memory, type Rank, type RetentionContext } from "./retention.ts";
+import { judgeFamily, type Memory, type RetentionContext } from "./retention.ts";
 import { parseReference } from "./usage.ts";
 
 /** What the ledger of uses says, as far as the last tier needs it. */
@@ -21,24 +21,12 @@ export interface CacheHistory {
   nameOf(id: string): string;
 }
 
-/** The verdicts of the last tier: what stays, and what may go in this order. */
-export interface Evictions {
-  readonly evict: readonly Judged[];
-  readonly keep: readonly Judged[];
-  readonly ranks: ReadonlyMap<string, Rank>;
-}
-
 /**
  * The last tier: all images that no rule of the settings names. What protects in a family protects here (users, keep
  * labels, names to keep, the grace); of the rest, those go first that by the host's own history are least likely to be
  * wanted again. Pure.
  */
-export function judgeCache(
-  family: Family,
-  context: RetentionContext,
-  history: CacheHistory,
-  now: number,
-): Evictions {
+export function judgeCache(family: Family, context: RetentionContext, history: CacheHistory, now: number) {
   const { judged, ranks } = judgeFamily(family, contextOf(context, history), NOT_MEASURED, now);
   const members = new Map(family.members.map((member) => [member.image.id, member]));
   const order = new Map(
@@ -91,10 +79,7 @@ function stays(member: Member, { settings: { keep, local }, pulled }: CacheHisto
  * A name of whose repository no registry is known to have the image; `undefined`: all could be pulled again. On classic
  * stores a digest comes from a registry. The containerd store makes one of the image's own id for every name it has.
  */
-function localName(
-  { id, tags, digests, pulledFrom = [] }: ImageDetail,
-  pulled: readonly string[],
-): string | undefined {
+function localName({ id, tags, digests, pulledFrom = [] }: ImageDetail, pulled: readonly string[]) {
   const ofRegistries = digests.filter((digest) => !digest.endsWith(`@${id}`));
   const known = new Set([...ofRegistries, ...pulledFrom, ...pulled].map(withoutPort));
   const names = tags.length > 0 ? tags : digests;

@@ -102,12 +102,7 @@ interface Verdicts {
   readonly context: PlanContext;
 }
 
-function judgeAll(
-  candidates: Candidates,
-  remembered: Remembered,
-  prune: PruneInForce,
-  now: number,
-): Verdicts {
+function judgeAll(candidates: Candidates, remembered: Remembered, prune: PruneInForce, now: number) {
   const { ruled } = candidates;
   const orphans = ruled.orphans.map((facts) => judgeOrphan(facts, prune.keepLabels, now));
   const ofRules = new Set(orphans.map(({ id }) => id));

@@ -14,11 +14,7 @@ export interface Footprint {
  * Each layer once, and none that an image outside the group holds: what the disk gets back when all of it goes.
  * @param gone members that are not there any more, and hold nothing
  */
-export function footprint(
-  group: readonly Member[],
-  measured: Measured,
-  gone: readonly Member[] = [],
-): Footprint {
+export function footprint(group: readonly Member[], measured: Measured, gone: readonly Member[] = []) {
   const { of, byImage, holders } = layerChains(measured.layers);
   const own = new Map(
     group.filter(losesAllTags).map(({ image }) => [image.id, { image, chains: of(image) }]),
@@ -45,7 +41,7 @@ export function footprint(
   );
   return {
     total: () => total,
-    remove: ({ image }) => {
+    remove: ({ image }: Member) => {
       const chains = own.get(image.id)?.chains ?? [];
       own.delete(image.id);
       for (const chain of chains) {
@@ -62,10 +58,7 @@ export function footprint(
  * are the size of the image: the containerd store holds each layer as a blob as well, of which the steps say nothing
  * (28.5), so what they leave of the size is shared out in proportion.
  */
-export function sizesOf(
-  image: Pick<ImageDetail, "id" | "layers" | "sizeBytes">,
-  measured: Measured,
-): readonly Bytes[] {
+export function sizesOf(image: Pick<ImageDetail, "id" | "layers" | "sizeBytes">, measured: Measured) {
   const { layers, sizeBytes } = image;
   const steps = measured.histories.get(image.id);
   if (steps === undefined || layers.length === 0) return [];

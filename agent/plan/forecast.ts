@@ -61,11 +61,7 @@ export interface Rules {
 }
 
 /** Replays the uses, in order of time, for each scenario; as with `watch`, a pass follows pulls that cross the mark. */
-export function forecast(
-  uses: readonly LedgerUse[],
-  scenarios: readonly Scenario[],
-  rules: Rules,
-): Replayed[] {
+export function forecast(uses: readonly LedgerUse[], scenarios: readonly Scenario[], rules: Rules) {
   const runs = runsOf(uses).map((run): ReplayRun => ({ ...run, seconds: RUN }));
   return scenarios.map(({ policy, diskBytes }) => {
     const marks = { high: shareOf(rules.high, diskBytes), low: shareOf(rules.low, diskBytes) };

@@ -42,19 +42,14 @@ const MINUTE = 60_000;
 
 /**
  * What holds the engine's filesystem, largest first; kinds that hold nothing are left out. Pure.
- * @param rootFilesystem the filesystem under the engine's root; `null`: not readable, so there is no remainder
+ * @param root the filesystem under the engine's root; `null`: not readable, so there is no remainder
  */
-export function holders(
-  usage: DiskUsage,
-  host: HostUsage,
-  rootFilesystem: Filesystem | null,
-  now: number,
-): Holder[] {
+export function holders(usage: DiskUsage, host: HostUsage, root: Filesystem | null, now: number): Holder[] {
   const known = [
     ...[images(usage, now), containers(usage), volumes(usage), buildCache(usage)],
     ...[logs(usage, host), swarm(host), deleted(host)].filter((holder) => holder !== null),
   ];
-  const rest = rootFilesystem === null ? [] : [remainder(rootFilesystem, sum(known), host)];
+  const rest = root === null ? [] : [remainder(root, sum(known), host)];
   return [...known, ...rest].filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
 }
 
@@ -74,11 +69,7 @@ interface Kind<T extends Sized> {
   readonly wayOut: (largest: T) => string | null;
 }
 
-function holder<T extends Sized>(
-  what: Holder["what"],
-  all: readonly T[],
-  { note, part, wayOut }: Kind<T>,
-): Holder {
+function holder<T extends Sized>(what: Holder["what"], all: readonly T[], { note, part, wayOut }: Kind<T>) {
   const sorted = all.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
   const [largest] = sorted;
   return {

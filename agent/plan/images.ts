@@ -110,10 +110,7 @@ function imageAge(image: ImageSummary | ImageDetail, firstSeen: number | null, n
 }
 
 /** What earlier passes saw dangling comes first: a builder is least likely to want it. */
-export function inOrderOfSafety(
-  images: readonly Judged[],
-  firstSeen: Readonly<Record<string, number>>,
-): Judged[] {
+export function inOrderOfSafety(images: readonly Judged[], firstSeen: Readonly<Record<string, number>>) {
   const seen = ({ id }: Judged) => firstSeen[id] ?? Number.POSITIVE_INFINITY;
   return [...images].sort((a, b) => {
     const [first, second] = [seen(a), seen(b)];

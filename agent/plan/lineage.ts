@@ -41,10 +41,7 @@ export function afterChildren(facts: readonly ImageFacts[], images: readonly Jud
 }
 
 /** The same objects as they come, but each after its children. Pure. */
-export function childrenFirst(
-  objects: readonly Judged[],
-  childrenOf: (object: Judged) => readonly Judged[],
-): Judged[] {
+export function childrenFirst(objects: readonly Judged[], childrenOf: (object: Judged) => readonly Judged[]) {
   const placed = new Set<Judged>();
   const seen = new Set<Judged>();
   const place = (object: Judged): void => {

@@ -110,10 +110,7 @@ export const anyInForce = (rules: Rules): boolean =>
   [...rules.retention, ...rules.orphans].some((rule) => inForce(rules, rule));
 
 /** Whether both are labels of snapshots of the same work item. Pure. */
-export function sameWorkItem(
-  one: Readonly<Record<string, string>>,
-  other: Readonly<Record<string, string>>,
-): boolean {
+export function sameWorkItem(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>) {
   return [SNAPSHOT_LABEL, SNAPSHOT_PROJECT_LABEL, SNAPSHOT_WORK_ITEM_LABEL].every(
     (label) => one[label] !== undefined && one[label] === other[label],
   );

@@ -83,11 +83,7 @@ type Attempt = Pick<CommitReport, "outcome" | "reason" | "snapshot"> & {
  * Keeps the work of a container that ended well as an image, and leaves nothing behind: not the container, where it is
  * to go, whatever else happens; not the image that had the name before; nothing that is beyond the limits.
  */
-export async function commitContainer(
-  ports: SnapshotPorts,
-  host: Host,
-  request: CommitRequest,
-): Promise<CommitReport> {
+export async function commitContainer(ports: SnapshotPorts, host: Host, request: CommitRequest) {
   const found = await locate(ports.reader, request.container);
   const container = "container" in found ? found.container : null;
   const removeAsAsked = async () => (request.removeContainer ? await removeWhatWasNamed(ports, found) : null);

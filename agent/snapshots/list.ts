@@ -28,10 +28,7 @@ export interface Listed extends Identity {
 }
 
 /** Every snapshot on this host, the youngest first. Throws EngineError. */
-export async function listSnapshots(
-  { reader, clock }: LookPorts,
-  settings: Settings["snapshots"],
-): Promise<Listed[]> {
+export async function listSnapshots({ reader, clock }: LookPorts, settings: Settings["snapshots"]) {
   await reader.version();
   const named = await reader.namedImages({ reference: [`${SNAPSHOT_NAMESPACE}/*`] });
   const inspected = await inParallel(named, async ({ id, sizeBytes }) => {

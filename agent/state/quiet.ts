@@ -23,10 +23,7 @@ interface Remembered {
 }
 
 /** `null`: nothing is known of settings that read like this. Never throws. */
-export function recallSettings(
-  dir: string,
-  text: string | null,
-): Pick<Remembered, "settings" | "local"> | null {
+export function recallSettings(dir: string, text: string | null) {
   return read(dir).find((one) => one.text === text) ?? null;
 }
 

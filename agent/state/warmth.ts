@@ -49,12 +49,7 @@ export function warmthOf(ledger: Ledger, now: number): Warmth & { readonly days:
 }
 
 /** It was used before and did not come anew since then, or it was there when the ledger began. */
-function wasHere(
-  { images, regrets, since }: Ledger,
-  id: string,
-  before: number | undefined,
-  at: number,
-): boolean {
+function wasHere({ images, regrets, since }: Ledger, id: string, before: number | undefined, at: number) {
   if (before === undefined) return images.get(id)?.firstAt === since;
   return !regrets.some((regret) => regret.id === id && regret.at > before && regret.at <= at);
 }
