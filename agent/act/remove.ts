@@ -121,11 +121,7 @@ export async function removeContainer(remover: Remover, id: string, stoppedByUs:
  * @param taken gets each that went, also where a later one could not be taken
  * @returns ids of the images that the engine says went with them
  */
-export async function removeNames(
-  writer: EngineWriter,
-  references: readonly string[],
-  taken: string[],
-): Promise<readonly string[]> {
+export async function removeNames(writer: EngineWriter, references: readonly string[], taken: string[]) {
   const deleted: string[] = [];
   let gone: EngineError | null = null;
   for (const reference of references) {

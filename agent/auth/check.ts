@@ -96,10 +96,7 @@ export async function checkRegistry(ports: CheckPorts, stored: Stored, key: stri
 
 const NOTHING = { rateLimit: null, rateLimitReason: null } as const;
 
-async function allowance(
-  { endpoints, deadline }: CheckPorts,
-  login: Login,
-): Promise<Pick<Checked, "rateLimit" | "rateLimitReason">> {
+async function allowance({ endpoints, deadline }: CheckPorts, login: Login) {
   const fact = await readRateLimit(login, endpoints, deadline);
   return fact.known ? { ...NOTHING, rateLimit: fact.value } : { ...NOTHING, rateLimitReason: fact.reason };
 }

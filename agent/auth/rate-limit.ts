@@ -38,9 +38,7 @@ const REPOSITORY = "ratelimitpreview/test";
 const MAX_ANSWER: Bytes = 1024 * 1024;
 
 /** `"100;w=21600"` -> 100 pulls in 21600 s; `undefined` for anything else. Pure. */
-export function parseAllowance(
-  header: string,
-): { readonly pulls: number; readonly windowSeconds: number | null } | undefined {
+export function parseAllowance(header: string) {
   const [, pulls, window] = /^(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?$/.exec(header.trim()) ?? [];
   if (pulls === undefined) return undefined;
   return { pulls: Number(pulls), windowSeconds: window === undefined ? null : Number(window) };

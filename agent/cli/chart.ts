@@ -102,10 +102,7 @@ const rowOf = (percent: number) => clamp(Math.floor(((100 - percent) / 100) * RO
 const clamp = (value: number, most: number): number => Math.max(0, Math.min(most, value));
 
 /** The highest percentage in each column; none where looks are missing. */
-function heightsOf(
-  stretches: readonly (readonly Point[])[],
-  columnOf: (at: number) => number,
-): ReadonlyMap<number, number> {
+function heightsOf(stretches: readonly (readonly Point[])[], columnOf: (at: number) => number) {
   const heights = new Map<number, number>();
   for (const points of stretches) {
     for (const [index, { at, percent }] of points.entries()) {

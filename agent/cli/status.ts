@@ -5,8 +5,7 @@ import { systemClock } from "../host/clock.ts";
 import { readTimer } from "../host/timer.ts";
 import { observeHolders } from "../observe/holders.ts";
 import { filesystemOf } from "../pass/pressure.ts";
-import { type GatesPreview, type PlanPreview, previewGates, previewPlan } from "../pass/preview.ts";
-import type { Holder } from "../plan/holders.ts";
+import { type GatesPreview, previewGates, previewPlan } from "../pass/preview.ts";
 import { type Context, openContext } from "./context.ts";
 import { ASCII, type Done, flag, JSON_DOCUMENT, withCommonOptions } from "./options.ts";
 import { show, terminal } from "./screen.ts";
@@ -44,11 +43,7 @@ export function statusCommand(yargs: Argv, done: Done): Argv {
 }
 
 /** What a pass would remove, and what holds the disk; each not known where it takes too long. */
-async function lookInTime(
-  context: Context,
-  seen: GatesPreview,
-  giveUp: AbortController,
-): Promise<[Fact<PlanPreview>, Fact<readonly Holder[]>]> {
+async function lookInTime(context: Context, seen: GatesPreview, giveUp: AbortController) {
   const timer = setTimeout(() => giveUp.abort(), DEADLINE * 1000);
   const path = seen.engine.known ? seen.engine.value.info.rootDir : seen.state.engineRoot;
   const root = { path, filesystem: filesystemOf(seen.pressure, path) };

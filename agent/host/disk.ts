@@ -40,10 +40,7 @@ const DEADLINE: Seconds = 3;
  * Source: statfs(2). 0.04 ms a path; systeminformation.fsSize runs df and can come back empty without an error,
  * so it names filesystems (mounts.ts) and decides nothing.
  */
-export async function readFilesystems(
-  paths: readonly string[],
-  required: (path: string) => boolean,
-): Promise<Fact<Filesystem>[]> {
+export async function readFilesystems(paths: readonly string[], required: (path: string) => boolean) {
   const facts: Fact<Filesystem>[] = [];
   const byDevice = new Map<string, number>();
   const looks = [...new Set(paths)].map((path) => ({ path, answer: lookInTime(path) }));

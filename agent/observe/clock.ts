@@ -22,10 +22,7 @@ export function clockMark({ clock, host }: ClockPorts): ClockMark | null {
  * The state as it reads by the clock of now, and what is wrong with that clock; `null`: it runs as it did at the last
  * pass. Sightings grow no faster than the boot clock: where the clock was set meanwhile, they are set as well.
  */
-export function byClockOfNow(
-  ports: ClockPorts,
-  state: State,
-): { readonly state: State; readonly trouble: string | null } {
+export function byClockOfNow(ports: ClockPorts, state: State) {
   const now = clockMark(ports);
   const jump = state.clock === null || now === null ? 0 : jumpBetween(state.clock, now);
   return jump === 0

@@ -131,11 +131,7 @@ export class Gatekeeper {
    * Two looks are no proof of what lay between them. A task that has run since a service was first seen stuck says
    * that it was not: its clock starts anew from there; and from now where the tasks cannot be read.
    */
-  async #lastRan(
-    stuck: readonly BusyService[],
-    since: Readonly<Record<string, number>>,
-    now: number,
-  ): Promise<Readonly<Record<string, number>>> {
+  async #lastRan(stuck: readonly BusyService[], since: Readonly<Record<string, number>>, now: number) {
     const tasks = await orUnknown("the tasks of stuck services", () => this.#ports.reader.tasks(stuck));
     return Object.fromEntries(
       stuck.map(({ id }) => {

@@ -35,10 +35,7 @@ export interface GatesPreview {
 }
 
 /** @param twice look at runs and services twice, as a pass does, instead of once */
-export async function previewGates(
-  { settings, clock, host, reader }: PreviewPorts,
-  twice: boolean,
-): Promise<GatesPreview> {
+export async function previewGates({ settings, clock, host, reader }: PreviewPorts, twice: boolean) {
   const { state, trouble } = byClockOfNow({ clock, host }, host.loadState().state);
   const engine = await meet({ reader, clock, host });
   const pressure = await readPressure(host, settings.disk, rootsNow({ host, clock }, engine, state));

@@ -46,11 +46,7 @@ export function reportRules(rules: Rules, ruled: Ruled, tally: Tally | null): Ru
  * What a plan shows of the settings: rules that name nothing though they look as if they should, limits that nobody can
  * judge. Pure. @param prune `null`: this pass does not prune
  */
-export function warnings(
-  plan: Plan,
-  ruled: Ruled,
-  prune: Settings["prune"] | null,
-): AuditEvent<"pass.ineffective" | "fact.unknown">[] {
+export function warnings(plan: Plan, ruled: Ruled, prune: Settings["prune"] | null) {
   return [...(prune === null ? [] : idleLabels(plan, prune)), ...idleRules(ruled), ...unjudged(ruled)];
 }
 

@@ -6,7 +6,7 @@ import { type Engine, observeEngine } from "../observe/engine.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { State } from "../state/state.ts";
 import type { PassPorts } from "./context.ts";
-import { type Pressure, readPressure, rememberedRoots, rootsAreKnown } from "./pressure.ts";
+import { readPressure, rememberedRoots, rootsAreKnown } from "./pressure.ts";
 
 type SurveyPorts = Pick<PassPorts, "reader" | "clock" | "host">;
 type RootPorts = Pick<PassPorts, "host" | "clock">;
@@ -16,11 +16,7 @@ type RootPorts = Pick<PassPorts, "host" | "clock">;
  * where it does not, where a remembered one cannot be read, and once a day: it may keep nothing there any more.
  * @returns also what the engine said; `null` where it was not asked
  */
-export async function surveyDisk(
-  ports: SurveyPorts,
-  { disk }: Settings,
-  state: State,
-): Promise<{ readonly pressure: Pressure; readonly asked: Fact<Engine> | null }> {
+export async function surveyDisk(ports: SurveyPorts, { disk }: Settings, state: State) {
   const remembered = await readPressure(ports.host, disk, rememberedRoots(state));
   const sure = remembered.verdict.verdict !== "unknown";
   if (sure && rootsAreKnown(state, remembered, ports.clock.now()))

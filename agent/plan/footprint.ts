@@ -4,11 +4,7 @@ import { layerChains } from "./chains.ts";
 import { losesAllTags, type Member } from "./family.ts";
 import { type Measured, sharedPrefixes } from "./prefixes.ts";
 
-export interface Footprint {
-  /** Bytes that only the members still counted hold. */
-  total(): Bytes;
-  remove(member: Member): void;
-}
+export type Footprint = ReturnType<typeof footprint>;
 
 /**
  * Each layer once, and none that an image outside the group holds: what the disk gets back when all of it goes.
@@ -40,6 +36,7 @@ export function footprint(group: readonly Member[], measured: Measured, gone: re
     0,
   );
   return {
+    /** Bytes that only the members still counted hold. */
     total: () => total,
     remove: ({ image }: Member) => {
       const chains = own.get(image.id)?.chains ?? [];

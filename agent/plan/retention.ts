@@ -46,12 +46,7 @@ export interface RetentionContext {
  * never brings one back. Whatever protects wins: a user, a keep label, the grace, `keepNewest`.
  * @param measured needed where `needsMeasuring` says so
  */
-export function judgeFamily(
-  family: Family,
-  context: RetentionContext,
-  measured: Measured,
-  now: number,
-): { readonly judged: readonly Judged[]; readonly ranks: ReadonlyMap<string, Rank> } {
+export function judgeFamily(family: Family, context: RetentionContext, measured: Measured, now: number) {
   const ranks = new Map<string, Rank>();
   for (const group of groupsOf(family)) {
     for (const [id, rank] of ranksOf(family, group, context, measured, now)) ranks.set(id, rank);

@@ -16,10 +16,7 @@ export function parseLabelRule(raw: string): LabelRule | undefined {
 }
 
 /** The first of the rules that these labels fulfil. */
-export function matchingLabel(
-  labels: Readonly<Record<string, string>>,
-  rules: readonly LabelRule[],
-): LabelRule | undefined {
+export function matchingLabel(labels: Readonly<Record<string, string>>, rules: readonly LabelRule[]) {
   return rules.find(
     ({ key, value }) => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value),
   );

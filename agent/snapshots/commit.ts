@@ -224,11 +224,7 @@ async function clearPredecessor(
 }
 
 /** A size that cannot be told makes no commit undone. */
-async function measure(
-  reader: EngineReader,
-  identity: Identity,
-  id: string,
-): Promise<Pick<Committed, "sizeBytes" | "newBytes">> {
+async function measure(reader: EngineReader, identity: Identity, id: string) {
   // The list's: an inspection on the containerd store leaves out what is unpacked (28.5).
   const listed = await reader.namedImages({ reference: [referenceOf(identity)] }).catch(onlyEngine);
   const steps = await reader.history(id).catch(onlyEngine);
