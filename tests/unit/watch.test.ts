@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -65,9 +65,9 @@ afterEach(() => {
   close();
 });
 
-function watch(): void {
+function watch(more = {}): void {
   const settings = join(dir, "settings.json");
-  writeFileSync(settings, JSON.stringify({ engine: { socketPath: join(dir, "engine.sock") } }));
+  writeFileSync(settings, JSON.stringify({ engine: { socketPath: join(dir, "engine.sock") }, ...more }));
   child = spawn(process.execPath, [file, settings, state], { stdio: ["ignore", "ignore", "pipe"] });
   child.stderr?.on("data", (chunk) => {
     said += chunk;
@@ -130,4 +130,18 @@ it.each([
   answers["/events"] = (response) => response.writeHead(200).write(start("c1", Date.now() + 5));
   watch();
   await until(used).toEqual([broken, running]);
+});
+
+it("asks for a pass also where nothing can be written any more: the disk may be full", async () => {
+  let stream: ServerResponse | undefined;
+  answers["/events"] = (response) => {
+    stream = response;
+    response.writeHead(200).write("\n");
+  };
+  watch({ disk: { paths: [dir], highWatermark: "0.1%" } });
+  await until(() => lines().length).toBe(1);
+  rmSync(join(state, "uses.jsonl"));
+  mkdirSync(join(state, "uses.jsonl"));
+  stream?.write(start("c1", Date.now()));
+  await until(() => existsSync(join(state, "pressure"))).toBe(true);
 });
