@@ -17,8 +17,7 @@ export interface Family {
 }
 
 /** An image with other names keeps all of its layers: taking ours away gives nothing back. */
-export const losesAllTags = ({ image, references }: Member): boolean =>
-  image.tags.length <= references.length;
+export const losesAllTags = ({ image, references }: Member) => image.tags.length <= references.length;
 
 /** Images that the rule's repositories name, and that carry none of its labels. Pure. */
 export function unlabelled({ match }: RetentionRule, images: readonly ImageDetail[]): ImageDetail[] {

@@ -64,8 +64,7 @@ export function passesSince(passes: readonly PassRecord[], since: number | null)
     .sort((a, b) => a.startedAt - b.startedAt);
 }
 
-export const endOf = ({ startedAt, durationSeconds }: PassRecord): number =>
-  startedAt + durationSeconds * 1000;
+export const endOf = ({ startedAt, durationSeconds }: PassRecord) => startedAt + durationSeconds * 1000;
 
 export function summarize(passes: readonly PassRecord[]) {
   const outcomes: Partial<Record<PassRecord["outcome"], number>> = {};
