@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { exclusively } from "../host/exclusive.ts";
 import { appendLine, readFile, readTail, replaceFile } from "../host/files.ts";
-import { makeFolder, statLink } from "../host/paths.ts";
+import { makeFolder, statLink, UnsafeFile } from "../host/paths.ts";
 import { repositoryOf } from "../plan/holders.ts";
 import type { Layer, LedgerImage, LedgerUse } from "../plan/ledger.ts";
 import type { Bytes } from "../units.ts";
@@ -90,7 +90,7 @@ const AHEAD = 3_600_000;
  */
 export function loadLedger(dir: string, engine: string | null, now: number, file = LEDGER_FILE): Ledger {
   try {
-    return readLedger(linesOf(join(dir, file)), engine, now);
+    return readLedger(linesOf(join(dir, file), file === LEDGER_FILE), engine, now);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const absent = code === "ENOENT" || code === "ENOTDIR";
@@ -99,8 +99,11 @@ export function loadLedger(dir: string, engine: string | null, now: number, file
   }
 }
 
-function linesOf(path: string): string[] {
-  return readFile(path, { maxBytes: MOST_BYTES }).bytes.toString("utf8").split("\n");
+/** @param decides evictions go by it: then it must be one that not every user may write to */
+function linesOf(path: string, decides: boolean): string[] {
+  const { bytes, stats } = readFile(path, { maxBytes: MOST_BYTES });
+  if (decides && (stats.mode & 0o002) !== 0) throw new UnsafeFile(`every user may write to ${path}`);
+  return bytes.toString("utf8").split("\n");
 }
 
 /** Pure. @param lines as they stand in the file; the last one may be torn */
@@ -276,7 +279,7 @@ export function appendLedger(dir: string, lines: readonly LedgerLine[], now: num
 
 /** Keeps a year or 100,000 uses, whichever is less, and the images that they or the last month are about. */
 function compact(dir: string, now: number): void {
-  const { lines } = parseLines(linesOf(join(dir, LEDGER_FILE)));
+  const { lines } = parseLines(linesOf(join(dir, LEDGER_FILE), false));
   const oldest = lines.filter((line) => "use" in line).at(-MOST_USES)?.at ?? 0;
   const from = Math.max(oldest, now - YEAR);
   const kept = lines.filter(({ at }) => at >= from);

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
@@ -130,6 +130,17 @@ describe("the file", () => {
     expect(readFileSync(file(), "utf8").split("\n")).toHaveLength(4);
     expect(statSync(file()).mode & 0o777).toBe(0o644);
     expect(usesOf(loadLedger(dir, "E1", NOW))).toEqual([[HOUR, "app", null]]);
+  });
+
+  it("that every user may write to counts for nothing, and is told", () => {
+    appendLedger(dir, [ENGINE, came("app", DAY), use("app", HOUR)], NOW);
+    chmodSync(file(), 0o646);
+    expect(loadLedger(dir, "E1", NOW)).toMatchObject({
+      uses: [],
+      warnings: [expect.stringMatching(/^the ledger of uses cannot be read: every user may write to /)],
+    });
+    // A copy decides nothing: it is for forecasts.
+    expect(usesOf(loadLedger(dir, "E1", NOW, `./${LEDGER_FILE}`))).toEqual([[HOUR, "app", null]]);
   });
 
   it("that is too large, a folder, or rubbish is a warning and nothing else", () => {
