@@ -293,6 +293,7 @@ describe("on every host that can be thought of", () => {
         const whole = { remove: byKind, keep };
         expect(violations({ candidates, firstSeen, prune: ages, now, plan: whole })).toEqual([]);
       }),
+      { numRuns: 200 },
     );
     expect(only).toBeGreaterThan(20);
   });
