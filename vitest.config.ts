@@ -25,8 +25,8 @@ export default defineConfig({
           // Of a machine that does other things as well: builds beside passes are the slowest.
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Each file runs its own engine on its own disk; two cores carry two of them.
-          maxWorkers: 2,
+          // Each file runs its own engine on its own disk, and waits for it half of the time: two cores carry three.
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },
@@ -37,8 +37,8 @@ export default defineConfig({
           include: ["tests/monitoring/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 60_000,
-          // Beside the engines: one of the two workers would wait for the other's last long file.
-          maxWorkers: 2,
+          // Beside the engines: some workers would wait for another's last long file.
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },
