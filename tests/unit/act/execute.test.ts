@@ -25,12 +25,8 @@ import {
   unruled,
 } from "../support.ts";
 
-const CLOSED: Verdict = {
-  gate: "live-run",
-  verdict: "closed",
-  reason: "a CI run is live: service x",
-  facts: {},
-};
+const WHY = "a CI run is live: service x";
+const CLOSED: Verdict = { gate: "live-run", verdict: "closed", reason: WHY, facts: {} };
 
 const KIND_STATUS: Readonly<Partial<Record<EngineErrorKind, number>>> = {
   gone: 404,
@@ -381,12 +377,8 @@ describe("the gates are asked again", () => {
   });
 
   it("and, where that took too long itself, once more: a run may have begun meanwhile", async () => {
-    const slow = { "look c1": 6000, gates: 6000 };
-    const { calls, deleted } = await play({
-      containers: 1,
-      slow,
-      gates: (nth) => (nth === 1 ? null : CLOSED),
-    });
+    const gates = (nth: number) => (nth === 1 ? null : CLOSED);
+    const { calls, deleted } = await play({ containers: 1, slow: { "look c1": 6000, gates: 6000 }, gates });
     expect(calls).toEqual(["look c1", "gates", "gates"]);
     expect(deleted).toEqual([]);
   });
