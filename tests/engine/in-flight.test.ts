@@ -124,7 +124,7 @@ onEngine("work in flight during passes", () => {
   for (const buildkit of [false, true]) {
     it(`${buildkit ? "BuildKit" : "classic"} builds succeed while dangling images and build cache go`, async () => {
       const from = Date.now();
-      for (let run = 0; run < REPETITIONS; run++) {
+      for (let run = 0; run < REPETITIONS || removedSince(from, "image") === 0; run++) {
         const tag = `${buildkit ? "kit" : "classic"}:${run}`;
         const id = await host.buildImage({
           tag,
@@ -135,7 +135,6 @@ onEngine("work in flight during passes", () => {
         expect((await host.docker.getImage(tag).inspect()).Id).toBe(id);
         await expectUsable(tag, `/run-${run} && test -e /file && test -e /last`);
       }
-      expect(removedSince(from, "image")).toBeGreaterThan(0);
     });
   }
 
@@ -155,7 +154,7 @@ onEngine("work in flight during passes", () => {
 
   it("builds that come down a chain of nameless steps in their cache succeed while it goes from the top", async () => {
     const from = Date.now();
-    for (let run = 0; run < REPETITIONS; run++) {
+    for (let run = 0; run < REPETITIONS || removedSince(from, "image") === 0; run++) {
       const chain = Array.from({ length: 6 }, (_, step) => `RUN touch /chain-${run}-${step}`).join("\n");
       const build = (last: string, tag?: string) =>
         host.buildImage({
@@ -173,7 +172,6 @@ onEngine("work in flight during passes", () => {
       expect((await host.docker.getImage(`chain:${run}`).inspect()).Id).toBe(id);
       await expectUsable(`chain:${run}`, `/chain-${run}-5 && test -e /named`);
     }
-    expect(removedSince(from, "image")).toBeGreaterThan(0);
   });
 
   it("commits succeed while images that share their layers and stopped containers go", async () => {
