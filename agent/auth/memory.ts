@@ -29,6 +29,7 @@ export function loadOwned(dir: string): Owned {
   return read(join(dir, OWNED_FILE), owned)?.owned ?? {};
 }
 
+/** Throws what the filesystem says. */
 export function saveOwned(dir: string, entries: Owned): void {
   replace(dir, OWNED_FILE, { version: 1, owned: entries });
 }
@@ -38,6 +39,7 @@ export function loadLastCheck(dir: string): LastCheck | null {
   return read(join(dir, CHECKS_FILE), lastCheck);
 }
 
+/** Throws what the filesystem says. */
 export function saveLastCheck(dir: string, last: LastCheck): void {
   replace(dir, CHECKS_FILE, { version: 1, ...last });
 }

@@ -32,7 +32,10 @@ function addCheck(yargs: Argv, done: Done): Argv {
     (y) =>
       y
         .usage(
-          "$0 dockerfiles check --label NAME=VALUE FILE...\n\nFails unless the image that each Dockerfile makes carries the labels. FILE - is standard input.",
+          [
+            "$0 dockerfiles check --label NAME=VALUE FILE...\n",
+            "Fails unless the image that each Dockerfile makes carries the labels. FILE - is standard input.",
+          ].join("\n"),
         )
         // yargs 18 loses `-` and what follows `--` from a list that it is told of, and a file that is not looked at
         // must not pass: so the list is not told.

@@ -149,8 +149,15 @@ function forecastScreen(told: Told["document"], charts: Told["charts"], look: Lo
   ];
   const least = told.coveredSeconds < WORKING_SET_DAYS * DAY ? "at least " : "";
   const notes = [
-    `The images of the last ${WORKING_SET_DAYS} days take ${least}${formatBytes(told.workingSetBytes)}: a disk of ${formatBytes(told.diskForWorkingSetBytes)} holds them below the low mark (${told.lowMark}). What else lies on the disk comes on top.`,
-    "Replayed from an empty disk with images alone. DID NOT FIT: runs that found it over its capacity. HUB: most pulls from Docker Hub in its window.",
+    [
+      `The images of the last ${WORKING_SET_DAYS} days take ${least}${formatBytes(told.workingSetBytes)}:`,
+      `a disk of ${formatBytes(told.diskForWorkingSetBytes)} holds them below the low mark (${told.lowMark}).`,
+      "What else lies on the disk comes on top.",
+    ].join(" "),
+    [
+      "Replayed from an empty disk with images alone. DID NOT FIT: runs that found it over its capacity.",
+      "HUB: most pulls from Docker Hub in its window.",
+    ].join(" "),
     ...(unsized === 0 ? [] : [`Images of unknown size, which count as 0: ${unsized}.`]),
   ];
   const short = `too short for a forecast: it covers ${covered} and needs ${NEEDED_DAYS} days; this is a first look`;
@@ -223,7 +230,10 @@ function sharedScreen({ hosts, twice, warnings }: ReturnType<typeof shared>, loo
   const total = hosts.reduce((sum, { bytes }) => sum + bytes, 0);
   const share = total === 0 ? 0 : Math.round((100 * twice.bytes) / total);
   const rows = hosts.map(({ ledger, pulls, bytes }) => [ledger, formatBytes(bytes), String(pulls), ""]);
-  const text = `Pulled twice between them: ${formatBytes(twice.bytes)} (${share} %), ${twice.pulls} pulls. A pull-through cache would have saved that.`;
+  const text = [
+    `Pulled twice between them: ${formatBytes(twice.bytes)} (${share} %), ${twice.pulls} pulls.`,
+    "A pull-through cache would have saved that.",
+  ].join(" ");
   return [
     ...warnings.flatMap((one) => warning(one, look)),
     ...table(["LEDGER", "PULLED", "PULLS", ""], rows, look),

@@ -32,11 +32,11 @@ export async function main(argv: readonly string[], front: Front): Promise<void>
     await command(argv);
   } finally {
     const taken = await drain();
-    const { code = taken ? "EPIPE" : "nobody reads it" } = (process.stdout.errored ??
-      {}) as NodeJS.ErrnoException;
+    const { code } = (process.stdout.errored ?? {}) as NodeJS.ErrnoException;
     // A reader that goes away (`| head`) is no error.
-    if (code !== "EPIPE" && process.exitCode === Exit.ok)
-      refuse(Exit.incomplete, `ci-docker-prune: standard output cannot be written: ${code}`);
+    const trouble = code === "EPIPE" ? undefined : (code ?? (taken ? undefined : "nobody reads it"));
+    if (trouble !== undefined && process.exitCode === Exit.ok)
+      refuse(Exit.incomplete, `ci-docker-prune: standard output cannot be written: ${trouble}`);
     if (front.hung || hungPaths().length > 0) killUnlessEnded();
   }
 }
@@ -122,8 +122,11 @@ interface Parsing {
 /** To yargs any value but "true" is false: with `--dry-run=yes` a pass would act. Throws UsageError. */
 function refuseOddFlags(argv: readonly string[], parsing: Parsing): void {
   const flags = parsing.getOptions().boolean;
-  for (const word of argv) {
-    const [, name = "", value = "true"] = /^--(?:no-)?([a-z-]+)=(.*)$/s.exec(word) ?? [];
+  const end = argv.indexOf("--");
+  for (const word of end < 0 ? argv : argv.slice(0, end)) {
+    const [, written = "", value = "true"] = /^--(?:no-)?([^=]+)=(.*)$/s.exec(word) ?? [];
+    // yargs takes --dryRun as well.
+    const name = written.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (flags.includes(name) && !["true", "false"].includes(value))
       throw new UsageError(`--${name} takes no value, or true or false, not "${value}"`);
   }

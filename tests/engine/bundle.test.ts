@@ -116,6 +116,8 @@ describe("the bundle in an empty folder", () => {
     ["prune", "Did you mean run?"],
     ["snapshots comit", "Did you mean commit?"],
     ["run --dry-run=yes", '--dry-run takes no value, or true or false, not "yes"'],
+    ["run --dryRun=yes", '--dry-run takes no value, or true or false, not "yes". Did you mean --dry-run?'],
+    ["run --dry-run=yes\n", '--dry-run takes no value, or true or false, not "yes\\u000a"'],
     ["run --dry-run=", '--dry-run takes no value, or true or false, not ""'],
     ["watch --jsn", "Unknown argument: jsn"],
     ["watch --settings=", "watch takes --settings and --state-dir, each with a path"],
@@ -125,6 +127,11 @@ describe("the bundle in an empty folder", () => {
       code: 64,
       stderr: `ci-docker-prune: ${message}\nTry: ci-docker-prune --help\n`,
     });
+  });
+
+  it("behind -- a flag with a value is a file", () => {
+    const { code, stdout } = run(["dockerfiles", "check", "--label", "a=b", "--", "--json=yes"]);
+    expect({ code, stdout }).toEqual({ code: 65, stdout: "--json=yes: cannot be read: ENOENT\n" });
   });
 
   it("what could not be written is no green end", () => {
