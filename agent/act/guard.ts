@@ -1,8 +1,13 @@
 import type { EngineWriter } from "../engine/writer.ts";
+import { type Verdict, verdictsOf } from "../gates/verdict.ts";
+import { say } from "../log/events.ts";
 import type { ActPorts, Ending } from "./ports.ts";
 
 /** Seconds: nothing that removes an object is sent later than this after the gates were found open. */
 export const GATES_HOLD = 2;
+
+/** An engine that is slow for a moment is asked again; one that stays so is unknown. */
+const TRIES = 3;
 
 /** Thrown in place of a request: the work has ended. */
 export class Ended extends Error {
@@ -85,17 +90,24 @@ export class GatesGuard extends StopGuard {
     await super.check();
   }
 
+  /** An answer is as old as the question: a run may have begun behind a look that took long. */
   async #askOnce(): Promise<void> {
-    const { askGates, clock } = this.#ports;
-    const startedAt = clock.elapsed();
-    let verdict = await askGates();
-    // A run may have begun behind a look that took so long.
-    const tookLong = clock.elapsed() - startedAt >= GATES_HOLD * 1000;
-    if (tookLong && verdict === null && this.ending === null) verdict = await askGates();
-    this.#askedAt = clock.elapsed();
-    this.#round++;
-    // Told to stop while asking: the verdict may be no more than the echo of that.
-    if (this.ending === null && verdict !== null) this.end({ by: "gate", verdict });
+    const { askGates, clock, journal } = this.#ports;
+    for (let tries = 1; this.ending === null; tries++) {
+      const askedAt = clock.elapsed();
+      const verdict = await askGates();
+      this.#askedAt = askedAt;
+      this.#round++;
+      // Told to stop while asking: the verdict may be no more than the echo of that.
+      if (this.ending !== null) return;
+      if (verdict !== null) return this.end({ by: "gate", verdict });
+      const took = clock.elapsed() - askedAt;
+      if (took < GATES_HOLD * 1000) return;
+      if (tries < TRIES) continue;
+      const slow = tooSlow(took);
+      say(journal, slow);
+      this.end({ by: "gate", verdict: slow });
+    }
   }
 
   /** The writer of a pass: none of its requests leaves without a check. */
@@ -117,4 +129,10 @@ export class GatesGuard extends StopGuard {
       pruneBuildCache: checked((unusedFor) => writer.pruneBuildCache(unusedFor)),
     };
   }
+}
+
+function tooSlow(took: number): Verdict {
+  const seconds = took / 1000;
+  const reason = `the engine took ${seconds.toFixed(1)} s to tell which runs are live; after ${GATES_HOLD} s nobody knows any more`;
+  return verdictsOf("live-run").unknown(reason, { tookSeconds: seconds });
 }

@@ -12,7 +12,7 @@ import { passId, stateDirectory } from "../host/places.ts";
 import { event } from "../log/events.ts";
 import { type Journal, jsonJournal, plainJournal } from "../log/journal.ts";
 import { openContext } from "./context.ts";
-import { type Done, text, UsageError, withCommonOptions } from "./options.ts";
+import { type Done, maybeFlag, text, UsageError, withCommonOptions } from "./options.ts";
 
 /** Seconds for both requests of the look at the pull allowance. */
 const ALLOWANCE_DEADLINE = 15;
@@ -128,8 +128,8 @@ function withOutput<T>(yargs: Argv<T>) {
   return yargs
     .options({
       target: text(`The client's config file (default: ${DEFAULT_TARGET})`),
-      json: { type: "boolean", describe: "JSON lines also on a terminal" },
-      plain: { type: "boolean", describe: "Sentences also when not on a terminal" },
+      json: maybeFlag("JSON lines also on a terminal"),
+      plain: maybeFlag("Sentences also when not on a terminal"),
     })
     .conflicts("json", "plain");
 }

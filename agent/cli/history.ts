@@ -19,7 +19,7 @@ import { visible } from "../text.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 import { chart, MARK_COLOURS } from "./chart.ts";
 import { openContext } from "./context.ts";
-import { ASCII, type Done, flag, text, UsageError, withCommonOptions } from "./options.ts";
+import { ASCII, type Done, flag, maybeFlag, text, UsageError, withCommonOptions } from "./options.ts";
 import { type Look, PLAIN_WIDTH, show, table, terminal, wrap } from "./screen.ts";
 import { formatMoment, formatShort } from "./ticks.ts";
 
@@ -35,7 +35,7 @@ export function historyCommand(yargs: Argv, done: Done): Argv {
           since: text('Passes since then: "7d", "2026-11-01", "2026-11-01 03:00"'),
           json: flag("One JSON document, every pass"),
           filesystem: text("The watched path to chart (default: the fullest)"),
-          all: { type: "boolean", describe: "A chart for every filesystem" },
+          all: maybeFlag("A chart for every filesystem"),
           ascii: ASCII,
         })
         .option("limit", {

@@ -72,6 +72,7 @@ async function command(argv: readonly string[]): Promise<void> {
     )
     .version(VERSION)
     .alias({ h: "help", v: "version" })
+    .nargs({ help: 0, version: 0 })
     .strict()
     // Given twice, the last one counts, as in the front (main.ts).
     .parserConfiguration({ "duplicate-arguments-array": false })
@@ -86,7 +87,6 @@ async function command(argv: readonly string[]): Promise<void> {
     .epilogue(
       `Exit codes:\n${EXIT_HELP.map(([value, text]) => `  ${String(value).padStart(2)}  ${text}`).join("\n")}`,
     );
-  cli = cli.middleware(() => refuseOddFlags(argv, cli as unknown as Parsing), true);
   for (const add of [
     runCommand,
     planCommand,
@@ -112,23 +112,6 @@ async function command(argv: readonly string[]): Promise<void> {
       const hint = await suggestion(cli, argv);
       refuse(Exit.usage, `ci-docker-prune: ${visible(message)}${hint}\nTry: ci-docker-prune --help`);
     } else throw error;
-  }
-}
-
-interface Parsing {
-  getOptions(): { readonly boolean: readonly string[] };
-}
-
-/** To yargs any value but "true" is false: with `--dry-run=yes` a pass would act. Throws UsageError. */
-function refuseOddFlags(argv: readonly string[], parsing: Parsing): void {
-  const flags = parsing.getOptions().boolean;
-  const end = argv.indexOf("--");
-  for (const word of end < 0 ? argv : argv.slice(0, end)) {
-    const [, written = "", value = "true"] = /^--(?:no-)?([^=]+)=(.*)$/s.exec(word) ?? [];
-    // yargs takes --dryRun as well.
-    const name = written.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    if (flags.includes(name) && !["true", "false"].includes(value))
-      throw new UsageError(`--${name} takes no value, or true or false, not "${value}"`);
   }
 }
 

@@ -9,7 +9,9 @@ export class UsageError extends Error {
 }
 
 export const text = (describe: string) => ({ type: "string", requiresArg: true, describe }) as const;
-export const flag = (describe: string) => ({ type: "boolean", default: false, describe }) as const;
+/** Absent where it is not given. It takes no value: to yargs `--dry-run=yes` would be false, and the pass would act. */
+export const maybeFlag = (describe: string) => ({ type: "boolean", nargs: 0, describe }) as const;
+export const flag = (describe: string) => ({ ...maybeFlag(describe), default: false }) as const;
 export const JSON_DOCUMENT = flag("One JSON document");
 export const ASCII = flag("Plain ASCII (the default where the locale is not UTF-8)");
 

@@ -9,7 +9,7 @@ import { recallSettings, rememberSettings } from "../state/quiet.ts";
 import { loadCore } from "../state/state.ts";
 import { VERSION } from "../version.ts";
 import { type Context, openContext } from "./context.ts";
-import { type Done, flag, withCommonOptions } from "./options.ts";
+import { type Done, flag, maybeFlag, withCommonOptions } from "./options.ts";
 
 export function runCommand(yargs: Argv, done: Done): Argv {
   return yargs.command(
@@ -20,8 +20,8 @@ export function runCommand(yargs: Argv, done: Done): Argv {
         .options({
           "dry-run": flag("Ask the gates and plan, remove nothing"),
           "without-pressure": flag("Skip the disk gate, for a one-off clean-up; no option skips the others"),
-          json: { type: "boolean", describe: "JSON lines; in the journal, which wants both, the default" },
-          plain: { type: "boolean", describe: "Sentences also where the journal listens" },
+          json: maybeFlag("JSON lines; in the journal, which wants both, the default"),
+          plain: maybeFlag("Sentences also where the journal listens"),
         })
         .conflicts("json", "plain")
         .example("$0 run --settings FILE", "what the systemd unit does")

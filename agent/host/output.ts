@@ -13,7 +13,8 @@ const LAST_WORDS: Seconds = 0.3;
 
 /**
  * Waits until the reader has everything that was written to standard output.
- * @returns `false` where nothing was taken for a minute, or the stop came before all was
+ * @returns `false` where nothing was taken for a minute, the stop came before all was, or the reader of a socket (the
+ *   journal) is gone; that of a pipe shows only when something is written
  */
 export async function outputTaken(): Promise<boolean> {
   return taken(process.stdout, STALL);
@@ -27,7 +28,7 @@ export async function drain(): Promise<boolean> {
 }
 
 function taken(stream: NodeJS.WriteStream, patience: Seconds | null): Promise<boolean> {
-  if (stream.writableLength === 0 || stream.destroyed) return Promise.resolve(true);
+  if (stream.destroyed) return Promise.resolve(true);
   const stop = currentStop()?.signal;
   return new Promise((resolve) => {
     const timers: NodeJS.Timeout[] = [];
@@ -41,7 +42,7 @@ function taken(stream: NodeJS.WriteStream, patience: Seconds | null): Promise<bo
     if (patience !== null) giveUpIn(patience);
     if (stop?.aborted) onStop();
     else stop?.addEventListener("abort", onStop, { once: true });
-    // An empty chunk behind all others; a stream that broke meanwhile calls back with an error.
+    // An empty chunk behind all others: of a stream that broke, its own "error" event tells.
     stream.write("", () => end(true));
   });
 }

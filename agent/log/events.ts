@@ -98,3 +98,9 @@ export function claimed({ action, sizeBytes, names, references = [] }: Judged): 
 export function sumSizes(objects: readonly Judged[]): Bytes {
   return objects.reduce((sum, object) => sum + claimed(object), 0);
 }
+
+/** Logs a verdict, and what could not be read as what it is. */
+export function say(journal: { emit(event: AuditEvent): void }, verdict: Verdict): void {
+  journal.emit(gateVerdict(verdict));
+  if (verdict.verdict === "unknown") journal.emit(factUnknown(`gate ${verdict.gate}`, verdict.reason));
+}

@@ -1,6 +1,7 @@
 import { execute } from "../act/execute.ts";
 import type { ContainerDetail, ImageDetail } from "../engine/types.ts";
 import { belowEverywhere } from "../gates/disk-pressure.ts";
+import { say } from "../log/events.ts";
 import type { Observed } from "../observe/candidates.ts";
 import { firstNotOpen } from "../observe/gatekeeper.ts";
 import type { ContainerFacts } from "../plan/containers.ts";
@@ -11,7 +12,7 @@ import type { PassContext, Passed } from "./context.ts";
 import { type Decided, warnOfFuture } from "./decide.ts";
 import { emergencyOf } from "./emergency.ts";
 import { needsRoom, noteEvictions } from "./evictions.ts";
-import { lostLock, say } from "./gates.ts";
+import { lostLock } from "./gates.ts";
 import { acted, withUnread } from "./outcome.ts";
 import { readPressure, rememberedRoots } from "./pressure.ts";
 import { reportRules } from "./rules.ts";
@@ -29,11 +30,11 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       tally,
       gatesAskedAt: gatekeeper.askedAt,
       askGates: async () => {
-        const notOpen = lostLock(context, decided) ?? firstNotOpen(await gatekeeper.lookAgain());
-        if (notOpen !== null) say(ports.journal, notOpen);
         // It ends, and does not begin, in mid-pass.
         if (emergency !== null) emergency = emergencyOf(settings, await measure(context, decided));
         ports.inEmergency(emergency !== null);
+        const notOpen = lostLock(context, decided) ?? firstNotOpen(await gatekeeper.lookAgain());
+        if (notOpen !== null) say(ports.journal, notOpen);
         return notOpen;
       },
       emergency: () => emergency?.prune ?? null,

@@ -2,8 +2,7 @@ import { type Fact, known } from "../facts.ts";
 import { lockGate } from "../gates/lock.ts";
 import type { Verdict } from "../gates/verdict.ts";
 import type { Lock } from "../host/lock.ts";
-import { event, factUnknown, gateVerdict } from "../log/events.ts";
-import type { Journal } from "../log/journal.ts";
+import { event, factUnknown, say } from "../log/events.ts";
 import { engineTrouble } from "../observe/clock.ts";
 import type { Engine } from "../observe/engine.ts";
 import { firstNotOpen, Gatekeeper } from "../observe/gatekeeper.ts";
@@ -22,12 +21,6 @@ export interface Met extends Found {
 /** A pass whose gates are open. */
 export interface Asked extends Met {
   readonly gatekeeper: Gatekeeper;
-}
-
-/** Logs a verdict, and what could not be read as what it is. */
-export function say(journal: Journal, verdict: Verdict): void {
-  journal.emit(gateVerdict(verdict));
-  if (verdict.verdict === "unknown") journal.emit(factUnknown(`gate ${verdict.gate}`, verdict.reason));
 }
 
 /** A disk that cannot be read ends the pass; `null`: it goes on. */

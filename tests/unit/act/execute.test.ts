@@ -63,6 +63,8 @@ interface Story {
   readonly pace?: number;
   /** Milliseconds that a call takes the first time: `"look c1"`, `"list cache"`. */
   readonly slow?: Readonly<Record<string, number>>;
+  /** Milliseconds that it takes to ask the gates, each time. */
+  readonly gatesTake?: number;
   readonly roomAfter?: number;
 }
 
@@ -191,10 +193,11 @@ async function play(story: Story) {
     tally,
     gatesAskedAt: now,
     askGates: async () => {
+      gatesAt = now;
+      now += story.gatesTake ?? 0;
       if (!calls.includes("gates")) now += story.slow?.gates ?? 0;
       calls.push("gates");
       const verdict = story.gates?.(++asked) ?? null;
-      gatesAt = now;
       return verdict;
     },
     needsRoom: async () => false,
@@ -355,10 +358,16 @@ describe("a removal is told once the engine does not list the object any more", 
 });
 
 describe("the gates are asked again", () => {
-  it.each([300, 700, 1900, 5000])(
-    "so that no deletion is sent on an answer older than 2 s: %s ms each",
-    async (pace) => {
-      const { sentAt, deleted } = await play({ containers: 25, images: 3, pace });
+  it.each([
+    [300, 0],
+    [300, 1500],
+    [700, 0],
+    [1900, 0],
+    [5000, 0],
+  ])(
+    "so that no deletion is sent 2 s after the question: %s ms each, the gates %s ms",
+    async (pace, gatesTake) => {
+      const { sentAt, deleted } = await play({ containers: 25, images: 3, pace, gatesTake });
       expect(deleted).toHaveLength(28);
       const sent = sentAt.filter(({ text }) => text.startsWith("delete"));
       // Up to three others were sent in the same moment; this clock counts their times one after the other.
@@ -381,6 +390,20 @@ describe("the gates are asked again", () => {
     const { calls, deleted } = await play({ containers: 1, slow: { "look c1": 6000, gates: 6000 }, gates });
     expect(calls).toEqual(["look c1", "gates", "gates"]);
     expect(deleted).toEqual([]);
+  });
+
+  it("and where no answer comes within those 2 s, three times: then nobody knows, and nothing goes", async () => {
+    const { calls, deleted, acted, events } = await play({
+      containers: 2,
+      slow: { "look c1": 6000 },
+      gatesTake: 2000,
+    });
+    expect(calls).toEqual(["look c1", "gates", "gates", "gates"]);
+    expect(deleted).toEqual([]);
+    const reason = "the engine took 2.0 s to tell which runs are live; after 2 s nobody knows any more";
+    const verdict = { gate: "live-run", verdict: "unknown", reason, facts: { tookSeconds: 2 } };
+    expect(acted.ending).toEqual({ by: "gate", verdict });
+    expect(eventNamed(events, "gate.verdict")).toMatchObject([{ verdict: "unknown", reason }]);
   });
 
   it("and a run that started during such a look keeps the object, and ends the pass", async () => {
