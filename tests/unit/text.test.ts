@@ -45,10 +45,9 @@ describe("a name cannot", () => {
     fc.assert(
       fc.property(nasty, (text) => {
         const shown = visible(text);
-        expect(shown).not.toMatch(/\p{Cc}|\p{Bidi_Control}|[\u2028\u2029\u200b\ufeff]/u);
-        // It throws on an unpaired surrogate.
-        expect(() => encodeURIComponent(shown)).not.toThrow();
-        expect(visible(shown)).toBe(shown);
+        const active = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029\u200b\ufeff]/u.test(shown);
+        encodeURIComponent(shown); // throws on an unpaired surrogate
+        return !active && visible(shown) === shown;
       }),
       { numRuns: 2000 },
     );

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { testFolder } from "./folder.ts";
 import { program } from "./program.ts";
 import { hexId, imageId } from "./support.ts";
@@ -17,21 +17,15 @@ const [running, broken] = [imageId("running"), imageId("broken")];
 const start = (name: string, at: number) =>
   `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: hexId(name), Attributes: {} }, timeNano: at * 1e6 })}\n`;
 
-let dir: string;
-let state: string;
-let child: ChildProcess | undefined;
-let said: string;
-/** By the end of a path, what is answered; absent: as an engine does. */
-let answers: Record<string, (response: ServerResponse) => void>;
-let asked: string[];
-let close: () => void;
+type Answer = (response: ServerResponse) => void;
 
-beforeEach(async () => {
-  dir = testFolder();
-  state = join(dir, "state");
-  said = "";
-  answers = {};
-  asked = [];
+/** An engine in a folder, and `watch` beside it. @param after of the test's context */
+async function bench(after: (clean: () => void) => void) {
+  const dir = testFolder(after);
+  const state = join(dir, "state");
+  /** By the end of a path, what is answered; absent: as an engine does. */
+  const answers: Record<string, Answer> = {};
+  const asked: string[] = [];
   const usual: typeof answers = {
     "/version": (response) => response.end(JSON.stringify({ ApiVersion: "1.41" })),
     "/info": (response) => response.end(JSON.stringify({ ID: "engine" })),
@@ -54,94 +48,109 @@ beforeEach(async () => {
     else found[1](response);
   });
   await new Promise<void>((resolve) => server.listen(join(dir, "engine.sock"), resolve));
-  close = () => {
+  let child: ChildProcess | undefined;
+  let said = "";
+  after(() => {
+    child?.kill("SIGKILL");
     server.closeAllConnections();
     server.close();
-  };
-});
-
-afterEach(() => {
-  child?.kill("SIGKILL");
-  close();
-});
-
-function watch(more = {}): void {
-  const settings = join(dir, "settings.json");
-  writeFileSync(settings, JSON.stringify({ engine: { socketPath: join(dir, "engine.sock") }, ...more }));
-  child = spawn(process.execPath, [file, settings, state], { stdio: ["ignore", "ignore", "pipe"] });
-  child.stderr?.on("data", (chunk) => {
-    said += chunk;
   });
+  const lines = (): Record<string, unknown>[] => {
+    try {
+      const text = readFileSync(join(state, "uses.jsonl"), "utf8").trim();
+      return text.split("\n").map((line) => JSON.parse(line));
+    } catch {
+      return [];
+    }
+  };
+  return {
+    ...{ dir, state, answers, asked, lines },
+    said: () => said,
+    used: () => lines().flatMap(({ use }) => (use === undefined ? [] : [use])),
+    watch: (more = {}) => {
+      const settings = join(dir, "settings.json");
+      writeFileSync(settings, JSON.stringify({ engine: { socketPath: join(dir, "engine.sock") }, ...more }));
+      child = spawn(process.execPath, [file, settings, state], { stdio: ["ignore", "ignore", "pipe"] });
+      child.stderr?.on("data", (chunk) => {
+        said += chunk;
+      });
+    },
+    /** Its exit code after SIGTERM. */
+    ended: () =>
+      new Promise((resolve) => {
+        child?.once("exit", (code, signal) => resolve(code ?? signal));
+        child?.kill("SIGTERM");
+      }),
+  };
 }
 
-/** Its exit code after SIGTERM. */
-const ended = () =>
-  new Promise((resolve) => {
-    child?.once("exit", (code, signal) => resolve(code ?? signal));
-    child?.kill("SIGTERM");
-  });
+const until = (holds: () => void) => vi.waitFor(holds, { timeout: 20_000, interval: 50 });
 
-const lines = (): Record<string, unknown>[] => {
-  try {
-    const text = readFileSync(join(state, "uses.jsonl"), "utf8").trim();
-    return text.split("\n").map((line) => JSON.parse(line));
-  } catch {
-    return [];
-  }
-};
-const used = () => lines().flatMap(({ use }) => (use === undefined ? [] : [use]));
-const until = (what: () => unknown) => expect.poll(what, { timeout: 20_000, interval: 50 });
-
-it.each<[string, string, (response: ServerResponse) => void]>([
+it.concurrent.for<[string, string, Answer]>([
   [
     "breaks off in an answer",
     "/version",
     ({ socket }) => socket?.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
   ],
   ["stops in an answer", "/info", (response) => response.writeHead(200).write("{")],
-])("an engine that %s is tried again, and SIGTERM ends it all the same", async (_, path, answer) => {
-  answers[path] = answer;
-  watch();
-  await until(() => asked.some((one) => one.endsWith(path))).toBe(true);
-  expect(await ended()).toBe(0);
-});
+])(
+  "an engine that %s is tried again, and SIGTERM ends it all the same",
+  async ([, path, answer], { onTestFinished }) => {
+    const { answers, watch, asked, ended } = await bench(onTestFinished);
+    answers[path] = answer;
+    watch();
+    await until(() => expect(asked.some((one) => one.endsWith(path))).toBe(true));
+    expect(await ended()).toBe(0);
+  },
+);
 
-it("a folder that cannot be written is told, and tried again", async () => {
+it.concurrent("a folder that cannot be written is told, and tried again", async ({ onTestFinished }) => {
+  const { state, watch, said, ended } = await bench(onTestFinished);
   writeFileSync(state, "");
   watch();
-  await until(() => said).toMatch(/(?:.*ENOTDIR.*\n){2}/);
+  await until(() => expect(said()).toMatch(/(?:.*ENOTDIR.*\n){2}/));
   expect(await ended()).toBe(0);
 });
 
-it("an image that the engine does not show keeps nothing else from being written down", async () => {
+it.concurrent("an image that the engine does not show keeps nothing else from being written down", async ({
+  onTestFinished,
+}) => {
+  const { answers, watch, used } = await bench(onTestFinished);
   answers["/events"] = (response) =>
     response.writeHead(200).write(start("c2", Date.now() + 5) + start("c1", Date.now() + 6));
   watch();
-  await until(used).toEqual([broken, running]);
+  await until(() => expect(used()).toEqual([broken, running]));
 });
 
-it.each([
+it.concurrent.for([
   ["tomorrow", Date.now() + DAY],
   ["the year 9999", 253_402_300_799_000],
-])("what a clock that was ahead dates %s makes it deaf to nothing", async (_, at) => {
-  mkdirSync(state);
-  const ahead = { use: broken, at, group: null, by: "watch" };
-  writeFileSync(join(state, "uses.jsonl"), `${JSON.stringify(ahead)}\n`);
-  answers["/events"] = (response) => response.writeHead(200).write(start("c1", Date.now() + 5));
-  watch();
-  await until(used).toEqual([broken, running]);
-});
+] as const)(
+  "what a clock that was ahead dates %s makes it deaf to nothing",
+  async ([, at], { onTestFinished }) => {
+    const { state, answers, watch, used } = await bench(onTestFinished);
+    mkdirSync(state);
+    const ahead = { use: broken, at, group: null, by: "watch" };
+    writeFileSync(join(state, "uses.jsonl"), `${JSON.stringify(ahead)}\n`);
+    answers["/events"] = (response) => response.writeHead(200).write(start("c1", Date.now() + 5));
+    watch();
+    await until(() => expect(used()).toEqual([broken, running]));
+  },
+);
 
-it("asks for a pass also where nothing can be written any more: the disk may be full", async () => {
+it.concurrent("asks for a pass also where nothing can be written any more: the disk may be full", async ({
+  onTestFinished,
+}) => {
+  const { dir, state, answers, watch, lines } = await bench(onTestFinished);
   let stream: ServerResponse | undefined;
   answers["/events"] = (response) => {
     stream = response;
     response.writeHead(200).write("\n");
   };
   watch({ disk: { paths: [dir], highWatermark: "0.1%" } });
-  await until(() => lines().length).toBe(1);
+  await until(() => expect(lines()).toHaveLength(1));
   rmSync(join(state, "uses.jsonl"));
   mkdirSync(join(state, "uses.jsonl"));
   stream?.write(start("c1", Date.now()));
-  await until(() => existsSync(join(state, "pressure"))).toBe(true);
+  await until(() => expect(existsSync(join(state, "pressure"))).toBe(true));
 });

@@ -20,6 +20,7 @@ import { HUB } from "../../../agent/auth/servers.ts";
 import { Exit } from "../../../agent/exit.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
 import { testFolder } from "../folder.ts";
+import { program } from "../program.ts";
 
 const SECRET = "dckr_pat_Zm9vYmFy+/=ä";
 const root = process.getuid?.() === 0;
@@ -173,7 +174,7 @@ describe("beside others", () => {
    */
   const PROGRAM = `
     const fs = require("node:fs");
-    const [, dir, target] = process.argv;
+    const [, , dir, target] = process.argv;
     const run = (name) => {
       const parsed = parseRegistries({ registries: { [name]: { username: "alice", passwordFile: "pat" } } });
       const ports = { journal: { emit() {} }, stateDir: dir + "/state-" + name, credentialsDirectory: dir };
@@ -195,15 +196,13 @@ describe("beside others", () => {
       others.shift()?.();
       within = false;
     };
-    require("node:module").syncBuiltinESMExports();
     const { applyRegistries } = require("./agent/auth/apply.ts");
     const { parseRegistries } = require("./agent/auth/registries.ts");
     process.exit(run("a.example"));`;
 
   it("nothing that they write meanwhile is lost: another run, and logins", () => {
     put('{"auths":{"before":{}},"credHelpers":{"h.example":"x"}}');
-    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "-e", PROGRAM, dir, target], {
-      cwd: new URL("../../..", import.meta.url).pathname,
+    const { status, stderr } = spawnSync(process.execPath, [program(PROGRAM), dir, target], {
       encoding: "utf8",
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -14,7 +14,7 @@ import {
   type ReplayRun,
   replay,
 } from "../../../agent/plan/replay.ts";
-import { LOADS } from "../../../bench/replay/loads.ts";
+import { flap, nightly, rerun } from "../../../bench/replay/loads.ts";
 import { POLICIES } from "../../../bench/replay/policies.ts";
 import { floorOf, readTrace, toRuns } from "../../../bench/replay/trace.ts";
 import { testFolder } from "../folder.ts";
@@ -24,7 +24,14 @@ import GOLDEN from "./own-history.golden.json" with { type: "json" };
 const MARKS = { high: 0.8, low: 0.7 };
 const HOUR = 3600;
 const NEVER: Policy = { every: HOUR, pass: () => undefined };
-const trace = (name: string) => readTrace(new URL(`../../../bench/replay/${name}`, import.meta.url));
+
+const traces = new Map<string, ReturnType<typeof readTrace>>();
+/** Read once: unpacking takes longer than most of these tests. */
+function trace(name: string) {
+  const lines = traces.get(name) ?? readTrace(new URL(`../../../bench/replay/${name}`, import.meta.url));
+  traces.set(name, lines);
+  return lines;
+}
 
 /** Layers by name and compressed size, `{ base: 10 }`. */
 function image(id: string, layers: Readonly<Record<string, number>>): LedgerImage {
@@ -136,17 +143,17 @@ describe("own history", () => {
   }
 
   it("pulls less again than LRU, on changes and on runs", () => {
-    const changes = toRuns(trace("recipe-runs.jsonl.gz").slice(3000, 5000));
-    const ci = toRuns(trace("ci-a.jsonl.gz").slice(20_000, 24_000));
+    const changes = toRuns(trace("recipe-runs.jsonl.gz").slice(3000, 4000));
+    const ci = toRuns(trace("ci-a.jsonl.gz").slice(20_000, 22_000));
     const found = againstLru(changes, 50e9);
-    expect(found.bytes).toBeLessThan(52);
-    expect(found.pulls).toBeLessThan(36);
-    // Seen: 50.1 and 35.5, 87.2.
-    expect(againstLru(ci, 40e9).bytes).toBeLessThan(88);
+    expect(found.bytes).toBeLessThan(58);
+    expect(found.pulls).toBeLessThan(42);
+    // Seen: 57.1 and 41.7, 89.7.
+    expect(againstLru(ci, 40e9).bytes).toBeLessThan(90);
   });
 
   it("lets no run find the disk over capacity with a pass after the pulls", () => {
-    const runs = toRuns(trace("recipe-runs.jsonl.gz").slice(1000, 3000));
+    const runs = toRuns(trace("recipe-runs.jsonl.gz").slice(2000, 2600));
     expect(replay(runs, 50e9, ownHistory(MARKS)).runsOverCapacity).toBeGreaterThan(0);
     expect(replay(runs, 50e9, ownHistory(MARKS, true)).runsOverCapacity).toBe(0);
   });
@@ -162,7 +169,8 @@ describe("the benchmark", () => {
   });
 
   it("knows every policy and derives the same loads each time", () => {
-    const runs = toRuns(trace("recipe-runs.jsonl.gz").slice(0, 400));
+    const lines = trace("recipe-runs.jsonl.gz").slice(0, 400);
+    const runs = toRuns(lines);
     const totals = Object.entries(POLICIES).map(([name, make]) => {
       const { pulls } = replay(runs, 20e9, make({ marks: MARKS, afterPulls: false, runs }));
       return [name, pulls] as const;
@@ -171,8 +179,8 @@ describe("the benchmark", () => {
     expect(pulls.never).toBe(floorOf(runs).pulls);
     expect(pulls.future).toBeLessThan(pulls.lru!);
     expect(pulls["autoprune-all"]).toBeGreaterThan(pulls.docuum!);
-    for (const name of ["rerun", "flap", "nightly"])
-      expect(LOADS[name]!.lines()).toEqual(LOADS[name]!.lines());
+    for (const derive of [rerun, flap, nightly])
+      expect(JSON.stringify(derive(lines))).toBe(JSON.stringify(derive(lines)));
   });
 
   it("prints only the asked-for JSON, for a trace with images it has no facts of", () => {

@@ -23,13 +23,13 @@ echo $! >"$1/pid"
 wait $! || echo $? >"$1/code"
 [ ! -e /usr/sbin/policy-rc.d ] || touch "$1/left"`;
 
-describe.skipIf(missing)("a set-up that is interrupted", () => {
-  it.each([
+describe.skipIf(missing).concurrent("a set-up that is interrupted", () => {
+  it.for([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ] as const)("by %s lets services start again", async (signal, code) => {
-    const dir = testFolder();
+  ] as const)("by %s lets services start again", async ([signal, code], { onTestFinished }) => {
+    const dir = testFolder(onTestFinished);
     const file = (name: string) => join(dir, name);
     const read = (name: string) => readFileSync(file(name), "utf8").trim();
     for (const name of ["overlay", "bin"]) mkdirSync(file(name));
