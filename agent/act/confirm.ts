@@ -14,17 +14,19 @@ interface Held {
 }
 
 /**
- * Tells outcomes in their order, and a removal only once the engine does not list the object any more: it may answer
- * 204 and remove nothing. One list is for all that were removed since the last one.
+ * Tells outcomes, each at once: a line that waits is lost with the process. But an engine may answer 204 and remove
+ * nothing, so its word has to prove true first: until something that it said is removed is gone, what it says is held.
+ * All that was told on its word is confirmed together at the end of a kind; what is still there has failed after all.
  */
 export class Confirmation {
   readonly #ports: Pick<ActPorts, "journal">;
   readonly #report: Report;
   readonly #stillThere: StillThere;
+  readonly #told: Judged[] = [];
   readonly #held: Held[] = [];
-  #asking: Promise<void> = Promise.resolve();
-  #confirmed = false;
-  #bug: { readonly error: unknown } | null = null;
+  /** Ids of those that were looked for, and found. */
+  readonly #found = new Set<string>();
+  #proved = false;
 
   constructor(ports: Pick<ActPorts, "journal">, report: Report, stillThere: StillThere) {
     this.#ports = ports;
@@ -32,65 +34,61 @@ export class Confirmation {
     this.#stillThere = stillThere;
   }
 
-  tell(object: Judged, outcome: Outcome): void {
+  /** Until the engine's word has proved true, it looks for what was removed before it returns. */
+  async tell(object: Judged, outcome: Outcome): Promise<void> {
     const held = { object, outcome };
-    if (this.#held.length === 0 && !isByWord(held)) this.#report.tell(object, outcome);
+    if (this.#proved || (this.#held.length === 0 && !isByWord(held))) this.#tell(held);
     else this.#held.push(held);
+    if (!this.#proved && isByWord(held)) await this.#prove(object);
   }
 
-  /** Asks, while the work goes on. What is still listed is held on, as is all where no list can be read. */
-  confirm(): Promise<void> {
-    this.#asking = this.#asking.then(async () => {
-      try {
-        await this.#tellWhere(false);
-      } catch (error) {
-        if (!(error instanceof EngineError)) this.#bug ??= { error };
-      }
-    });
-    return this.#asking;
+  #tell(held: Held, missed?: string): void {
+    this.#report.tell(held.object, held.outcome);
+    if (isByWord(held) && held.object.id !== missed) this.#told.push(held.object);
   }
 
-  /**
-   * Once a pass, when the first have gone: whether the engine does what it says, and whether anybody reads the log.
-   * Their lines are written before more is sent.
-   */
-  async confirmFirst(): Promise<void> {
-    if (!this.#confirmed) await this.confirm();
-    this.#confirmed = true;
-  }
-
-  /** Tells the rest. What is still there has failed; where nobody can tell, the engine's word counts. */
-  async settle(): Promise<void> {
-    await this.#asking;
+  async #prove({ kind, id }: Judged): Promise<void> {
     try {
-      await this.#tellWhere(true);
+      const there = await this.#stillThere(kind, [id]);
+      if (there.has(id)) this.#found.add(id);
+      else this.#proved = true;
     } catch (error) {
-      if (!(error instanceof EngineError)) this.#bug ??= { error };
-      const reason = `the engine's word counts, which nobody could confirm: ${(error as Error).message}`;
-      this.#ports.journal.emit(factUnknown("whether what was removed is gone", reason));
-      for (const { object, outcome } of this.#held.splice(0)) this.#report.tell(object, outcome);
+      if (!(error instanceof EngineError)) throw error;
     }
-    if (this.#bug !== null) throw this.#bug.error;
+    if (!this.#proved) return;
+    for (const held of this.#held.splice(0)) {
+      if (this.#found.has(held.object.id)) this.#held.push(held);
+      else this.#tell(held, id);
+    }
   }
 
-  async #tellWhere(last: boolean): Promise<void> {
-    const asked = [...this.#held];
-    const unsure = asked.filter(isByWord).map(({ object }) => object);
+  /** At the end of a kind. Where nobody can tell what is there, the engine's word counts. */
+  async settle(): Promise<void> {
+    const told = this.#told.splice(0);
+    const held = this.#held.splice(0);
+    const unsure = [...told, ...held.filter(isByWord).map(({ object }) => object)];
     const [first] = unsure;
-    const ids = unsure.map(({ id }) => id);
-    const there = first === undefined ? new Set() : await this.#stillThere(first.kind, ids);
-    const still: Held[] = [];
-    for (const held of asked) {
-      const { object, outcome } = held;
-      if (!isByWord(held) || !there.has(object.id)) this.#report.tell(object, outcome);
-      else if (last) this.#report.tell(object, { fate: "failed", error: LEFT, unknown: false });
-      else still.push(held);
+    let there: ReadonlySet<string> = new Set();
+    try {
+      const ids = unsure.map(({ id }) => id);
+      if (first !== undefined) there = await this.#stillThere(first.kind, ids);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const reason = `the engine's word counts, which nobody could confirm: ${error.message}`;
+      this.#ports.journal.emit(factUnknown("whether what was removed is gone", reason));
+    } finally {
+      for (const { object, outcome } of held)
+        this.#report.tell(object, isByWord({ object, outcome }) && there.has(object.id) ? LEFT : outcome);
     }
-    this.#held.splice(0, asked.length, ...still);
+    for (const object of told.filter(({ id }) => there.has(id))) this.#report.takeBack(object, LEFT);
   }
 }
 
-const LEFT = new EngineError("refused", "the engine said that it was removed, and it is still there");
+const LEFT: Outcome & { readonly fate: "failed" } = {
+  fate: "failed",
+  error: new EngineError("refused", "the engine said that it was removed, and it is still there"),
+  unknown: false,
+};
 
 /** Nobody has looked since the engine said so. Of names of images, what takes them looks itself. */
 const isByWord = ({ object: { kind, rule }, outcome }: Held): boolean =>

@@ -15,7 +15,7 @@ import { Report, type Step } from "./report.ts";
 import { Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
-/** So many of a step go one after the other before several at once do. */
+/** So many of a step go one after the other before several at once do: what goes wrong from the start goes wrong once. */
 const ALONE = 2;
 
 /** Seconds between the removal of images and that of the images they were made on. */
@@ -78,11 +78,7 @@ class Execution {
     const { images, ruled } = work.candidates;
     this.#ports = ports;
     this.#work = work;
-    const askGates = () => {
-      void this.#confirmation.confirm();
-      return ports.askGates();
-    };
-    this.#guard = new GatesGuard({ ...ports, askGates });
+    this.#guard = new GatesGuard(ports);
     const targets = new Targets(ports, this.#guard, work);
     this.#targets = targets;
     this.#report = new Report(ports);
@@ -176,8 +172,8 @@ class Execution {
   }
 
   /**
-   * Several at once, but the first ones alone: what goes wrong from the start goes wrong once, not four times. One by
-   * one where a stop takes its time, and where the pass ends as soon as there is room enough.
+   * Several at once, but the first ones alone. One by one where a stop takes its time, and where the pass ends as soon
+   * as there is room enough.
    */
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
@@ -185,7 +181,6 @@ class Execution {
       isOfPrune(step.by) && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
     const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
     await this.#removeWave(step, first.slice(0, ALONE), 1);
-    await this.#confirmation.confirmFirst();
     await this.#removeWave(step, first.slice(ALONE), concurrency);
     for (const wave of later) {
       if (!isOfPrune(step.by) || (await this.#mayTakeParents(wave)))
@@ -227,14 +222,14 @@ class Execution {
     } catch (error) {
       if (error instanceof Ended) {
         for (const object of parents)
-          this.#confirmation.tell(object, { fate: "not-reached", ending: error.ending });
+          await this.#confirmation.tell(object, { fate: "not-reached", ending: error.ending });
         return false;
       }
       if (!(error instanceof EngineError)) throw error;
       if (error.endsThePass) this.#guard.end(endingOf(error));
       const reason = `whether another image was built on it could not be read: ${error.message}`;
       for (const object of parents)
-        this.#confirmation.tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
+        await this.#confirmation.tell(object, { fate: "kept", kept: { because: "unreadable", reason } });
       return false;
     }
   }
@@ -253,7 +248,7 @@ class Execution {
     await this.#endWithRoomEnough(step);
     const { ending } = this.#guard;
     if (ending !== null) {
-      this.#confirmation.tell(object, { fate: "not-reached", ending });
+      await this.#confirmation.tell(object, { fate: "not-reached", ending });
       return;
     }
     const outcome = await remove(this.#targets.of(object), this.#guard);
@@ -261,7 +256,7 @@ class Execution {
     this.#changed ||= outcome.fate === "gone" || (outcome.fate === "kept" && outcome.error !== undefined);
     if (object.kind === "container" && !["removed", "gone"].includes(outcome.fate))
       this.#targets.leftovers.keeps(object);
-    this.#confirmation.tell(this.#targets.leftovers.asSeen(object), outcome);
+    await this.#confirmation.tell(this.#targets.leftovers.asSeen(object), outcome);
     if (outcome.fate === "removed" && object.rule === `retention/${SNAPSHOT_RULE}`)
       await this.#removeBelow(object);
   }

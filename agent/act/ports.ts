@@ -39,8 +39,6 @@ export interface ActPorts {
 export interface Judgement {
   /** Inspected the candidates: it counts what cannot be inspected, and gives up on an engine that hangs. */
   readonly inspector?: Inspector;
-  /** A list takes the engine 3 to 6 ms for each object that is there: so on the containerd store. */
-  readonly listsAreSlow?: boolean;
   readonly candidates: Candidates;
   readonly context: PlanContext;
   readonly settings: Settings;

@@ -31,6 +31,12 @@ export class Report {
     }
   }
 
+  /** Told as removed, and it is still there. */
+  takeBack(object: Judged, outcome: Outcome): void {
+    this.#ports.tally.takeBack(object, claimed(object));
+    this.tell(object, outcome);
+  }
+
   /** What the last tier has no need to take. */
   spare(objects: readonly Judged[]): void {
     for (const object of objects) this.#keep(object, NOT_NEEDED.because, NOT_NEEDED.reason);

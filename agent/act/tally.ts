@@ -14,14 +14,14 @@ export class Tally {
   readonly #byRule = new Map<string, Record<Fate, number>>();
   readonly #byFate = none();
 
-  add(object: Pick<Judged, "kind" | "rule">, fate: Fate, reason: ObjectCount["reason"]): void {
+  add(object: Pick<Judged, "kind" | "rule">, fate: Fate, reason: ObjectCount["reason"], by = 1): void {
     const { kind, rule } = object;
     const key = `${kind} ${fate} ${reason}`;
-    this.#counts.set(key, { kind, fate, reason, count: (this.#counts.get(key)?.count ?? 0) + 1 });
-    this.#byFate[fate]++;
+    this.#counts.set(key, { kind, fate, reason, count: (this.#counts.get(key)?.count ?? 0) + by });
+    this.#byFate[fate] += by;
     if (rule === undefined) return;
     const counts = this.#byRule.get(rule) ?? none();
-    counts[fate]++;
+    counts[fate] += by;
     this.#byRule.set(rule, counts);
   }
 
@@ -30,6 +30,16 @@ export class Tally {
     this.removed.push(object);
     this.claim(object.kind, claimedBytes);
     this.add(object, "removed", object.because);
+  }
+
+  /** Counted as removed, and it is still there. */
+  takeBack(object: Judged, claimedBytes: Bytes): void {
+    this.removed.splice(
+      this.removed.findLastIndex(({ id }) => id === object.id),
+      1,
+    );
+    this.claim(object.kind, -claimedBytes);
+    this.add(object, "removed", object.because, -1);
   }
 
   /** The engine says that so much came back, without saying of which object. */
@@ -51,7 +61,7 @@ export class Tally {
   }
 
   get objects(): readonly ObjectCount[] {
-    return [...this.#counts.values()];
+    return [...this.#counts.values()].filter(({ count }) => count > 0);
   }
 
   /** `"retention/ci-snapshots"` -> its counts. */

@@ -1,6 +1,6 @@
 import { EngineError } from "../engine/errors.ts";
 import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
-import { inParallel, orUnknown, unlessGone } from "../engine/tolerant.ts";
+import { orUnknown, unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { claimed, event, objectEvent, objectFields } from "../log/events.ts";
@@ -65,19 +65,18 @@ export class Targets {
     this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
-  /** Which of these are still there: by one list, or by a look at each where lists are slow. Throws EngineError. */
+  /** Which of these are still there: by a look at a single image, else by one list. Throws EngineError. */
   async stillThere(kind: ObjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
     const { reader } = this.#ports;
-    const one = (id: string): Promise<{ readonly id: string }> =>
-      kind === "image" ? reader.image(id) : reader.container(id, false);
+    const [first = ""] = ids;
     const there =
       kind === "network"
         ? await reader.networks()
-        : this.#by.listsAreSlow
-          ? await inParallel(ids, (id) => unlessGone(one(id)))
-          : kind === "image"
-            ? await reader.danglingImages()
-            : await reader.containers(ALL_STATES);
+        : kind === "container"
+          ? await reader.containersOf(ids)
+          : ids.length === 1
+            ? [await unlessGone(reader.image(first))]
+            : await reader.danglingImages();
     return new Set(there.flatMap((object) => object?.id ?? []));
   }
 

@@ -112,7 +112,7 @@ export const ALLOWED: readonly Allowed[] = [
   {
     method: "GET",
     path: /^\/containers\/json$/,
-    query: { all: equals("true"), filters: filters("status", "health") },
+    query: { all: equals("true"), filters: filters("status", "health", "id") },
   },
   { method: "GET", path: new RegExp(`^/containers/${HEX64}/json$`), query: { size: equals("true") } },
   {

@@ -41,6 +41,9 @@ export const LIVE_STATES = ["created", "restarting", "running", "removing", "pau
 export const STOPPED_STATES = ["created", "exited", "dead"] as const;
 export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STOPPED_STATES])];
 
+/** Proxies before an engine take a request line of 8 KiB. */
+const IDS_A_REQUEST = 100;
+
 /** The newest API version this program was tested with (engine 28.5). */
 const NEWEST_API = "1.51";
 /** From this one on, an image tells where it was pulled from. */
@@ -106,6 +109,16 @@ export class Reader {
 
   async containers(states: readonly string[]): Promise<readonly ContainerSummary[]> {
     return wire.toContainers(await this.#list("/containers/json", { status: states }));
+  }
+
+  /** Those of these ids that are there. Few bytes, and fast where all others are many: it finds them by their ids. */
+  async containersOf(ids: readonly string[]): Promise<readonly ContainerSummary[]> {
+    const found: ContainerSummary[] = [];
+    for (let at = 0; at < ids.length; at += IDS_A_REQUEST) {
+      const some = { id: ids.slice(at, at + IDS_A_REQUEST), status: ALL_STATES };
+      found.push(...wire.toContainers(await this.#list("/containers/json", some)));
+    }
+    return found;
   }
 
   /** Containers whose health check has not spoken yet. */

@@ -72,7 +72,12 @@ export async function observeCandidates(
     const named = stopped === null ? null : await observeByRules(all);
     const containers = prune?.containers ? await inspectContainers(stopped ?? []) : [];
     // An image that a rule names is that rule's alone.
-    const images = prune?.images && named !== null ? await list("the dangling images", observeImages) : [];
+    const images =
+      prune?.images && named !== null
+        ? await list("the dangling images", async () =>
+            inParallel(await reader.danglingImages(), inspectImage),
+          )
+        : [];
     const lineage = await list("the parents of images", () =>
       observeLineage(reader, images ?? [], classic, (below) => inspectImage(below)),
     );
@@ -126,19 +131,10 @@ export async function observeCandidates(
     });
   }
 
-  /** The containerd store lists other labels and names than it shows: there each is inspected. */
   async function inspectImage(summary: ImageSummary): Promise<ImageFacts> {
     if (keptByListing(summary, limit("images"), now)) return { summary, detail: null };
-    if (classic && !inspects(summary.id)) return { summary, detail: imageByList(summary), byList: true };
+    if (!inspects(summary.id)) return { summary, detail: imageByList(summary), byList: true };
     return { summary, detail: orNull(await inspector.image(summary.id)) };
-  }
-
-  async function observeImages(): Promise<ImageFacts[]> {
-    const inspected = await inParallel(await reader.danglingImages(), inspectImage);
-    // The containerd store lists a nameless record beside an image that lost a name: no candidate, it is tagged.
-    return classic
-      ? inspected
-      : inspected.filter(({ detail }) => detail === null || detail.tags.length === 0);
   }
 }
 

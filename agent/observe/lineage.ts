@@ -26,12 +26,15 @@ export async function observeLineage(
   if (old.length === 0 || (classic && old.every(({ detail }) => detail?.parentId === "")))
     return { images: dangling, parents: new Set() };
   const all = new Map((await reader.allImages()).map((image) => [image.id, image]));
-  const known = new Set(dangling.map(({ summary }) => summary.id));
+  // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is tagged.
+  const nameless = classic ? dangling : dangling.filter(({ summary: { id } }) => !all.get(id)?.tags.length);
+  const known = new Set(nameless.map(({ summary }) => summary.id));
   const below: ImageFacts[] = [];
-  await inParallel(old, ({ summary: { id } }) => follow(all.get(id)?.parentId));
+  const followed = nameless.filter(({ detail }) => detail !== null);
+  await inParallel(followed, ({ summary: { id } }) => follow(all.get(id)?.parentId));
   const others = [...all.values()].filter(({ id }) => !known.has(id));
   return {
-    images: [...dangling, ...below],
+    images: [...nameless, ...below],
     parents: new Set(others.map(({ parentId }) => parentId).filter((id) => id !== "")),
   };
 

@@ -48,7 +48,6 @@ export async function actOn(context: PassContext, decided: Decided): Promise<Pas
       settings,
       pressed: rules.pressed,
       inspector: observed.inspector,
-      listsAreSlow: decided.engine.info.imageStore === "containerd",
     },
   );
   const seen = withLooks(observed, done.looked);

@@ -124,7 +124,7 @@ onEngine("stops", () => {
         },
       });
       expect(killed.code).toBe(null);
-      // The first two of a pass are confirmed, and told, before more is sent.
+      // The first one is confirmed, and from then on each is told at once.
       expect(killed.events.filter(({ event }) => event === "object.removed")).toHaveLength(2);
       expect(readFileSync(file, "utf8")).toBe(history);
       const next = await on.pass({ lot, stateDir });

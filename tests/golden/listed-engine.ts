@@ -39,6 +39,7 @@ export function listedEngine(lists: EngineLists): EngineReader {
     info: async () => forbidden("info"),
     services: async () => forbidden("services"),
     tasks: async () => forbidden("tasks"),
+    containersOf: async () => forbidden("containers of these ids"),
     startingContainers: async () => forbidden("starting containers"),
     diskUsage: async () => forbidden("disk usage"),
     namedImages: async () => forbidden("named images"),

@@ -116,8 +116,9 @@ async function play(story: Story) {
   const removed = new Set<string>();
   const look = <T extends object>(id: string, usual: T): T => {
     const name = names.get(id) ?? "?";
-    if (removed.has(name)) throw failWith("gone");
-    call(`look ${name}`);
+    const gone = removed.has(name);
+    call(`${gone ? "miss" : "look"} ${name}`);
+    if (gone) throw failWith("gone");
     const said = story.now?.[name] ?? {};
     if (typeof said === "string") throw failWith(said);
     return { ...usual, ...said };
@@ -150,7 +151,8 @@ async function play(story: Story) {
     info: never("info"),
     services: never("services"),
     tasks: never("tasks"),
-    containers: async () => still("containers", containers),
+    containers: never("all containers"),
+    containersOf: async (ids) => still("containers", containers).filter(({ id }) => ids.includes(id)),
     startingContainers: never("starting containers"),
     danglingImages: async () => still("images", images),
     allImages: never("all images"),
@@ -209,7 +211,6 @@ async function play(story: Story) {
   const acted = await execute(ports, {
     ...{ plan, candidates, context, settings },
     pressed: true,
-    listsAreSlow: story.listsAreSlow ?? false,
   });
   const told = events
     .filter(({ event }) => event.startsWith("object."))
@@ -234,7 +235,7 @@ describe("a plan that meets no obstacle", () => {
   it("is gone through kind by kind: each object is looked at once more immediately before it goes", async () => {
     const { calls, told, acted, tally } = await play({ containers: 2, images: 2 });
     expect(calls).toEqual([
-      ...["look c1", "delete c1", "look c2", "delete c2", "list containers"],
+      ...["look c1", "delete c1", "list containers", "look c2", "delete c2", "list containers"],
       "gates",
       ...["look i1", "delete i1", "look i2", "delete i2", "list images"],
     ]);
@@ -275,43 +276,70 @@ describe("a plan that meets no obstacle", () => {
   });
 });
 
-describe("a removal is told once the engine does not list the object any more", () => {
-  it("and what is still there has failed, and is never said to be removed", async () => {
+describe("a removal is told at once, once the engine's word has proved true", () => {
+  it("by a look for the first one that went, before anything else is done", async () => {
+    const { calls, told } = await play({ containers: 3, images: 2 });
+    expect(calls.slice(0, 5)).toEqual(["look c1", "delete c1", "list containers", "look c2", "delete c2"]);
+    expect(calls.filter((call) => call.startsWith("list"))).toEqual([
+      "list containers",
+      "list containers",
+      "list images",
+    ]);
+    expect(told).toHaveLength(5);
+  });
+
+  it("so that no line waits: at each deletion, all those before it are out", async () => {
+    const events: AuditEvent[] = [];
+    const out: number[] = [];
+    const meanwhile = (calls: readonly string[]) => {
+      if (calls.at(-1)?.startsWith("look")) out.push(eventNamed(events, "object.removed").length);
+    };
+    await play({ containers: 50, events, meanwhile });
+    expect(out).toHaveLength(50);
+    // Four at once.
+    for (const [at, lines] of out.entries()) expect(lines).toBeGreaterThan(at - 5);
+  });
+
+  it("an image that goes first is looked for by itself: a list takes the containerd store long", async () => {
+    const { calls } = await play({ images: 2 });
+    expect(calls).toEqual(["look i1", "delete i1", "miss i1", "look i2", "delete i2", "miss i2"]);
+  });
+
+  it("an engine that says so and does nothing is not believed: what is still there has failed", async () => {
     const { told, events, tally } = await play({ containers: 2, images: 2, left: ["c1", "i2"] });
-    expect(told).toEqual(["removed c2", "failed c1", "removed i1", "failed i2"]);
+    expect(told).toEqual(["removed c2", "failed c1", "removed i1", "removed i2", "failed i2"]);
     expect(counts(tally)).toEqual({ removed: 2, kept: 0, failed: 2 });
     expect(eventNamed(events, "object.failed")).toMatchObject([
       { error: "the engine said that it was removed, and it is still there", removed: "no" },
       {},
     ]);
     expect(eventNamed(events, "step.finished")).toMatchObject([
-      { removed: 1, failed: 1 },
-      { removed: 1, failed: 1 },
+      { removed: 1, failed: 1, claimedBytes: 10 },
+      { removed: 1, failed: 1, claimedBytes: 100 },
     ]);
   });
 
-  it("one list for all that went since the gates were asked, while the work goes on", async () => {
-    const { calls, told, events } = await play({ containers: 30, pace: 300 });
-    const lists = calls.flatMap((call, at) => (call === "list containers" ? [at] : []));
-    // And after the first two, and at the end.
-    expect(lists.length).toBe(calls.filter((call) => call === "gates").length + 2);
-    expect(told.slice().sort()).toEqual(Array.from({ length: 30 }, (_, at) => `removed c${at + 1}`).sort());
-    // Not all of it at the end.
-    const first = events.findIndex(({ event }) => event === "object.removed");
-    expect(first).toBeGreaterThanOrEqual(0);
-    expect(calls.slice(lists[0]).filter((call) => call.startsWith("delete")).length).toBeGreaterThan(20);
+  it("one whose word never proves true is asked each time, and told nothing of", async () => {
+    const { told, calls } = await play({ containers: 3, left: ["c1", "c2", "c3"] });
+    expect(told).toEqual(["failed c1", "failed c2", "failed c3"]);
+    expect(calls.filter((call) => call.startsWith("list"))).toHaveLength(4);
   });
 
-  it("and after the first two of a pass, before more is sent", async () => {
-    const { calls } = await play({ containers: 5, images: 5 });
-    expect(calls.slice(0, 5)).toEqual(["look c1", "delete c1", "look c2", "delete c2", "list containers"]);
-    expect(calls.filter((call) => call === "list images")).toHaveLength(1);
+  it("one that begins to do so later is found out at the end of the kind, and its word taken back", async () => {
+    const { told, events, tally } = await play({ containers: 3, left: ["c2"] });
+    expect(told).toEqual(["removed c1", "removed c2", "removed c3", "failed c2"]);
+    expect(counts(tally)).toEqual({ removed: 2, kept: 0, failed: 1 });
+    expect(tally.removed.map(({ names }) => names[0])).toEqual(["c1", "c3"]);
+    expect(tally.objects).toMatchObject([
+      { fate: "removed", count: 2 },
+      { fate: "failed", count: 1 },
+    ]);
+    expect(eventNamed(events, "step.finished")).toMatchObject([{ removed: 2, failed: 1, claimedBytes: 20 }]);
   });
 
-  it("what is listed in the middle may be going away, and waits for the end of the kind", async () => {
-    const { told } = await play({ containers: 30, pace: 300, left: ["c1"], leaves: { c1: "delete c20" } });
+  it("what goes slowly is told when it has gone, at the end of the kind", async () => {
+    const { told } = await play({ containers: 30, left: ["c1"], leaves: { c1: "delete c20" } });
     expect(told.slice().sort()).toEqual(Array.from({ length: 30 }, (_, at) => `removed c${at + 1}`).sort());
-    expect(told.indexOf("removed c1")).toBeGreaterThan(4);
   });
 
   it("and in the order of outcomes, with what was kept in between", async () => {
@@ -320,7 +348,7 @@ describe("a removal is told once the engine does not list the object any more", 
   });
 
   it.each(["refused", "timeout", "stopped"] as const)(
-    "the engine's word counts where there is no list (%s), and that is said before",
+    "the engine's word counts where there is no list (%s), and that is said",
     async (kind) => {
       const { told, events, tally } = await play({ containers: 2, lists: { containers: kind } });
       expect(told).toEqual(["removed c1", "removed c2"]);
@@ -330,18 +358,6 @@ describe("a removal is told once the engine does not list the object any more", 
       expect(said).toBeLessThan(events.findIndex(({ event }) => event === "object.removed"));
     },
   );
-
-  it("a failed list in the middle holds them on until the next", async () => {
-    const { told, events } = await play({ containers: 30, pace: 300, lists: { "containers 1": "refused" } });
-    expect(told).toHaveLength(30);
-    expect(eventNamed(events, "fact.unknown")).toEqual([]);
-  });
-
-  it("by a look at each where lists are slow", async () => {
-    const { calls, told } = await play({ containers: 2, images: 1, left: ["c2"], listsAreSlow: true });
-    expect(told).toEqual(["removed c1", "failed c2", "removed i1"]);
-    expect(calls.filter((call) => call.startsWith("list"))).toEqual([]);
-  });
 
   it("a bug in the middle loses none of them", async () => {
     const events: AuditEvent[] = [];
@@ -535,7 +551,7 @@ describe("a pass that is told to stop", () => {
 describe("the low watermark", () => {
   it("spares the build cache", async () => {
     const { calls } = await play({ images: 1, settings: { prune: { buildCache: true } }, roomAfter: 1 });
-    expect(calls).toEqual(["look i1", "delete i1", "list images"]);
+    expect(calls).toEqual(["look i1", "delete i1", "miss i1"]);
   });
 });
 

@@ -114,6 +114,10 @@ export class Fake {
         ask(states.includes("exited") ? (states.includes("running") ? "containers" : "stopped") : "live");
         return world.containers.filter(({ state }) => states.includes(state));
       },
+      containersOf: async (ids) => {
+        ask("confirm");
+        return world.containers.filter(({ id }) => ids.includes(id));
+      },
       startingContainers: async () => {
         ask("starting");
         return [];
