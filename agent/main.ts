@@ -38,6 +38,8 @@ quietPass(argv)
       return;
     }
     leaveGoneFolder();
+    // Words that nobody reads are no reason to end.
+    process.stderr.on("error", () => {});
     // Help, and what is wrong with a command line, are the full program's.
     const watch = plainOptions("watch", argv);
     if (watch !== null)

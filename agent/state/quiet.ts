@@ -3,6 +3,7 @@ import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder } from "../host/paths.ts";
 import type { QuietSettings } from "../settings/rules.ts";
 import { VERSION } from "../version.ts";
+import { type Check, type Checked, isText, listOf, objectOf, orNull, recordOf } from "./checks.ts";
 
 /**
  * What the full program made of the settings, for quiet passes: reading them by the schema takes a quiet pass as long
@@ -14,13 +15,19 @@ const MOST_BYTES = 16 * 1024 * 1024;
 /** So many settings are known, the last used first: of a host that is also looked at by hand, or by tests. */
 const MOST = 4;
 
-interface Remembered {
-  /** Of the settings; `null`: there were none. */
-  readonly text: string | null;
-  readonly settings: QuietSettings;
-  /** Watched paths on filesystems that answer at once (host/disk.ts). */
-  readonly local: readonly string[];
-}
+/** What is in it is as we wrote it, or the quiet pass fails by it and hands on. */
+const areSettings = recordOf((_): _ is unknown => true) as Check as Check<QuietSettings>;
+
+const areKnown = listOf(
+  objectOf({
+    /** Of the settings; `null`: there were none. */
+    text: orNull(isText),
+    settings: areSettings,
+    /** Watched paths on filesystems that answer at once (host/disk.ts). */
+    local: listOf(isText),
+  }),
+);
+type Remembered = Checked<typeof areKnown>[number];
 
 /** `null`: nothing is known of settings that read like this. Never throws. */
 export function recallSettings(dir: string, text: string | null) {
@@ -51,7 +58,7 @@ function read(dir: string): readonly Remembered[] {
     // It names a file that is written. Root takes no word for that from the user whose folder this is.
     if (stats.uid !== process.geteuid?.() || (stats.mode & 0o022) !== 0) return [];
     const { version, known } = JSON.parse(bytes.toString("utf8"));
-    return version === VERSION ? known : [];
+    return version === VERSION && areKnown(known) ? known : [];
   } catch {
     return [];
   }

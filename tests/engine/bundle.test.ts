@@ -150,6 +150,25 @@ describe("the bundle in an empty folder", () => {
     });
   });
 
+  it("words on standard error that nobody reads change nothing", async () => {
+    const words = [
+      "snapshots",
+      "resolve",
+      "--settings",
+      settingsFile(quiet()),
+      "--project=a",
+      "--work-item=b",
+    ];
+    const args = [join(home, FILES[0]!), ...words, "--fallback=ci/web:main"];
+    const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH ?? "" } });
+    child.stderr.destroy();
+    const [stdout, code] = await Promise.all([
+      child.stdout.setEncoding("utf8").toArray(),
+      new Promise((resolve) => child.once("close", resolve)),
+    ]);
+    expect({ code, stdout }).toEqual({ code: 69, stdout: ["ci/web:main\n"] });
+  });
+
   it.each([
     ["a person's", { HOME: "/root" }, /^below-watermark: below the high watermark of /],
     ["a program's", {}, /^\{.*"outcome":"below-watermark"/],
@@ -273,6 +292,12 @@ describe("the bundle in an empty folder", () => {
       const other = settingsFile(quiet());
       pass(other);
       expect(pass(other).code).toBe(0);
+      for (const known of ["5", "null", "[null]", "[{}]", '[{"text":"{}","settings":null,"local":[]}]']) {
+        writeFileSync(join(state(), "quiet.json"), `{"version":"${version}","known":${known}}`, {
+          mode: 0o600,
+        });
+        expect(pass(other)).toMatchObject({ code: 0, stderr: "" });
+      }
       if (process.getuid?.() === 0) chownSync(join(state(), "quiet.json"), 65_534, 65_534);
       else chmodSync(join(state(), "quiet.json"), 0o666);
       rmSync(join(home, FILES[1]!));
