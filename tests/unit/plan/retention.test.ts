@@ -332,7 +332,7 @@ describe("on every family that can be thought of", () => {
         const last = gone.at(-1);
         expect(sizeWithout(gone.filter((id) => id !== last))).toBeGreaterThan(rule.maxTotalSize);
       }),
-      { numRuns: 250 },
+      { numRuns: 400 },
     );
     expect(exceeded).toBeGreaterThan(50);
   });
