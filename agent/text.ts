@@ -3,8 +3,14 @@
  * text is written out as its escape, so that no name can forge a log line. Covers C0, DEL, C1, line and paragraph
  * separators, bidirectional controls, zero-width characters and unpaired surrogates.
  */
-const ACTIVE =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const ACTIVE = new RegExp(
+  [
+    "[\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]",
+    "[\\ud800-\\udbff](?![\\udc00-\\udfff])",
+    "(?<![\\ud800-\\udbff])[\\udc00-\\udfff]",
+  ].join("|"),
+  "g",
+);
 
 /** `"a\u001b[31mb"` -> `"a\\u001b[31mb"`. */
 export function visible(text: string): string {
@@ -28,6 +34,15 @@ export function visibleDeep(value: unknown): unknown {
 export function truncated(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
+
+/** What people call a container: its name, else the start of its id. */
+export const containerName = ({
+  names,
+  id,
+}: {
+  readonly names: readonly string[];
+  readonly id: string;
+}): string => names[0] ?? shortId(id);
 
 /** `"sha256:0123456789abcdef…"` -> `"0123456789ab"` */
 export function shortId(id: string): string {

@@ -66,7 +66,7 @@ export function toCheck(stored: Stored, only: string | undefined): string[] {
   return stored.unread.length === 0 || keys.includes(HUB) ? keys : [...keys, HUB];
 }
 
-/** Asks the engine to log in with what is stored for one registry. Throws nothing that the engine or a registry do. */
+/** Has the engine log in with what is stored for a registry. Whatever is answered is the result; only bugs throw. */
 export async function checkRegistry(ports: CheckPorts, stored: Stored, key: string): Promise<Checked> {
   const registry = registryName(key);
   const login = stored.logins.get(key);

@@ -80,10 +80,10 @@ export interface History {
 
 function readHistory(sinceText: string | undefined, stateDir: string, now: number): History {
   const since = sinceText === undefined ? null : parseSince(sinceText, now);
-  if (since === undefined)
-    throw new UsageError(
-      `--since ${JSON.stringify(sinceText)}: expected a time that has passed, such as "7d", "2026-11-01" or "2026-11-01 03:00"`,
-    );
+  if (since === undefined) {
+    const such = 'such as "7d", "2026-11-01" or "2026-11-01 03:00"';
+    throw new UsageError(`--since ${JSON.stringify(sinceText)}: expected a time that has passed, ${such}`);
+  }
   const { passes, unreadable } = loadPasses(stateDir);
   const source = `the state in ${resolve(stateDir)}`;
   return { passes: passesSince(passes, since), source, since, unreadable };
@@ -123,7 +123,8 @@ export function historyScreen(history: History, { wanted, limit, now }: Shown, l
     .filter(({ path }) => wanted.includes(path))
     .flatMap((curve) => {
       const { usedPercent, availableBytes, totalBytes } = curve.last;
-      const title = `${curve.path}  ${usedPercent}% used, ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left`;
+      const left = `${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left`;
+      const title = `${curve.path}  ${usedPercent}% used, ${left}`;
       return ["", ...chart({ title, curve, range, marks, words: MARK_WORDS }, look)];
     });
   const others = all

@@ -16,15 +16,9 @@ export const JSON_DOCUMENT = flag("One JSON document");
 export const ASCII = flag("Plain ASCII (the default where the locale is not UTF-8)");
 
 export function withCommonOptions<T>(yargs: Argv<T>) {
+  const ours = "/etc/ci-docker-prune/settings.json where it is there, else the documented defaults";
+  const folder = "$STATE_DIRECTORY, else /var/lib/ci-docker-prune";
   return yargs
-    .option(
-      "settings",
-      text(
-        "Settings file, JSON (default: /etc/ci-docker-prune/settings.json where it is there, else the documented defaults)",
-      ),
-    )
-    .option(
-      "state-dir",
-      text("Folder for the history (default: $STATE_DIRECTORY, else /var/lib/ci-docker-prune)"),
-    );
+    .option("settings", text(`Settings file, JSON (default: ${ours})`))
+    .option("state-dir", text(`Folder for the history (default: ${folder})`));
 }

@@ -105,11 +105,14 @@ export const inodesOver = (filesystem: Filesystem, disk: Settings["disk"]): bool
 function gateWayOut({ gate, facts }: Verdict): string | null {
   const [busy] = gate === "converging" ? ((facts.busy ?? []) as readonly BusyService[]) : [];
   const [live] = gate === "live-run" ? ((facts.live ?? []) as readonly LiveMatch[]) : [];
-  if (busy !== undefined)
-    return `docker service ps ${busy.service} shows why; convergence.ignoreStuckAfter in the settings lets passes go on beside a stuck service`;
-  return live !== undefined && live.ageSeconds > LONG_RUN
-    ? `if ${live.name} is no run any more: docker ${live.kind} rm ${live.name}; liveRuns.ignoreOlderThan in the settings lets passes go on`
-    : null;
+  const setting = (key: string) => `${key} in the settings lets passes go on`;
+  if (busy !== undefined) {
+    const shows = `docker service ps ${busy.service} shows why`;
+    return `${shows}; ${setting("convergence.ignoreStuckAfter")} beside a stuck service`;
+  }
+  if (live === undefined || live.ageSeconds <= LONG_RUN) return null;
+  const { kind, name } = live;
+  return `if ${name} is no run any more: docker ${kind} rm ${name}; ${setting("liveRuns.ignoreOlderThan")}`;
 }
 
 const LONG_RUN = 24 * 3600;
@@ -165,10 +168,11 @@ export function afterFreeing(
   const then = filesystemOf({ filesystems }, rootDir);
   if (then === null) return null;
   const enough = belowEverywhere(filesystems, mark, settings.disk.inodes);
+  const left = `${enough ? "" : "at most "}${formatBytes(then.availableBytes)}`;
   const measure =
     mark.kind === "used-percent"
       ? `the disk would be at ${then.usedPercent}%${enough ? "" : " or more"}, the mark is ${mark.percent}%`
-      : `${enough ? "" : "at most "}${formatBytes(then.availableBytes)} would be left, the mark is ${formatBytes(mark.bytes)}`;
+      : `${left} would be left, the mark is ${formatBytes(mark.bytes)}`;
   const inodes = inodesOver(then, settings.disk)
     ? `; ${then.inodesUsedPercent}% of inodes are in use, the mark is ${formatInodeMark(mark, settings.disk.inodes)}`
     : "";

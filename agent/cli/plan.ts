@@ -102,6 +102,7 @@ function evictionLines(plan: Plan, disk: Disk | null, look: Look): string[] {
     const [, name = "", , , size = ""] = row(object, look);
     return [index < (tier?.count ?? 0) ? "evict" : "stays", name, size, formatBytes(sum), object.reason];
   });
+  const after = tier?.after ? `; ${tier.after.text}` : "";
   const told =
     evict.length === 0
       ? "no image may go now; those that stay have their reason above"
@@ -109,7 +110,7 @@ function evictionLines(plan: Plan, disk: Disk | null, look: Look): string[] {
         ? "none of these goes without pressure; under pressure, in this order"
         : tier === null
           ? "none of these goes, all the rest is enough"
-          : `about ${tier.count} of ${evict.length} would go, in this order${tier.after === null ? "" : `; ${tier.after.text}`}`;
+          : `about ${tier.count} of ${evict.length} would go, in this order${after}`;
   return [
     "",
     ...wrap(`The last tier (cache.evict): ${told}.`, look),

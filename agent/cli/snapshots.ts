@@ -115,9 +115,8 @@ function openForCommit(argv: CommitWords, giveUp: AbortSignal): Context {
     return openContext(argv, { mayCommit: true, giveUp });
   } catch (error) {
     if (error instanceof SettingsError && argv.removeContainer) {
-      process.stderr.write(
-        `ci-docker-prune: ${visible(argv.container)} was to be removed and is still there: without settings nobody knows which engine\n`,
-      );
+      const left = `${visible(argv.container)} was to be removed and is still there`;
+      process.stderr.write(`ci-docker-prune: ${left}: without settings nobody knows which engine\n`);
     }
     throw error;
   }

@@ -156,9 +156,10 @@ function pressureBar(filesystem: Filesystem, marks: Settings["disk"], look: Look
     ).join("");
   const bar = `${(over ? yellow : green)(part(0, high))}${bold(highMark)}${(over ? red : dim)(part(high + 1, cells))}`;
   const percent = `${used}%`.padStart(4);
+  const ofInodes = inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
   const text = inodes
     ? ` of inodes (${(totalInodes ?? 0) - (freeInodes ?? 0)} of ${totalInodes}); ${usedPercent}% of bytes`
-    : `  ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left${inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`}`;
+    : `  ${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} left${ofInodes}`;
   return `${bar} ${over ? red(percent) : percent}${text}`;
 }
 
@@ -171,15 +172,18 @@ function cacheLines(facts: StatusFacts): string[] {
     uses === 0 ? "-" : `${Math.floor((100 * warmUses) / uses)}%`;
   const more = regretted.length > SHOWN_NAMES ? ", …" : "";
   const names = regretted.length === 0 ? "" : ` (${regretted.slice(0, SHOWN_NAMES).join(", ")}${more})`;
+  const warm = `${share(told)} of ${told.uses} uses in ${WARMTH_DAYS} days met an image that was here`;
+  const mark = formatWatermark(cacheMark(facts.settings));
+  const asked = `the images of the last ${WORKING_SET_DAYS} days ask for a disk of ${formatBytes(wanted)}`;
   return [
-    `${share(told)} of ${told.uses} uses in ${WARMTH_DAYS} days met an image that was here; by day: ${days.map(share).join(" ")}`,
+    `${warm}; by day: ${days.map(share).join(" ")}`,
     `${told.evictions} evicted, ${told.regrets} came back${names}`,
     `ledger of uses${formatCoverage(ledger)}`,
     ...told.warnings,
     ...(diskBytes === null || wanted <= diskBytes
       ? []
       : [
-          `the images of the last ${WORKING_SET_DAYS} days ask for a disk of ${formatBytes(wanted)} to stay below ${formatWatermark(cacheMark(facts.settings))}; this one has ${formatBytes(diskBytes)} (ci-docker-prune forecast)`,
+          `${asked} to stay below ${mark}; this one has ${formatBytes(diskBytes)} (ci-docker-prune forecast)`,
         ]),
   ];
 }

@@ -6,7 +6,7 @@ import { row, warning } from "./row.ts";
 interface Checked {
   readonly registry: string;
   readonly username: string | null;
-  /** `"accepted"`, or what went wrong (auth/answers.ts). */
+  /** `"accepted"`, or what went wrong (auth/check.ts). */
   readonly result: string;
   readonly reason: string;
   readonly rateLimit: {

@@ -81,10 +81,7 @@ const JOURNAL: Look = {
   pc: UNCOLOURED,
   mark: () => "",
   verdicts: { open: "Gate open, ", closed: "Gate closed, ", unknown: "Gate not known, " },
-  filesystem: (filesystem) => {
-    const { usedPercent, availableBytes } = filesystem;
-    return `${nameOf(filesystem)} ${usedPercent}% full, ${formatBytes(availableBytes)} left${inodesOf(filesystem)}`;
-  },
+  filesystem: (filesystem) => `${nameOf(filesystem)} ${filesystem.usedPercent}% full, ${roomOf(filesystem)}`,
 };
 
 /** One event, already made safe to show, as one line: no line end and no tab. Pure. */
@@ -101,16 +98,18 @@ export function sentence(event: AuditEvent, look: Look): string {
 }
 
 export function describeFilesystem(filesystem: NamedFilesystem): string {
-  const { usedPercent, availableBytes } = filesystem;
-  return `  ${bar(usedPercent)} ${usedPercent}% of ${nameOf(filesystem)}, ${formatBytes(availableBytes)} left${inodesOf(filesystem)}`;
+  const { usedPercent } = filesystem;
+  return `  ${bar(usedPercent)} ${usedPercent}% of ${nameOf(filesystem)}, ${roomOf(filesystem)}`;
 }
 
 function nameOf({ paths, mount }: NamedFilesystem): string {
   return `${paths.join(", ")}${mount === undefined ? "" : ` (${mount.type} on ${mount.device})`}`;
 }
 
-function inodesOf({ inodesUsedPercent }: NamedFilesystem): string {
-  return inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
+/** `"26.0 GiB left, 7% of inodes"`: the inodes where they are counted. */
+function roomOf({ availableBytes, inodesUsedPercent }: NamedFilesystem): string {
+  const inodes = inodesUsedPercent === null ? "" : `, ${inodesUsedPercent}% of inodes`;
+  return `${formatBytes(availableBytes)} left${inodes}`;
 }
 
 /** 40 -> `"████████░░░░░░░░░░░░"` */

@@ -47,11 +47,10 @@ export const OBJECT_EVENTS = {
   },
   "object.removed": changed("removed", (fields) => `removed ${describeObject(fields)}`),
   /** The names a rule took are gone; the image is still there, by other names or under an image built on it. */
-  "object.untagged": changed(
-    "lost its names, and is kept by others",
-    (fields) =>
-      `took ${listed(fields.references ?? [])} off ${describeObject(fields)}; the image stays, by other names or under one built on it`,
-  ),
+  "object.untagged": changed("lost its names, and is kept by others", (fields) => {
+    const taken = `took ${listed(fields.references ?? [])} off ${describeObject(fields)}`;
+    return `${taken}; the image stays, by other names or under one built on it`;
+  }),
   "object.kept": unchanged("kept", (fields) => `kept ${describeObject(fields)}`),
   "container.stopped": changed<ObjectFields & { readonly timeoutSeconds: Seconds }>(
     "stopped, to be removed",
@@ -90,7 +89,9 @@ export const OBJECT_EVENTS = {
       const failed = step.failed > 0 ? pc.red(`, ${step.failed} failed`) : "";
       const by = step.by === "prune" ? "" : `${step.by}, `;
       const what = `${by}${KINDS[step.kind].all}: ${step.removed} removed, ${step.kept} kept${gone}`;
-      return `  ${pc.dim(what)}${failed}${pc.dim(`; the engine says ${formatBytes(step.claimedBytes)}, in ${formatDuration(step.durationSeconds)}`)}`;
+      const took = formatDuration(step.durationSeconds);
+      const claimed = `; the engine says ${formatBytes(step.claimedBytes)}, in ${took}`;
+      return `  ${pc.dim(what)}${failed}${pc.dim(claimed)}`;
     },
   }),
 };

@@ -37,7 +37,7 @@ export interface Ruled {
   readonly families: readonly Family[];
   /** Of rules that wait for pressure while there is none. */
   readonly waiting: readonly Family[];
-  /** Rules that fit an image, also where an earlier one owns its names. */
+  /** Names of rules that fit some image, even if an earlier rule claimed it. */
   readonly named: ReadonlySet<string>;
   readonly measured: Measured;
   /** Ids of images with a name that lost another one to a younger image, where the engine tells (containerd store). */
@@ -167,8 +167,8 @@ const goes = ({ action }: Judged) => action === "remove";
 const stays = ({ action }: Judged) => action === "keep";
 
 /**
- * As they come, but children before parents: the engine only takes the name off an image that another one was built
- * on (all engines), and a nameless one is no rule's any more. A child has all layers of its parent, and more.
+ * Children before parents, else in the order given: all engines only untag a parent that still has a child, and once it
+ * is nameless no rule names it any more. A child has all layers of its parent, and more.
  */
 function namedChildrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
   const { of } = newChains();

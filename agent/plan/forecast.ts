@@ -41,16 +41,10 @@ export interface ForecastRow extends Scenario, Totals {
   readonly mostHubPulls: number;
 }
 
-/** A moment of a replay: after the pulls of a run, with the sums up to then. */
-export interface Moment extends Pick<Totals, "evictions" | "runsOverCapacity"> {
+/** After the pulls of a run, with the sums up to then. */
+interface Moment extends Pick<Totals, "evictions" | "runsOverCapacity"> {
   readonly at: Seconds;
   readonly usedPercent: number;
-}
-
-export interface Replayed {
-  readonly row: ForecastRow;
-  readonly marks: Marks;
-  readonly moments: readonly Moment[];
 }
 
 /** Marks at which a pass starts, and where it ends; and seconds in which Docker Hub counts pulls. */
@@ -59,6 +53,8 @@ export interface Rules {
   readonly low: Watermark;
   readonly window: Seconds;
 }
+
+export type Replayed = ReturnType<typeof forecast>[number];
 
 /** Replays the uses, in order of time, for each scenario; as with `watch`, a pass follows pulls that cross the mark. */
 export function forecast(uses: readonly LedgerUse[], scenarios: readonly Scenario[], rules: Rules) {
@@ -75,7 +71,8 @@ export function forecast(uses: readonly LedgerUse[], scenarios: readonly Scenari
       moments.push({ at: run.at, usedPercent: 100 * disk.fill, evictions, runsOverCapacity });
     };
     const totals = replay(runs, diskBytes, { ...told, used });
-    return { row: { policy, diskBytes, ...totals, mostHubPulls: hub.most() }, marks, moments };
+    const row: ForecastRow = { policy, diskBytes, ...totals, mostHubPulls: hub.most() };
+    return { row, marks, moments };
   });
 }
 

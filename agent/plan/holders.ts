@@ -2,7 +2,10 @@ import { groupBy } from "../collections.ts";
 import type { DiskUsage, UsedVolume } from "../engine/types.ts";
 import type { Filesystem } from "../host/disk.ts";
 import type { HostUsage } from "../host/usage.ts";
+import { shortId } from "../text.ts";
 import { type Bytes, formatBytes, formatDuration } from "../units.ts";
+import { repositoryOf } from "./usage.ts";
+import { isAnonymous } from "./volumes.ts";
 
 export const HOLDER_TITLES = {
   images: "images",
@@ -110,13 +113,6 @@ export function imageGroups({ images: all, containers: users }: DiskUsage) {
   return groups.sort((a, b) => b.bytes - a.bytes);
 }
 
-/** `"host:5000/app:1"` and `"app@sha256:…"` -> the repository. */
-export function repositoryOf(name: string): string {
-  const bare = name.split("@")[0] ?? name;
-  const colon = bare.lastIndexOf(":");
-  return colon > bare.lastIndexOf("/") ? bare.slice(0, colon) : bare;
-}
-
 function images(usage: DiskUsage, now: number): Holder {
   const groups = imageGroups(usage);
   const tagged = usage.images.filter(({ tags }) => tags.length > 0).length;
@@ -176,9 +172,6 @@ function volumes(usage: DiskUsage): Holder {
   });
 }
 
-/** The engine names a volume without a name by 64 hexadecimal digits. */
-const isAnonymous = (name: string) => /^[0-9a-f]{64}$/.test(name);
-
 /** Volumes that are caches of builders and runners, with the command that bounds them. */
 function cacheOf(volume: string): { readonly whose: string; readonly wayOut: string } | null {
   // docker/buildx driver/docker-container: "buildx_buildkit_<node>_state", where <node> is the builder and a number.
@@ -214,7 +207,7 @@ function logs(usage: DiskUsage, { logs: files }: HostUsage): Holder | null {
     note: "log files of containers; they go with their container",
     part: ({ containerId }) => {
       const owner = owners.get(containerId);
-      if (owner === undefined) return { name: containerId.slice(0, 12), note: "its container is gone" };
+      if (owner === undefined) return { name: shortId(containerId), note: "its container is gone" };
       return { name: owner.name, note: owner.running ? "running" : "stopped" };
     },
     wayOut: ({ path }) =>

@@ -1,5 +1,6 @@
 import type { ContainerSummary, NetworkDetail, NetworkSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
+import { containerName } from "../text.ts";
 import { isPast, youngest } from "./age.ts";
 import { type Judged, type Kept, keptByLabels, verdictsOn } from "./plan.ts";
 
@@ -17,7 +18,7 @@ export function networkUser(
   containers: readonly Pick<ContainerSummary, "id" | "names" | "networks">[],
 ): string | null {
   const user = containers.find(({ networks }) => networks.includes(name) || networks.includes(id));
-  return user === undefined ? null : `container ${user.names[0] ?? user.id.slice(0, 12)}`;
+  return user === undefined ? null : `container ${containerName(user)}`;
 }
 
 /** Why it stays after all, by what an inspection tells now; `null`: it goes. */

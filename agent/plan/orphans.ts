@@ -5,7 +5,7 @@ import type { LabelRule, OrphanRule } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { neverStarted } from "./containers.ts";
-import { type Judged, verdictsOn } from "./plan.ts";
+import { type Judged, keptByLabels, verdictsOn } from "./plan.ts";
 
 export interface OrphanFacts {
   readonly rule: OrphanRule;
@@ -61,8 +61,8 @@ export function judgeOrphan(
   );
   const task = summary.labels[SERVICE_NAME_LABEL];
   if (task !== undefined) return keep("in-use", `it is a task of service ${task}`);
-  if (matchingLabel(summary.labels, keepLabels) !== undefined)
-    return keep("keep-label", "it carries a label of prune.keepLabels");
+  const byLabel = keptByLabels(summary.labels, { keepLabels, labels: [] });
+  if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
   if (runs && !LIVE.includes(state)) return keep("in-use", `it is ${state}`);
   if (limit === null) return keep("in-use", `it is ${state}, for which its rule has no limit`);
   const what = runs ? "runningLongerThan" : "stoppedLongerThan";

@@ -25,12 +25,6 @@ class Cells {
   readonly waits = new Float64Array(EDGES.length);
 }
 
-/** Measured figures behind a rate: waits that reached this age, and events a second from here on. */
-export interface Measured {
-  readonly waits: number;
-  readonly perSecond: number;
-}
-
 /**
  * Rates of an event by class and age: "how often does what waited so long see the event soon?", a hazard estimated
  * as events over time at risk. A class is a chain of keys from wide to narrow; each key has its own figures.
@@ -76,14 +70,14 @@ export class Rates {
     return rate ?? 0;
   }
 
-  /** The same for one key as it was measured, without shrinking; for explanations. */
-  measured(key: number, age: Seconds, ahead: Seconds): Measured {
+  /** The same for one key without shrinking, and how many waits reached this age; for explanations. */
+  measured(key: number, age: Seconds, ahead: Seconds) {
     const { hits, risk } = this.#sum(key, age, ahead);
     const waits = this.#byKey.get(key)?.waits[cellOf(age)] ?? 0;
     return { waits, perSecond: risk > 0 ? hits / risk : 0 };
   }
 
-  #sum(key: number, age: Seconds, ahead: Seconds): { hits: number; risk: number } {
+  #sum(key: number, age: Seconds, ahead: Seconds) {
     const cells = this.#byKey.get(key);
     let hits = 0;
     let risk = 0;

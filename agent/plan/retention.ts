@@ -1,14 +1,13 @@
 import type { ImageDetail } from "../engine/types.ts";
 import { isPlainReference } from "../settings/globs.ts";
-import { matchingLabel } from "../settings/labels.ts";
 import { ruleId } from "../settings/rule-names.ts";
 import type { LabelRule, NameGlob, RetentionRule } from "../settings/settings.ts";
-import { type Bytes, formatBytes, formatDuration, parseDuration, type Seconds } from "../units.ts";
+import { type Bytes, formatBytes, formatDuration, parseDuration } from "../units.ts";
 import { type Age, isPast, UNDATED, youngest } from "./age.ts";
 import { type Family, groupsOf, isNamedBy, losesAllTags, type Member } from "./family.ts";
 import { type Footprint, footprint } from "./footprint.ts";
 import { isDated } from "./images.ts";
-import { type Judged, type Kept, verdictsOn } from "./plan.ts";
+import { type Judged, type Kept, keptByLabels, verdictsOn } from "./plan.ts";
 import type { Measured } from "./prefixes.ts";
 import { type Users, userOf } from "./usage.ts";
 
@@ -98,11 +97,6 @@ export function judgeMember(
   return keep("within-limits", "within all limits of its rule");
 }
 
-interface TimeToLive {
-  readonly limit: Seconds | null;
-  readonly by: string;
-}
-
 function factsOf(rule: RetentionRule, image: ImageDetail, context: RetentionContext, now: number) {
   const age = ageOf(image, context.memory, now);
   const ttl = timeToLive(rule, image);
@@ -121,8 +115,8 @@ function protection(
   if (user !== null) return { because: "in-use", reason: `${user} uses it` };
   if (servicesUnread !== null && rule.madeHere !== true)
     return { because: "unreadable", reason: servicesUnread };
-  if (matchingLabel(image.labels, keepLabels) !== undefined)
-    return { because: "keep-label", reason: "it carries a label of prune.keepLabels" };
+  const byLabel = keptByLabels(image.labels, { keepLabels, labels: [] });
+  if (byLabel !== null) return byLabel;
   if (isNamedBy(keepImages, image)) return { because: "keep-image", reason: "prune.keepImages names it" };
   if (ttl === null)
     return { because: "unreadable", reason: `its label ${rule.ttlLabel} is no time such as "24h"` };
@@ -132,8 +126,13 @@ function protection(
     : { because: "young", reason: `younger than its rule's grace of ${formatDuration(rule.grace)}` };
 }
 
-/** `null`: its label cannot be understood, and somebody meant something by it. */
-function timeToLive({ olderThan, ttlLabel }: RetentionRule, { labels }: ImageDetail): TimeToLive | null {
+type TimeToLive = NonNullable<ReturnType<typeof timeToLive>>;
+
+/** By the label where the image has it. `null`: it cannot be understood, and somebody meant something by it. */
+export function timeToLive(
+  { olderThan, ttlLabel }: Pick<RetentionRule, "olderThan" | "ttlLabel">,
+  { labels }: Pick<ImageDetail, "labels">,
+) {
   if (ttlLabel === null || !Object.hasOwn(labels, ttlLabel)) return { limit: olderThan, by: "olderThan" };
   const limit = parseDuration(labels[ttlLabel] ?? "");
   return limit === undefined ? null : { limit, by: `label ${ttlLabel}` };

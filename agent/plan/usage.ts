@@ -1,5 +1,6 @@
 import { oncePer } from "../collections.ts";
 import type { ContainerSummary, ImageSummary, Service } from "../engine/types.ts";
+import { containerName } from "../text.ts";
 
 /** Whoever may need an image: every container there is, whatever its state, and every service. */
 export interface Users {
@@ -15,7 +16,7 @@ export function userOf(image: Named, users: Users): string | null {
   const own = ownKeys(image, idLengths);
   const at = Math.min(...own.map((key) => keys.get(key) ?? Number.POSITIVE_INFINITY));
   const container = users.containers[at];
-  if (container !== undefined) return `container ${container.names[0] ?? container.id.slice(0, 12)}`;
+  if (container !== undefined) return `container ${containerName(container)}`;
   const service = users.services[at - users.containers.length];
   return service === undefined ? null : `service ${service.name}`;
 }
@@ -74,11 +75,14 @@ function meaningsOf(text: string): string[] {
 /** Short names and `docker.io/library/…` are the same; a service spec may hold either. */
 export function parseReference(text: string) {
   const [tagged = "", digest = null] = text.split("@", 2);
+  const repository = repositoryOf(tagged);
+  const name = repository.replace(/^(?:index\.)?docker\.io\/(?:library\/)?/, "");
+  return { name, tag: repository === tagged ? null : tagged.slice(repository.length + 1), digest };
+}
+
+/** `"host:5000/app:1"` and `"app@sha256:…"` -> the repository. */
+export function repositoryOf(name: string): string {
+  const [tagged = ""] = name.split("@", 1);
   const colon = tagged.lastIndexOf(":");
-  const hasTag = colon > tagged.lastIndexOf("/");
-  const name = (hasTag ? tagged.slice(0, colon) : tagged).replace(
-    /^(?:index\.)?docker\.io\/(?:library\/)?/,
-    "",
-  );
-  return { name, tag: hasTag ? tagged.slice(colon + 1) : null, digest };
+  return colon > tagged.lastIndexOf("/") ? tagged.slice(0, colon) : tagged;
 }

@@ -1,5 +1,6 @@
 import { groupBy } from "../collections.ts";
 import type { ContainerSummary, Mount } from "../engine/types.ts";
+import { containerName } from "../text.ts";
 
 /**
  * Containers through which somebody finds volumes, by id, each with the reason to keep it. Removing a container leaves
@@ -42,18 +43,20 @@ function neverStarted({ id, mounts }: ContainerSummary, holders: Holders): strin
   const user = holders(first).find(
     (other) => other.id !== id && rest.every((mount) => holders(mount).includes(other)),
   );
-  return user === undefined ? null : `it was never started, and container ${nameOf(user)} has its mounts`;
+  return user === undefined
+    ? null
+    : `it was never started, and container ${containerName(user)} has its mounts`;
 }
 
 /** A volume without a name of its own is in two containers only where the younger took it from the older one. */
 function handedOn({ id, createdAt, mounts }: ContainerSummary, holders: Holders): string | null {
   const user = mounts
-    .filter(isAnonymous)
+    .filter(({ type, source }) => type === "volume" && isAnonymous(source))
     .flatMap(holders)
     .find((other) => other.id !== id && other.createdAt >= createdAt);
-  return user === undefined ? null : `container ${nameOf(user)} mounts a volume from it`;
+  return user === undefined ? null : `container ${containerName(user)} mounts a volume from it`;
 }
 
-const isAnonymous = ({ type, source }: Mount) => type === "volume" && /^[0-9a-f]{64}$/.test(source);
+/** The engine names a volume without a name of its own by 64 hexadecimal digits. */
+export const isAnonymous = (volume: string): boolean => /^[0-9a-f]{64}$/.test(volume);
 const keyOf = ({ type, source, destination }: Mount) => JSON.stringify([type, source, destination]);
-const nameOf = ({ names, id }: ContainerSummary) => names[0] ?? id.slice(0, 12);

@@ -61,8 +61,13 @@ export class Glob {
  * The names that distribution/reference takes, and the three wildcards: a first component that may be a host with its
  * port (capitals make one, too), small letters in the rest, a tag. nix/setting-types.nix has the same form.
  */
-const FORM =
-  /^(?:[A-Za-z0-9*?][A-Za-z0-9._*?-]*(?::[0-9]+)?\/)?[a-z0-9*?][a-z0-9._*?-]*(?:\/[a-z0-9*?][a-z0-9._*?-]*)*(?::[A-Za-z0-9_*?][A-Za-z0-9._*?-]*)?$/;
+const PART = "[a-z0-9*?][a-z0-9._*?-]*";
+const FORM = new RegExp(
+  [
+    ...["^(?:[A-Za-z0-9*?][A-Za-z0-9._*?-]*(?::[0-9]+)?/)?", `${PART}(?:/${PART})*`],
+    "(?::[A-Za-z0-9_*?][A-Za-z0-9._*?-]*)?$",
+  ].join(""),
+);
 
 /** `"ghcr.io/acme/worker:sha-*"` -> NameGlob; `undefined` for what no name could ever fit. */
 export function parseNameGlob(text: string): NameGlob | undefined {

@@ -84,7 +84,10 @@ export const pattern = v.pipe(
   }),
   v.check(
     (raw) => isForRe2(raw),
-    "a regular expression that is matched in linear time (RE2): without look-around, back references, [\\b] and names of scripts",
+    [
+      "a regular expression that is matched in linear time (RE2):",
+      "without look-around, back references, [\\b] and names of scripts",
+    ].join(" "),
   ),
 );
 
@@ -148,7 +151,10 @@ export const when = v.picklist(["always", "pressure"], '"always" or "pressure"')
 
 export const nameGlob = v.pipe(
   text(
-    'an image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*": small letters, ** across slashes, no digest',
+    [
+      'an image name such as "ci/app", "snapshot-*" or "ghcr.io/acme/worker:sha-*":',
+      "small letters, ** across slashes, no digest",
+    ].join(" "),
     parseNameGlob,
   ),
   // The engine leaves these out (distribution/reference: the familiar name), so such a rule would never match.

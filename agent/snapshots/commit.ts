@@ -234,7 +234,7 @@ async function measure(reader: EngineReader, identity: Identity, id: string) {
   };
 }
 
-/** Of a container that was to go and is still there this is what counts: nobody else will say it. */
+/** A container that was to be removed and is still there decides: nothing else tells the router of it. */
 function exitOf(
   { outcome, away }: Attempt,
   removal: Removal | null,

@@ -7,6 +7,7 @@ import {
   SNAPSHOT_TTL_LABEL,
   SNAPSHOT_WORK_ITEM_LABEL,
 } from "../settings/rules.ts";
+import { CENTURY } from "../settings/values.ts";
 import { parseDuration, type Seconds } from "../units.ts";
 
 /**
@@ -27,8 +28,6 @@ const CREATED_LABEL = `${SNAPSHOT_LABEL}.created`;
 const HASH_DIGITS = 16;
 /** For people only; the hash tells apart. */
 const SLUG_LENGTH = 24;
-
-const CENTURY: Seconds = 100 * 365 * 86_400;
 
 /** Why this text cannot name a project or work item; `null`: it can. */
 export function problemOfName(option: string, text: string | undefined): string | null {

@@ -5,6 +5,7 @@ import type { ContainerDetail, ContainerSummary, ImageDetail, Service, SwarmStat
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Users } from "../plan/usage.ts";
+import { containerName } from "../text.ts";
 import { carries, type Identity, referenceOf } from "./identity.ts";
 
 export interface LookPorts {
@@ -62,7 +63,7 @@ const SHORTEST_ID = 12;
 
 /** By whole id, else by exact name, else by the start of an id that only one has. Pure. */
 export function pickContainer(text: string, containers: readonly ContainerSummary[]): Picked {
-  const named = ({ id, names }: ContainerSummary): Named => ({ id, name: names[0] ?? id.slice(0, 12) });
+  const named = (one: ContainerSummary): Named => ({ id: one.id, name: containerName(one) });
   const exact = containers.find(({ id, names }) => id === text || names.includes(text.replace(/^\//, "")));
   if (exact !== undefined) return { found: "one", container: named(exact) };
   const isId = text.length >= SHORTEST_ID && /^[0-9a-f]+$/.test(text);

@@ -1,9 +1,10 @@
 import { EngineError } from "../engine/errors.ts";
-import type { ImageDetail, Labels } from "../engine/types.ts";
+import type { ImageDetail } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { type Age, isPast, youngest } from "../plan/age.ts";
+import { timeToLive } from "../plan/retention.ts";
 import { SNAPSHOT_TTL_LABEL } from "../settings/rules.ts";
-import { formatDuration, parseDuration, type Seconds } from "../units.ts";
+import { formatDuration, type Seconds } from "../units.ts";
 import { type Identity, referenceOf } from "./identity.ts";
 import { findSnapshot, type LookPorts } from "./look.ts";
 
@@ -58,19 +59,15 @@ export interface Freshness {
  * @param ttlOfSettings for one without the label
  */
 export function freshness(
-  { labels, createdAt, lastTaggedAt }: Pick<ImageDetail, "labels" | "createdAt" | "lastTaggedAt">,
+  image: Pick<ImageDetail, "labels" | "createdAt" | "lastTaggedAt">,
   ttlOfSettings: Seconds,
   now: number,
 ): Freshness {
-  const age = youngest({ created: createdAt, "last-tagged": lastTaggedAt }, now);
-  const ttl = timeToLive(labels, ttlOfSettings);
+  const age = youngest({ created: image.createdAt, "last-tagged": image.lastTaggedAt }, now);
+  const rule = { olderThan: ttlOfSettings, ttlLabel: SNAPSHOT_TTL_LABEL };
+  const ttl = timeToLive(rule, image)?.limit ?? null;
   if (ttl === null) return { fresh: false, age, ttl, reason: `its label ${SNAPSHOT_TTL_LABEL} is no time` };
   if (age.seconds === null) return { fresh: false, age, ttl, reason: "nothing says how old it is" };
   const old = `${formatDuration(Math.max(0, age.seconds))} old, with ${formatDuration(ttl)} to live`;
   return { fresh: !isPast(age, ttl), age, ttl, reason: `it is ${old}` };
-}
-
-function timeToLive(labels: Labels, ttlOfSettings: Seconds): Seconds | null {
-  if (!Object.hasOwn(labels, SNAPSHOT_TTL_LABEL)) return ttlOfSettings;
-  return parseDuration(labels[SNAPSHOT_TTL_LABEL] ?? "") ?? null;
 }

@@ -4,6 +4,7 @@ import type { Arrival } from "../plan/forecast.ts";
 import { PACKED, runsOf } from "../plan/ledger.ts";
 import { OwnHistory } from "../plan/own-history.ts";
 import type { Settings } from "../settings/settings.ts";
+import { shortId } from "../text.ts";
 import { type KnownImage, type Ledger, type LedgerLine, toLedgerImage } from "./ledger.ts";
 
 /** What the last tier goes by, from the ledger of uses. Pure. */
@@ -19,7 +20,7 @@ export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHis
     // In order of time: the last one counts.
     used: Object.fromEntries(ledger.uses.map(({ at, image }) => [image.id, at * 1000])),
     pulled: Object.fromEntries([...ledger.images.values()].map(({ id, pulled }) => [id, pulled])),
-    nameOf: (id) => ledger.images.get(id)?.names[0] ?? id.replace(/^sha256:/, "").slice(0, 12),
+    nameOf: (id) => ledger.images.get(id)?.names[0] ?? shortId(id),
   };
 }
 

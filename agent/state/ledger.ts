@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { exclusively } from "../host/exclusive.ts";
 import { appendLine, readFile, readTail, replaceFile } from "../host/files.ts";
 import { makeFolder, statLink, UnsafeFile } from "../host/paths.ts";
-import { repositoryOf } from "../plan/holders.ts";
 import type { Layer, LedgerImage, LedgerUse } from "../plan/ledger.ts";
+import { repositoryOf } from "../plan/usage.ts";
 import type { Bytes } from "../units.ts";
 import { type Check, isNumber, isText, listOf, objectOf, orNull } from "./checks.ts";
 

@@ -69,6 +69,7 @@ const PURE_HELPERS = [
   "agent/units.ts",
   "agent/facts.ts",
   "agent/collections.ts",
+  "agent/text.ts",
   "agent/gates/observation.ts",
   "agent/settings/labels.ts",
   "agent/settings/patterns.ts",
