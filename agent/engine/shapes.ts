@@ -27,6 +27,8 @@ export const recordOf = <T>(value: v.GenericSchema<unknown, T>) =>
 export const text = v.nullish(v.string(), "");
 export const flag = v.nullish(v.boolean(), false);
 export const labels = v.nullish(recordOf(v.string()), {});
+/** Of something that nothing else tells them of: as {@link toldStrings}. */
+export const toldLabels = v.nullable(recordOf(v.string()), {});
 export const listOf = <T extends v.GenericSchema>(item: T) => v.nullish(v.array(item), []);
 export const strings = listOf(v.string());
 /** Texts of which none means that something may go: `null` is none, but not an answer that does not tell. */
@@ -58,6 +60,13 @@ export const sizeOrNull = v.pipe(
   v.transform((bytes) => (bytes === null || bytes < 0 ? null : bytes)),
 );
 
+/** Valibot takes a list for an object: one that tells nothing. */
+const objectOf = <T extends v.ObjectEntries>(entries: T) =>
+  v.pipe(
+    v.custom<object>(isObject, "Invalid type: Expected Object"),
+    v.object(entries) as v.GenericSchema<object, v.InferOutput<v.ObjectSchema<T, undefined>>>,
+  );
+
 type Fields = Readonly<Record<string, readonly [key: string, schema: v.GenericSchema]>>;
 
 /** An object of the engine's: by our name of each field that is needed, the engine's name and what it must be. */
@@ -65,7 +74,7 @@ export function fields<const T extends Fields>(spec: T) {
   const keys = Object.entries(spec).map(([name, [key]]) => [name, key] as const);
   type Ours = { [Name in keyof T]: v.InferOutput<T[Name][1]> };
   return v.pipe(
-    v.object(Object.fromEntries(Object.values(spec))),
+    objectOf(Object.fromEntries(Object.values(spec))),
     v.transform((found) => Object.fromEntries(keys.map(([name, key]) => [name, found[key]])) as Ours),
   );
 }
@@ -76,7 +85,7 @@ export const made = <T extends v.GenericSchema, Made>(schema: T, make: (found: v
 
 /** What an object that may be absent has under one key. @param schema takes absence */
 export const within = <T>(key: string, schema: v.GenericSchema<unknown, T>) =>
-  made(v.nullish(v.object({ [key]: schema }), {}), (found) => found[key] as T);
+  made(v.nullish(objectOf({ [key]: schema }), {}), (found) => found[key] as T);
 
 /** Reads answers of this shape; others throw EngineError, `malformed`. @param what names it in the error */
 export const reading =

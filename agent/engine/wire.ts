@@ -24,17 +24,18 @@ const mount = is.made(
 const anything = v.nullish(is.recordOf(v.unknown()), {});
 
 /** `["/build-7"]` -> `["build-7"]` */
-export const slashless = is.made(is.strings, (names) => names.map((name) => name.replace(/^\//, "")));
+const withoutSlash = (names: readonly string[]) => names.map((name) => name.replace(/^\//, ""));
+export const slashless = is.made(is.strings, withoutSlash);
 
 const containerSummary = is.fields({
   id: ["Id", v.string()],
-  names: ["Names", slashless],
+  names: ["Names", is.made(is.toldStrings, withoutSlash)],
   imageId: ["ImageID", v.string()],
   /** The image as it was named when the container was made; an id where that name is gone. */
   imageName: ["Image", is.text],
   state: ["State", v.string()],
   createdAt: ["Created", is.made(v.number(), (at) => at * 1000)],
-  labels: ["Labels", is.labels],
+  labels: ["Labels", is.toldLabels],
   mounts: ["Mounts", is.listOf(mount)],
   networks: ["NetworkSettings", is.made(is.within("Networks", anything), Object.keys)],
 });

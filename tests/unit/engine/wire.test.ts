@@ -67,12 +67,33 @@ it.each([
   expect(() => toServices([service])).toThrow(/services: unexpected answer/);
 });
 
+const CONTAINER = { Id: "c", Names: null, ImageID: "i", State: "exited", Created: 1, Labels: null };
+
+it.each(["Names", "Labels"])(
+  "a listed container without %s is malformed: by those it may be a run",
+  (key) => {
+    expect(() => toContainers([{ ...CONTAINER, [key]: undefined }])).toThrow(/containers: unexpected answer/);
+  },
+);
+
+it("a list in an object's place is malformed: it does not tell what is in it", () => {
+  const service = { ID: "s", Spec: { Name: "web", Labels: {}, Mode: { Global: {} } } };
+  const image = { Id: "i", RepoTags: [], RepoDigests: [], Created: "" };
+  for (const read of [
+    () => toContainers([{ ...CONTAINER, NetworkSettings: [] }]),
+    () => toServices([{ ...service, Spec: { ...service.Spec, TaskTemplate: [] } }]),
+    () => toServices([{ ...service, UpdateStatus: [] }]),
+    () => toImage({ ...image, Config: [] }),
+    () => toImage({ ...image, Metadata: [] }),
+  ])
+    expect(read).toThrow(/unexpected answer/);
+});
+
 describe("keys that every object of JavaScript inherits", () => {
   /** As JSON: `__proto__` in an object literal would be something else. */
   const record = (value: string) =>
     JSON.parse(`{"__proto__":${value},"constructor":${value},"prototype":${value}}`);
   const NAMES = ["__proto__", "constructor", "prototype"];
-  const CONTAINER = { Id: "c", ImageID: "i", State: "exited", Created: 1 };
   const IMAGE = { Id: "i", RepoTags: [], RepoDigests: [], Size: 1, Created: 1 };
 
   it("are labels like others, of containers, images and services", () => {
@@ -95,7 +116,7 @@ describe("keys that every object of JavaScript inherits", () => {
     expect(() => toServices([{ ID: "s", Spec }])).toThrow(/unknown mode "constructor"/);
   });
 
-  it("are not labels where the engine sends none, and must be texts where it does", () => {
+  it("are not labels where there are none, and must be texts where there are", () => {
     expect(Object.keys(toContainers([CONTAINER])[0]?.labels ?? {})).toEqual([]);
     expect(() => toContainers([{ ...CONTAINER, Labels: { a: 1 } }])).toThrow(EngineError);
     expect(() => toContainers([{ ...CONTAINER, Labels: ["a"] }])).toThrow(EngineError);
@@ -113,7 +134,7 @@ it("the mounts of a container: volumes by name, binds by their path on the host"
     { Type: "bind", Source: "/srv", Destination: "/srv" },
     { Type: "tmpfs", Destination: "/tmp" },
   ];
-  const [container] = toContainers([{ Id: "c", ImageID: "i", State: "created", Created: 1, Mounts }]);
+  const [container] = toContainers([{ ...CONTAINER, Mounts }]);
   expect(container?.mounts).toEqual([
     { type: "volume", source: "v", destination: "/data" },
     { type: "bind", source: "/srv", destination: "/srv" },
