@@ -161,13 +161,8 @@ export const VARIABLES_AND_HEREDOCS: readonly DockerfileCase[] = [
     text: file(
       ...["FROM scratch AS other", "RUN <<EOF", "LABEL a=b", "EOF", 'RUN cat <<"E" > /f', "LABEL a=b", "E"],
       ...[
-        "RUN <<-'EOF' sh",
-        "\tLABEL a=b",
-        "\t\tEOF",
-        "RUN cat << EOF > /f \\",
-        " && true",
-        "LABEL a=b",
-        "EOF",
+        ...["RUN <<-'EOF' sh", "\tLABEL a=b", "\t\tEOF", "RUN cat << EOF > /f \\", " && true", "LABEL a=b"],
+        ...["EOF"],
       ],
       ...["FROM scratch", "LABEL c=d"],
     ),
@@ -178,15 +173,8 @@ export const VARIABLES_AND_HEREDOCS: readonly DockerfileCase[] = [
     name: "two heredocs, the end of one within the other",
     text: file(
       ...[
-        "FROM scratch",
-        "COPY --chmod=644 <<A <<B /d/",
-        "B",
-        "LABEL a=b",
-        "A",
-        "A",
-        "LABEL a=b",
-        "B",
-        "LABEL c=d",
+        ...["FROM scratch", "COPY --chmod=644 <<A <<B /d/", "B", "LABEL a=b", "A", "A", "LABEL a=b", "B"],
+        ...["LABEL c=d"],
       ],
     ),
     labels: { c: "d" },
