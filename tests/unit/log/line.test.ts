@@ -41,7 +41,14 @@ describe("the priority of an event", () => {
   it.each([
     ["an error", factUnknown("a", "b"), 3],
     ["a pass that failed", finished("failed", "error"), 3],
-    ["a warning", event("step.finished", { ...STEP, failed: 1 }), 4],
+    [
+      "a failure",
+      event("object.failed", { ...objectFields(OBJECT), error: "x", status: null, removed: "no" }),
+      3,
+    ],
+    ["a step in which something failed", event("step.finished", { ...STEP, failed: 1 }), 4],
+    ["a warning", event("state.unwritable", { reason: "EROFS" }), 4],
+    ["a gate that is not known", gateVerdict({ gate: "lock", verdict: "unknown", reason: "", facts: {} }), 4],
     ["a pass that is deferred once again", finished("deferred", "warn"), 4],
     ["a removal", objectEvent("removed", OBJECT), 5],
     ["a name that was taken off", objectEvent("untagged", OBJECT), 5],

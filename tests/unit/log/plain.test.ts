@@ -404,24 +404,6 @@ describe("an event as a sentence of the journal", () => {
   });
 });
 
-describe("the levels of events", () => {
-  it.each([
-    [gate("lock", "unknown", ""), "warn"],
-    [gate("lock", "closed", ""), "info"],
-    [factUnknown("a", "b"), "error"],
-    [
-      eventOf("pass.ineffective", { cause: "pressure-remains", reason: "", removed: 0, holders: [] }),
-      "error",
-    ],
-    [eventOf("object.failed", { ...objectFields(OBJECT), error: "x", status: null, removed: "no" }), "error"],
-    [eventOf("state.damaged", { reason: "a", setAside: "b" }), "warn"],
-    [eventOf("service.ignored", { service: "a", why: "b", busySeconds: 1 }), "warn"],
-    [objectEvent("removed", OBJECT), "info"],
-  ] as const)("$event: %s", ({ level }, expected) => {
-    expect(level).toBe(expected);
-  });
-});
-
 describe("a terminal", () => {
   const screen = (isTTY: boolean) => {
     const out = new PassThrough() as PassThrough & NodeJS.WriteStream;
