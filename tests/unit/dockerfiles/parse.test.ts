@@ -58,13 +58,22 @@ describe("a file that cannot be read for certain is refused", () => {
 describe("any text at all", () => {
   const TOKENS = [
     ...[
-      ...["FROM ", "scratch", " AS s", "LABEL ", "ARG ", "ENV ", "ONBUILD ", "RUN ", "COPY ", "a", "b"],
-      ...["X", "="],
+      "FROM ",
+      "scratch",
+      " AS s",
+      "LABEL ",
+      "ARG ",
+      "ENV ",
+      "ONBUILD ",
+      "RUN ",
+      "COPY ",
+      "a",
+      "b",
+      "X",
+      "=",
     ],
-    ...[
-      ...['"', "'", "\\", "`", "$", "{", "}", ":-", ":", "#", "<<", "-", "EOF", " ", "\t", "\n", "\r\n"],
-      ...["\r", "\\\n"],
-    ],
+    ...['"', "'", "\\", "`", "$", "{", "}", ":-", ":", "#", "<<", "-", "EOF", " ", "\t", "\n", "\r\n"],
+    ...["\r", "\\\n"],
     ...["# escape=`\n", "\ufeff", "\u00a0", "\u2028", "\ud800", "[", "]", ",", "\n", "\n"],
   ];
   const anyText = fc.array(fc.constantFrom(...TOKENS), { maxLength: 60 }).map((tokens) => tokens.join(""));

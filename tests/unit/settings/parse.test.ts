@@ -464,11 +464,6 @@ describe("rules of one list", () => {
   const image = (name: string) => ({ name, match: { labels: ["ci"] }, keepCount: 1 });
   const orphan = (name: string) => ({ name, label: "ci", stoppedLongerThan: "1h" });
 
-  it("keep their order, for the first that names an image owns it", () => {
-    const { retention } = settingsOf({ retention: ["b", "c", "a"].map(image) });
-    expect(retention.map(({ name }) => name)).toEqual(["b", "c", "a"]);
-  });
-
   it.each<readonly [string, (name: string) => object]>([
     ["retention", image],
     ["orphans", orphan],

@@ -4,7 +4,7 @@ import { repositoryOf, snapshotLabels } from "../../../agent/snapshots/identity.
 import type { SnapshotPorts } from "../../../agent/snapshots/look.ts";
 import { dangling, exited, fails, type Hook, running, type World } from "../pass/world.ts";
 import { ago, HOUR, imageId } from "../support.ts";
-import { engine, host, item, nameOf, snapshot } from "./host.ts";
+import { engine, failing, host, item, nameOf, snapshot } from "./host.ts";
 
 /** A commit of container `job`, on an engine where it makes image `new`. */
 async function commit(world: Partial<World>, hook?: Hook, request: Partial<CommitRequest> = {}) {
@@ -35,11 +35,6 @@ async function commit(world: Partial<World>, hook?: Hook, request: Partial<Commi
 
 const COMMIT = `commit ${repositoryOf(item("42"))}`;
 const REMOVAL = "remove job";
-const failing =
-  (request: string, ...kind: Parameters<typeof fails>): Hook =>
-  (asked, nth) => {
-    if (asked === request && nth === 1) fails(...kind);
-  };
 
 describe("a commit", () => {
   it("keeps the work, and removes the container and what had the name", async () => {

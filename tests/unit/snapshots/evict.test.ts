@@ -3,17 +3,10 @@ import { evict } from "../../../agent/snapshots/evict.ts";
 import { evictDocument } from "../../../agent/snapshots/text.ts";
 import { exited, fails, type Hook } from "../pass/world.ts";
 import { imageId, service } from "../support.ts";
-import { engine, item, nameOf, snapshot } from "./host.ts";
+import { engine, failing, item, nameOf, snapshot } from "./host.ts";
 
 const NAME = nameOf("42");
 const OLDER = NAME.replace("latest", "older");
-
-/** Fails the first request of this text. */
-const failing =
-  (request: string, ...kind: Parameters<typeof fails>): Hook =>
-  (asked, nth) => {
-    if (asked === request && nth === 1) fails(...kind);
-  };
 
 describe("an eviction", () => {
   it("removes every name in its own repository, and the image with the last", async () => {

@@ -5,7 +5,7 @@ import type { Host } from "../../../agent/snapshots/limits.ts";
 import type { SnapshotPorts } from "../../../agent/snapshots/look.ts";
 import { testFolder } from "../folder.ts";
 import { Fake } from "../pass/fake.ts";
-import { dangling, type Hook, type World, world } from "../pass/world.ts";
+import { dangling, fails, type Hook, type World, world } from "../pass/world.ts";
 import { ago, HOUR, settingsOf } from "../support.ts";
 
 /** `"42"` -> the identity of that work item of project web. */
@@ -32,3 +32,10 @@ export function host(settings: object = {}): Host {
   const stateDir = testFolder();
   return { settings: settingsOf(settings), stateDir, lockFile: join(stateDir, "lock") };
 }
+
+/** Fails the first request of this text. */
+export const failing =
+  (request: string, ...kind: Parameters<typeof fails>): Hook =>
+  (asked, nth) => {
+    if (asked === request && nth === 1) fails(...kind);
+  };

@@ -146,17 +146,10 @@ describe("an image is a snapshot", () => {
 });
 
 describe("a time to live", () => {
-  it.each([
-    ["24h", 86_400],
-    ["1s", 1],
-    ["90m", 5400],
-    ["7d", 604_800],
-  ])("%s is %i seconds", (text, seconds) => {
-    expect(parseTtl(text)).toBe(seconds);
-  });
-
-  it.each(["", "0s", "500ms", "24", "-1h", "101w52d999999h", "1e3s"])("%j is none", (text) => {
-    expect(parseTtl(text)).toBeUndefined();
+  it("is from a second to a century", () => {
+    expect(["0s", "500ms", "1s", "90m", "5214w", "5215w", "24"].map(parseTtl)).toEqual([
+      ...[undefined, undefined, 1, 5400, 5214 * 604_800, undefined, undefined],
+    ]);
   });
 
   it("of the settings is written so that it reads back the same", () => {
