@@ -28,11 +28,15 @@ export interface Front {
 /** Sets the exit code; only bugs are thrown. When it returns the process may end: what was written has been taken. */
 export async function main(argv: readonly string[], front: Front): Promise<void> {
   takeOver(front.settings);
+  let code: string | undefined;
+  // A file forgets its error with the next tick. A pass that acts has an ear of its own for it.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    code ??= error.code ?? error.message;
+  });
   try {
     await command(argv);
   } finally {
     const taken = await drain();
-    const { code } = (process.stdout.errored ?? {}) as NodeJS.ErrnoException;
     // A reader that goes away (`| head`) is no error.
     const trouble = code === "EPIPE" ? undefined : (code ?? (taken ? undefined : "nobody reads it"));
     if (trouble !== undefined && process.exitCode === Exit.ok)
@@ -57,8 +61,6 @@ function foreignWord([group, , ...words]: readonly string[]): string | null {
 }
 
 async function command(argv: readonly string[]): Promise<void> {
-  // Told at the end of main; a pass that acts has an ear of its own for it.
-  process.stdout.on("error", () => {});
   const foreign = foreignWord(argv);
   if (foreign !== null) return refuse(Exit.usage, `ci-docker-prune: ${foreign}`);
   let code: ExitCode | null = null;
