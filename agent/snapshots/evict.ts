@@ -74,7 +74,12 @@ export async function evict(ports: SnapshotPorts, identity: Identity): Promise<E
   async function clearBelow(id: string, parentId: string): Promise<void> {
     const still = await unlessGone(reader.image(id));
     if (still !== null && still.tags.length > 0) {
-      left.push({ name: id, reason: `others named it: ${still.tags.join(", ")}` });
+      const others = still.tags.filter((tag) => !removed.includes(tag));
+      if (others.length > 0) left.push({ name: id, reason: `others named it: ${others.join(", ")}` });
+      for (const name of still.tags.filter((tag) => removed.includes(tag))) {
+        removed.splice(removed.indexOf(name), 1);
+        leave(name, "the engine said that it was removed, and it is still there", false);
+      }
       return;
     }
     const cleared = await removeNameless(

@@ -61,6 +61,20 @@ describe("an eviction", () => {
     expect(fake.world.images).toEqual([]);
   });
 
+  it("tells no name as removed that is still there, whatever the engine says", async () => {
+    const { ports } = engine({ images: [snapshot("i1", "42", 1)] }, (request, _nth, host) => {
+      if (request === `untag ${NAME}`)
+        host.images.push(snapshot("i1", "42", 1, { tags: [NAME, "mine:keep"] }));
+    });
+    const reasons = [
+      "others named it: mine:keep",
+      "the engine said that it was removed, and it is still there",
+    ];
+    expect(await evict(ports, item("42"))).toMatchObject({
+      ...{ removed: [], left: reasons.map((reason) => ({ reason })), exitCode: 75 },
+    });
+  });
+
   it("takes an image for gone whose deletion was not answered, and is not there any more", async () => {
     const { ports } = engine({ images: [snapshot("i1", "42", 1)] }, (request, _nth, world) => {
       if (!request.startsWith("untag")) return;
