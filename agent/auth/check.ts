@@ -61,7 +61,7 @@ export function readStored(target: string): Stored {
 /** What is to be checked: this registry, or all that have an entry. @param only a config key (servers.ts) */
 export function toCheck(stored: Stored, only: string | undefined): string[] {
   if (only !== undefined) return [only];
-  // Whoever wrote an entry for Docker Hub that no pull uses is told.
+  // An entry for Docker Hub under a key that no pull uses is worth a word.
   const keys = [...stored.logins.keys()];
   return stored.unread.length === 0 || keys.includes(HUB) ? keys : [...keys, HUB];
 }

@@ -41,7 +41,7 @@ export interface CommonOptions {
 export interface Context {
   readonly settings: Settings;
   readonly stateDir: string;
-  /** The setting, or a folder: those can be locked as well as files, and need no room on a full disk. */
+  /** That of the settings, else the state folder: a folder can be locked too, and needs no room on a full disk. */
   readonly lockFile: string;
   readonly client: DockerodeClient;
   readonly clock: Clock;
@@ -101,11 +101,11 @@ export function openContext(options: CommonOptions, needs: Needs = {}): Context 
   };
 }
 
-/** The state folder is the default lock, and both want it to be there; where it cannot be made, others report it. */
+/** Makes the state folder, which is also the default lock. */
 function prepareStateDir(dir: string): void {
   try {
     makeFolder(dir);
   } catch {
-    // saveState says why, once there is something to save.
+    // Saving the state says why.
   }
 }

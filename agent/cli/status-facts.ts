@@ -93,7 +93,7 @@ export function cacheDocument({ settings, ledger, engine, pressure, holders, now
   const { since: _, ...warmth } = warmthOf(ledger, now);
   const root = filesystemOf(pressure, engine.known ? engine.value.info.rootDir : null);
   const images = holders?.known ? (holders.value.find(({ what }) => what === "images")?.bytes ?? 0) : null;
-  // What else lies on the disk stays on it.
+  // What else is on the disk stays there.
   const others = root === null || images === null ? 0 : Math.max(0, root.usedBytes - images);
   const wanted = Math.round(diskFor(warmth.workingSetBytes + others, cacheMark(settings)));
   const regretted = ledger.regrets

@@ -10,11 +10,11 @@ import type { Look } from "./row.ts";
 /** Where events go. What was emitted is out, whatever happens next, as long as the reader keeps up. */
 export interface Journal {
   emit(event: AuditEvent): void;
-  /** Waits for a reader that does not; for before each deletion. Absent where there is no reader. */
+  /** Waits until the reader has caught up; asked before each deletion. Absent where there is no reader. */
   taken?(): Promise<void>;
 }
 
-/** {@link Journal.taken} of standard output. @param onBroken as for the journals */
+/** Waits for the reader of standard output. @param onBroken called where nobody reads it */
 const takenOr = (onBroken: (error: Error) => void) => async () => {
   if (!(await outputTaken())) onBroken(new Error("nobody reads it"));
 };

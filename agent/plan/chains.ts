@@ -1,12 +1,12 @@
 import { oncePer } from "../collections.ts";
 
 /**
- * Numbers sequences so that two that begin alike have the same numbers up to where they part. `of` gives one number an
- * item, which stands for this item on all those before it: the same layer on another base is other bytes on disk.
+ * Gives each item of a list a number that stands for it together with all items before it: two lists have the same
+ * numbers up to where they first differ. (The same layer on another base is other bytes on disk.)
  */
 export function newChains() {
   const items = new Map<string, number>();
-  // By chain, the first item that came after it; more of them, at forks, by chain and item. 0: none before.
+  // By number (0: the beginning), the first item that came after it; further ones by number and item.
   const first: { item: number; next: number }[] = [];
   const more = new Map<number, number>();
   let last = 0;

@@ -91,8 +91,8 @@ export const isImageOfFuture = (image: ImageSummary | ImageDetail, now: number):
   isFuture(image.createdAt, now) || isFuture(taggedAt(image), now);
 
 /**
- * What our own sightings call it: its id; and where the future dates its last name, that too, so that another name it
- * gets and loses starts them anew. Pure.
+ * The key of an image in our own sightings: its id. Where its last name is dated in the future, that date is part of
+ * the key, so that the sightings start anew once it gets and loses another name. Pure.
  */
 export function sightingOf(image: ImageSummary | ImageDetail, now: number): string {
   const at = taggedAt(image);

@@ -43,7 +43,7 @@ export interface Because {
   readonly alike: number;
   /** Share of those that came back within three days, 0 to 1, as measured. */
   readonly cameBack: number;
-  /** The same as the order expects it: from the narrowest class, with the wider ones' weight where it is small. */
+  /** The same as the order expects it: where the narrowest class has few cases, the wider ones weigh in. */
   readonly expectedBack: number;
   /** Share of a new version's bytes that this image is expected to save within five days, 0 to 1. */
   readonly savesNext: number;

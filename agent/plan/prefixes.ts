@@ -38,7 +38,7 @@ export function sharedPrefixes(
   for (let depth = 1; depth < layers.length; depth++) {
     const others = partings.get(chains[depth - 1] as number);
     if (others === undefined) continue;
-    // Too few in common: the others tell another history of the same layers (built anew, imported).
+    // None fits where others tell another history of the same layers: built anew, or imported.
     for (const same of possibleSteps(layered, layers.length, depth)) {
       const way = others.get(mine[same - 1] as number);
       if (way === undefined || way === chains[depth]) continue;
@@ -66,22 +66,15 @@ function possibleSteps(layered: readonly number[], layers: number, depth: number
   return counts;
 }
 
-interface Prefixes {
-  /** The steps of an image as chains. */
-  stepsOf(id: string, steps: readonly Step[]): readonly number[];
-  /**
-   * By the chain of layers on which images part: which way those went on that have a chain of steps, as the chain of
-   * their next layer; `SEVERAL` where more than one way. Looked up, it tells whether an image that parts there from
-   * another one has those steps in common with it.
-   */
-  readonly partings: ReadonlyMap<number, ReadonlyMap<number, number>>;
-}
-
 const SEVERAL = -2;
 /** The way of an image that ends there. */
 const END = -1;
 
-const prefixesIn = oncePer((measured: Measured): Prefixes => {
+/**
+ * `partings`: by the last layer that images have in common, and by the last of a run of steps, the layer with which the
+ * images go on that have those steps; `SEVERAL` where they go on differently. Layers and steps by their chains.
+ */
+const prefixesIn = oncePer((measured: Measured) => {
   const chains = newChains();
   const number = (steps: readonly Step[]) =>
     chains.of(steps.map(({ sizeBytes, mark }) => `${sizeBytes} ${mark}`));
@@ -106,7 +99,8 @@ const prefixesIn = oncePer((measured: Measured): Prefixes => {
       }
     });
   }
-  return { partings, stepsOf: (id, steps) => stepsById.get(id) ?? number(steps) };
+  const stepsOf = (id: string, steps: readonly Step[]) => stepsById.get(id) ?? number(steps);
+  return { partings, stepsOf };
 });
 
 /** Chains after which not all lists go on alike. */

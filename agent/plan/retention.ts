@@ -19,7 +19,7 @@ export interface Memory {
   readonly lastUsed: Readonly<Record<string, number>>;
 }
 
-/** What the verdict on one image depends on beside itself: how it stands among the others. */
+/** Where an image stands among those of its group, which decides beside its own facts. */
 export interface Rank {
   readonly newest: boolean;
   readonly overCount: boolean;
@@ -173,7 +173,7 @@ function mostRecentFirst(
       made: Math.min(member.image.createdAt ?? 0, now),
     }))
     .sort((a, b) => b.used - a.used || b.made - a.made || (a.member.image.id < b.member.image.id ? -1 : 1));
-  // Upwards, so that each displaced one meets the image that took its name, which is a little older by this clock.
+  // From the oldest up: an image that lost a name seems a little younger than the one that took it, and goes below it.
   for (let at = sorted.length - 1, taker = null as (typeof sorted)[number] | null; at >= 0; at--) {
     const one = sorted[at] as (typeof sorted)[number];
     if (!displaced.has(one.member.image.id)) taker = one;

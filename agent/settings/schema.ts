@@ -45,10 +45,10 @@ const retentionRule = v.pipe(
     ),
     olderThan: is.noLimitOr("24h"),
     keepNewest: v.optional(is.countFrom(0), 0),
-    keepCount: v.optional(v.nullable(is.countFrom(1)), null),
-    maxTotalSize: v.optional(v.nullable(is.size), null),
-    perGroup: v.optional(v.nullable(is.labelKey), null),
-    ttlLabel: v.optional(v.nullable(is.labelKey), null),
+    keepCount: is.orNull(is.countFrom(1)),
+    maxTotalSize: is.orNull(is.size),
+    perGroup: is.orNull(is.labelKey),
+    ttlLabel: is.orNull(is.labelKey),
     unusedFor: is.noLimitOr("30d"),
     grace: v.optional(is.age("1h"), "1h"),
     when: v.optional(is.when, "always"),
@@ -122,7 +122,7 @@ export const settingsSchema = is.section({
     is.section({
       paths: v.optional(v.pipe(is.list(is.absolutePath), v.minLength(1, "at least one path"))),
       highWatermark: v.optional(is.watermark, DEFAULT_HIGH_WATERMARK),
-      lowWatermark: v.optional(v.nullable(is.watermark), null),
+      lowWatermark: is.orNull(is.watermark),
       inodes: v.optional(is.inodes, true),
     }),
     /** `pathsNamed`: each must be readable. Of the defaults, those that exist are watched. */
@@ -170,15 +170,15 @@ export const settingsSchema = is.section({
   }),
   cache: is.section({
     evict: v.optional(v.picklist(["never", "under-pressure"], '"never" or "under-pressure"'), "never"),
-    until: v.optional(v.nullable(is.watermark), null),
+    until: is.orNull(is.watermark),
     unusedFor: v.optional(is.durationOf(60, is.CENTURY, 'a time from "1m" such as "1h"'), "1h"),
     keep: v.optional(is.list(is.nameGlob), []),
     local: v.optional(v.picklist(["keep", "evict"], '"keep" or "evict"'), "keep"),
     groupLabels: v.optional(is.list(is.labelKey), []),
   }),
-  lockFile: v.optional(v.nullable(is.absolutePath), null),
-  stateDir: v.optional(v.nullable(is.absolutePath), null),
+  lockFile: is.orNull(is.absolutePath),
+  stateDir: is.orNull(is.absolutePath),
   metrics: is.section({
-    textfile: v.optional(v.nullable(is.promFile), null),
+    textfile: is.orNull(is.promFile),
   }),
 });

@@ -51,12 +51,15 @@ export const durationOf = (min: number, max: number, expected: string) =>
 /** An age limit in seconds, from one on. */
 export const age = (such: string) => durationOf(1, CENTURY, `a time from "1s" such as "${such}"`);
 
-/** The same; `null`, the default: there is none. */
-export const noLimitOr = (such: string) =>
-  v.optional(v.nullable(durationOf(1, CENTURY, `a time from "1s" such as "${such}", or null`)), null);
+/** What may be `null`, which is the default. */
+export const orNull = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema), null);
 
-/** After so many seconds, from a minute on; `null`, the default: never. */
-export const neverOr = v.optional(v.nullable(durationOf(60, CENTURY, 'a time from "1m", or null')), null);
+/** The same age; `null`: there is none. */
+export const noLimitOr = (such: string) =>
+  orNull(durationOf(1, CENTURY, `a time from "1s" such as "${such}", or null`));
+
+/** After so many seconds, from a minute on; `null`: never. */
+export const neverOr = orNull(durationOf(60, CENTURY, 'a time from "1m", or null'));
 
 const FLAG_OR_AGE = 'true, false, or an age limit of its own such as {"until": "48h"}';
 

@@ -15,7 +15,7 @@ export interface LookPorts {
 
 export interface SnapshotPorts extends LookPorts {
   readonly writer: EngineWriter;
-  /** Fires when the command is told to stop: what is under way is waited for a little, and nothing new is begun. */
+  /** Aborted when the command is told to stop: nothing new is begun, and what is under way gets a few seconds. */
   readonly stop: AbortSignal;
 }
 

@@ -34,8 +34,8 @@ export function sinceOf(sightings: Sightings): Readonly<Record<string, number>> 
 }
 
 /**
- * Whether an inspection of it has shown a date in the future, which no list tells: such containers are remembered, and
- * such images by their name of {@link sightingOf}. Pure.
+ * Whether an earlier inspection showed a date in the future, which no list tells: of containers only such are
+ * remembered, and such images have a key of their own ({@link sightingOf}). Pure.
  */
 export function datedByFuture(dangling: Sightings): (id: string) => boolean {
   const ids = new Set(

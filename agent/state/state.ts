@@ -17,7 +17,7 @@ import {
 
 export * from "./types.ts";
 
-/** These parts of it; what is absent is empty. Throws where one is not what it should be. */
+/** These parts of a document; an absent one is empty. Throws where one is not of its form. */
 function take<T extends Parts>(document: Readonly<Record<string, unknown>>, parts: T): Taken<T> {
   const entries = Object.entries(parts).map(([key, [empty, is]]) => {
     const { [key]: value = empty } = document;
