@@ -14,7 +14,7 @@ import { type AgentResult, BUNDLE, only, runAgent, scratchDir } from "../support
 import { CiHost } from "../support/ci-host.ts";
 import { faster } from "../support/clock.ts";
 import { DockerRegistry, dockerRegistryAvailable } from "../support/docker-registry.ts";
-import { onEngine } from "../support/engine-under-test.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
 import { Published } from "../support/slice.ts";
 
 const PASSES = process.env.CDP_LONG === "1" ? 100 : 8;
@@ -25,7 +25,7 @@ onEngine("runs beside passes under pressure", dockerRegistryAvailable(), () => {
   const context = scratchDir();
   const env = faster(20);
   const passes: AgentResult[] = [];
-  const done = { run: 0, built: 0, job: 0 };
+  const done = { run: 0, built: 0, job: 0, missed: 0 };
   const trouble: string[] = [];
   let host: CiHost;
   let registry: DockerRegistry;
@@ -70,10 +70,14 @@ onEngine("runs beside passes under pressure", dockerRegistryAvailable(), () => {
     await host?.stop();
   });
 
-  /** Docker's own client, as a CI calls it. */
+  /**
+   * Docker's own client, as a CI calls it. The containerd store lets go of an image that a container is just being
+   * created from, which fails then; where nothing tells of a run before, only a lock closes that moment (docs/cache.md).
+   */
   async function docker(...args: readonly string[]): Promise<void> {
     const { code, stderr } = await host.cli(args);
-    if (code !== 0) trouble.push(`docker ${args.join(" ")}: ${code} ${stderr}`);
+    if (containerd && /parent snapshot \S+ does not exist/.test(stderr)) done.missed++;
+    else if (code !== 0) trouble.push(`docker ${args.join(" ")}: ${code} ${stderr}`);
   }
   const again = async (round: (count: number) => Promise<void>) => {
     for (let count = 0; !over; count++) await round(count);
@@ -139,6 +143,7 @@ onEngine("runs beside passes under pressure", dockerRegistryAvailable(), () => {
       evicted: times("cache/evict image"),
     });
     expect(trouble).toEqual([]);
+    expect(done.missed).toBeLessThanOrEqual(1 + done.run / 50);
     for (const { stderr } of passes) expect(stderr).toBe("");
     expect(times("cache/evict image")).toBeGreaterThan(PASSES / 2);
     expect(done.run).toBeGreaterThan(PASSES / 2);
