@@ -82,7 +82,19 @@ export const wrap = (text: Cell, look: Pick<Look, "width">): string[] => hanging
 export const warning = (text: string, look: Look, indent = ""): string[] =>
   hanging({ text: `${indent}! `, style: look.colours.yellow }, text, look);
 
+/** Texts that cliui would neither wrap nor measure otherwise than by their length. */
+const PLAIN = /^[ -~…→×]*$/;
+
+/** One row, in as many lines as its longest cell takes. */
 function layout(cells: readonly (readonly [cell: Cell, width: number])[]): string[] {
+  // Nearly all rows: cliui takes a millisecond for each, and a plan may have thousands.
+  if (cells.every(([cell, width]) => PLAIN.test(textOf(cell)) && textOf(cell).length <= width)) {
+    const padded = cells.map(([cell, width], at) => {
+      const rest = at === cells.length - 1 ? 0 : width - textOf(cell).length;
+      return `${shown(cell)}${" ".repeat(rest)}`;
+    });
+    return [padded.join("").trimEnd()];
+  }
   const ui = cliui({ width: UNBOUNDED, wrap: true });
   ui.div(
     ...cells.map(([cell, width]) => {
