@@ -29,6 +29,8 @@ export async function drain(): Promise<boolean> {
 
 function taken(stream: NodeJS.WriteStream, patience: Seconds | null): Promise<boolean> {
   if (stream.destroyed) return Promise.resolve(true);
+  // Behind nothing, an empty chunk is written at once.
+  if (stream.writableLength === 0) return new Promise((resolve) => stream.write("", () => resolve(true)));
   const stop = currentStop()?.signal;
   return new Promise((resolve) => {
     const timers: NodeJS.Timeout[] = [];
