@@ -74,6 +74,7 @@ const { values: OPTIONS } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     deletions: { type: "boolean", default: false },
+    of: { type: "string", multiple: true },
     engine: { type: "string", default: "20.10" },
   },
 });
@@ -569,7 +570,8 @@ async function small({ pairs }: Scale): Promise<void> {
  * the same things on the same host, which is filled anew before.
  */
 async function deletions(scale: Scale): Promise<void> {
-  for (const { rounds, ...size } of scale.deletions) {
+  const asked = OPTIONS.of?.map((of) => ({ images: +of, containers: +of, services: 50, rounds: 1 }));
+  for (const { rounds, ...size } of asked ?? scale.deletions) {
     progress(`whole passes with their deletions: ${describe(size)}`);
     await using host = await startHost();
     const old = size.images + size.containers;
