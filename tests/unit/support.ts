@@ -33,10 +33,16 @@ export const anyCharacter: fc.Arbitrary<string> = fc
   .oneof(fc.nat(0x7f), fc.nat(0xd7ff), fc.integer({ min: 0xe000, max: 0x10ffff }))
   .map((code) => String.fromCodePoint(code));
 
-/** Settings as a file with this content gives them. */
+const parsedBefore = new Map<string, Settings>();
+
+/** Settings as a file with this content gives them; of the same content the same ones, since parsing takes a while. */
 export function settingsOf(raw: unknown): Settings {
+  const text = JSON.stringify(raw);
+  const known = parsedBefore.get(text);
+  if (known !== undefined) return known;
   const parsed = parseSettings(raw);
   if (!parsed.ok) throw new Error(`test settings are not valid: ${JSON.stringify(parsed.problems)}`);
+  parsedBefore.set(text, parsed.settings);
   return parsed.settings;
 }
 

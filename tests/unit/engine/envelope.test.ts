@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { assertAllowed, BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 import { anyCharacter } from "../support.ts";
 
@@ -417,10 +417,19 @@ describe("generated requests", () => {
       assertAllowed(method, target, { ...BASE_PERMISSIONS, ageLimit: limit }, body);
       return true;
     } catch (error) {
-      expect(error).toBeInstanceOf(ForbiddenRequest);
-      return false;
+      if (error instanceof ForbiddenRequest) return false;
+      throw error;
     }
   };
+
+  // Nobody reads the stacks of 30,000 refusals, and they take half of the time.
+  const { stackTraceLimit } = Error;
+  beforeAll(() => {
+    Error.stackTraceLimit = 0;
+  });
+  afterAll(() => {
+    Error.stackTraceLimit = stackTraceLimit;
+  });
 
   const limits = fc.constantFrom(1, 1.5, DAY, 7 * DAY);
   const hex = (length: number) =>
@@ -478,23 +487,10 @@ describe("generated requests", () => {
     { weight: 3, arbitrary: filterText.map((text) => `filters=${encodeURIComponent(text)}`) },
     filterText.map((text) => `filters=${text}`),
     fc.constantFrom(
-      "noprune=false",
-      "noprune=1",
-      "noprune",
-      "%6eoprune=true",
-      "noprune=tru%65",
-      "noprune=%zz",
+      ...["noprune=false", "noprune=1", "noprune", "%6eoprune=true", "noprune=tru%65", "noprune=%zz"],
     ),
     fc.constantFrom(
-      "force=true",
-      "force=1",
-      "force",
-      "%66orce=1",
-      "v=1",
-      "v=true",
-      "link=1",
-      "all=true",
-      "all=1",
+      ...["force=true", "force=1", "force", "%66orce=1", "v=1", "v=true", "link=1", "all=true", "all=1"],
     ),
     fc.constantFrom("keep-storage=0", "status=true", "size=true", "type=build-cache", "type=volume", "", "="),
   );

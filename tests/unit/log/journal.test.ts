@@ -61,13 +61,9 @@ describe("when the journal listens at standard output", () => {
   });
 });
 
-describe("when it does not", () => {
-  it.each([
-    ["the journal listens somewhere else, as in a pipe of a unit", "1:1"],
-    ["nonsense", "journal"],
-    ["nothing in it", ""],
-  ])("lines are plain JSON: %s", (_, stream) => {
-    expect(written(() => stream).map((line) => JSON.parse(line).level)).toEqual(["info", "warn", "error"]);
+describe("when it listens somewhere else, as in a pipe of a unit", () => {
+  it("lines are plain JSON", () => {
+    expect(written(() => "1:1").map((line) => JSON.parse(line).level)).toEqual(["info", "warn", "error"]);
   });
 });
 

@@ -164,7 +164,10 @@ describe("the benchmark", () => {
     ["recipe-runs.jsonl.gz", "1452.2", 7085],
     ["ci-a.jsonl.gz", "66.7", 400],
   ])("has the published floor of %s", (name, gigabytes, pulls) => {
-    const floor = floorOf(toRuns(trace(name)));
+    // A run that names nothing new adds nothing to it, and that is nearly all of them.
+    const seen = new Set<string>();
+    const adds = (image: string) => seen.size < seen.add(image).size;
+    const floor = floorOf(toRuns(trace(name).filter(({ images }) => images.filter(adds).length > 0)));
     expect([(floor.bytes / 1e9).toFixed(1), floor.pulls]).toEqual([gigabytes, pulls]);
   });
 
