@@ -85,9 +85,15 @@ const mode = v.pipe(
   }),
 );
 
+const NO_IMAGE = { Image: "" };
+
 const template = v.nullish(
   is.fields({
-    image: ["ContainerSpec", is.within("Image", is.text)],
+    /** `""`: it runs no container, but a plugin. */
+    image: [
+      "ContainerSpec",
+      is.made(v.nullish(v.object({ Image: v.string() }), NO_IMAGE), ({ Image }) => Image),
+    ],
     restart: ["RestartPolicy", is.within("Condition", is.text)],
   }),
   {},

@@ -69,6 +69,18 @@ it.each([
 
 const CONTAINER = { Id: "c", Names: null, ImageID: "i", State: "exited", Created: 1, Labels: null };
 
+it.each([[{}], [{ Image: null }]])(
+  "a service that does not tell its image is malformed: %j",
+  (ContainerSpec) => {
+    const spec = { Name: "web", Labels: {}, Mode: { Global: {} } };
+    const service = { ID: "s", Spec: { ...spec, TaskTemplate: {} } };
+    expect(toServices([service])[0]?.images).toEqual([]);
+    const TaskTemplate = { ContainerSpec };
+    for (const more of [{ Spec: { ...spec, TaskTemplate } }, { PreviousSpec: { ...spec, TaskTemplate } }])
+      expect(() => toServices([{ ...service, ...more }])).toThrow(/services: unexpected answer/);
+  },
+);
+
 it.each(["Names", "Labels"])(
   "a listed container without %s is malformed: by those it may be a run",
   (key) => {
