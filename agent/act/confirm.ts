@@ -2,7 +2,7 @@ import { EngineError } from "../engine/errors.ts";
 import { factUnknown } from "../log/events.ts";
 import type { Judged, ObjectKind } from "../plan/plan.ts";
 import type { ActPorts } from "./ports.ts";
-import type { Outcome } from "./remove.ts";
+import { type Outcome, STILL_THERE } from "./remove.ts";
 import type { Report } from "./report.ts";
 
 /** Which of these are still there. Throws EngineError. */
@@ -86,7 +86,7 @@ export class Confirmation {
 
 const LEFT: Outcome & { readonly fate: "failed" } = {
   fate: "failed",
-  error: new EngineError("refused", "the engine said that it was removed, and it is still there"),
+  error: STILL_THERE,
   unknown: false,
 };
 

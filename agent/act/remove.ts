@@ -60,6 +60,11 @@ export async function remove(target: Target, guard: Guard): Promise<Outcome> {
   }
 }
 
+export const STILL_THERE = new EngineError(
+  "refused",
+  "the engine said that it was removed, and it is still there",
+);
+
 export const UNREADABLE: Kept = { because: "unreadable", reason: "it could not be read" };
 
 export const keptBy = (judged: Judged): Kept | null => (judged.action === "keep" ? judged : null);
@@ -119,14 +124,12 @@ export async function removeContainer(remover: Remover, id: string, stoppedByUs:
  * Takes names off an image, one by one; it goes with the last. Throws EngineError, `gone` where none was there any
  * more.
  * @param taken gets each that went, also where a later one could not be taken
- * @returns ids of the images that the engine says went with them
  */
 export async function removeNames(writer: EngineWriter, references: readonly string[], taken: string[]) {
-  const deleted: string[] = [];
   let gone: EngineError | null = null;
   for (const reference of references) {
     try {
-      deleted.push(...(await writer.removeTag(reference)));
+      await writer.removeTag(reference);
       taken.push(reference);
     } catch (error) {
       if (!(error instanceof EngineError) || error.kind !== "gone") throw error;
@@ -134,5 +137,4 @@ export async function removeNames(writer: EngineWriter, references: readonly str
     }
   }
   if (taken.length === 0 && gone !== null) throw gone;
-  return deleted;
 }

@@ -15,7 +15,15 @@ import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import type { GatesGuard } from "./guard.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { ActPorts, Judgement } from "./ports.ts";
-import { type Kept, keptBy, removeContainer, removeNames, type Target, UNREADABLE } from "./remove.ts";
+import {
+  type Kept,
+  keptBy,
+  removeContainer,
+  removeNames,
+  STILL_THERE,
+  type Target,
+  UNREADABLE,
+} from "./remove.ts";
 
 /** How each object of a plan is looked at once more, by the rules of the plan, and removed. */
 export class Targets {
@@ -147,18 +155,18 @@ export class Targets {
       },
       send: async () => {
         const taken: string[] = [];
-        let deleted: readonly string[] = [];
         try {
           if (references.length === 0) await this.#writer.removeImage(id);
-          else deleted = await removeNames(this.#writer, references, taken);
+          else await removeNames(this.#writer, references, taken);
         } catch (error) {
           if (taken.length > 0) journal.emit(objectEvent("untagged", { ...object, references: taken }));
           throw error;
         }
-        if (this.#by.candidates.ruled.tellsDeleted && deleted.includes(id)) return undefined;
-        return (await this.#isThere(id, claimed(object) === 0 && references.length > 0))
-          ? "only-names"
-          : undefined;
+        // A 200 says that a name went, not that the image did, and an engine may say what it has not done.
+        const left = await orUnknown("the image", () => unlessGone(reader.image(id)));
+        if (left.known && left.value?.tags.some((tag) => taken.includes(tag))) throw STILL_THERE;
+        const there = left.known ? left.value !== null : claimed(object) === 0 && references.length > 0;
+        return there ? "only-names" : undefined;
       },
     };
   }
@@ -187,12 +195,6 @@ export class Targets {
       if (error instanceof EngineError && error.kind === "unavailable" && !manager) return [];
       throw error;
     }
-  }
-
-  /** A 200 says that a name went, not that the image did. @param believed where nobody can tell */
-  async #isThere(id: string, believed: boolean): Promise<boolean> {
-    const image = await orUnknown("the image", () => unlessGone(this.#ports.reader.image(id)));
-    return image.known ? image.value !== null : believed;
   }
 }
 

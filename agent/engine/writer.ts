@@ -39,10 +39,9 @@ export class Writer {
    * One name of an image, never with force; the image goes with its last name, and never its untagged parents. A
    * container that uses it by its only name is refused (409).
    * @param reference exact: `"ghcr.io/acme/worker:sha-1"`; the envelope lets through only what a rule names
-   * @returns ids of images that went with it, as far as the engine says so
    */
-  async removeTag(reference: string): Promise<readonly string[]> {
-    return deletedIds(await this.#delete(`/images/${reference}`, { noprune: "true" }));
+  async removeTag(reference: string): Promise<void> {
+    await this.#delete(`/images/${reference}`, { noprune: "true" });
   }
 
   async removeNetwork(id: string): Promise<void> {
@@ -96,10 +95,4 @@ export class Writer {
       }),
     );
   }
-}
-
-/** `[{"Untagged":"app:1"},{"Deleted":"sha256:…"}]` -> the ids; none where the answer is of another shape. */
-function deletedIds(answer: unknown): string[] {
-  const entries: readonly unknown[] = Array.isArray(answer) ? answer : [];
-  return entries.map((entry) => Object(entry).Deleted).filter((id) => typeof id === "string");
 }

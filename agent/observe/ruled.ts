@@ -28,7 +28,6 @@ export const NOTHING_RULED: Ruled = {
   named: new Set(),
   unread: [],
   users: { containers: [], services: [] },
-  tellsDeleted: false,
   manager: false,
   servicesUnread: null,
 };
@@ -68,7 +67,6 @@ export async function observeRuled(
       ? await measure(inspector, families.filter(needsMeasuring))
       : NOT_MEASURED,
     users: { containers, services },
-    tellsDeleted: engine.info.imageStore === "classic",
     manager: swarm.role === "manager",
     servicesUnread:
       swarm.role === "worker" ? "on a swarm worker nobody can tell which images services use" : null,

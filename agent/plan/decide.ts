@@ -47,8 +47,6 @@ export interface Ruled {
   /** Images that a rule may name, and that the engine refuses to show. */
   readonly unread: readonly ImageSummary[];
   readonly users: Users;
-  /** What the engine says it deleted is gone: not so on the containerd store, where an image may be built on it. */
-  readonly tellsDeleted: boolean;
   /** There may be services: this is a swarm manager. */
   readonly manager: boolean;
   /** Why the services that may use an image are not known; `null`: they are. */

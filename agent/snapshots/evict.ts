@@ -1,6 +1,6 @@
 import { StopGuard } from "../act/guard.ts";
 import { removeNameless } from "../act/nameless.ts";
-import { type Kept, type Outcome, remove, removeNames } from "../act/remove.ts";
+import { type Kept, type Outcome, remove, removeNames, STILL_THERE } from "../act/remove.ts";
 import { EngineError } from "../engine/errors.ts";
 import { unlessGone } from "../engine/tolerant.ts";
 import { Exit, type ExitCode } from "../exit.ts";
@@ -78,7 +78,7 @@ export async function evict(ports: SnapshotPorts, identity: Identity): Promise<E
       if (others.length > 0) left.push({ name: id, reason: `others named it: ${others.join(", ")}` });
       for (const name of still.tags.filter((tag) => removed.includes(tag))) {
         removed.splice(removed.indexOf(name), 1);
-        leave(name, "the engine said that it was removed, and it is still there", false);
+        leave(name, STILL_THERE.message, false);
       }
       return;
     }

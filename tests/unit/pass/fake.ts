@@ -199,10 +199,7 @@ export class Fake {
         const tags = found.tags.filter((tag) => tag !== reference);
         if (tags.length === 0) {
           world.images.splice(at, 1);
-          return [found.id];
-        }
-        world.images[at] = { ...found, tags };
-        return [];
+        } else world.images[at] = { ...found, tags };
       },
       stopContainer: async (id) => {
         this.#send(`stop ${nameOf(id)}`);

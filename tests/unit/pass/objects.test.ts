@@ -134,6 +134,17 @@ describe("a rule of the settings", () => {
     expect(fake.finished).toMatchObject({ claimedBytes: 0, failed: 1 });
   });
 
+  it("tells no name as gone that is still there, whatever the engine says", async () => {
+    const fake = await check({
+      world: { disk: below, images: apps.slice(0, 1) },
+      settings: { retention: [rule] },
+      hook: at("untag app:1", (_request, _nth, host) => host.images.push(...host.images)),
+      ...ends("incomplete", 75, ["untag app:1"]),
+    });
+    expect([fake.said("object.untagged"), fake.said("object.removed")]).toEqual([[], []]);
+    expect(fake.finished).toMatchObject({ claimedBytes: 0, failed: 1 });
+  });
+
   it("on the containerd store asks whether an image that is said to be deleted is gone", async () => {
     // An image was built on it, so that it stays without a name: the store says `Deleted` all the same (28.5).
     const fake = await check({
