@@ -27,7 +27,7 @@ const RETRY = [1, 60] as const;
 /** A pass is asked for at most so often, in seconds. */
 const CALL_EVERY = 60;
 /** What `ci-docker-prune-pressure.path` waits for. */
-export const PRESSURE_FILE = "pressure";
+const PRESSURE_FILE = "pressure";
 
 export async function main(options: { settings?: string; "state-dir"?: string }): Promise<void> {
   const loaded = loadSettings(options.settings);

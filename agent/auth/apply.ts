@@ -14,7 +14,7 @@ import { registryName } from "./servers.ts";
 
 export const DEFAULT_TARGET = "/root/.docker/config.json";
 
-export interface ApplyPorts {
+interface ApplyPorts {
   readonly journal: Journal;
   readonly stateDir: string;
   /** Where a relative `passwordFile` is looked up: systemd's $CREDENTIALS_DIRECTORY. */

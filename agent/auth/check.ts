@@ -38,7 +38,7 @@ export const checked = v.object({
 
 export type Checked = Readonly<v.InferOutput<typeof checked>>;
 
-export interface CheckPorts {
+interface CheckPorts {
   readonly client: EngineClient;
   readonly endpoints: Endpoints;
   /** Seconds for the look at the pull allowance. */

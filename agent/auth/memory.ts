@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { readFile, replaceFile } from "../host/files.ts";
 import { makeFolder } from "../host/paths.ts";
 import type { Frozen } from "../json.ts";
+import { STATE_FILE } from "../state/types.ts";
 import { checked } from "./check.ts";
 import { LARGEST_CONFIG, type Owned } from "./config.ts";
 
@@ -22,7 +23,7 @@ const lastCheck = v.object({
   checks: v.array(checked),
 });
 
-export type LastCheck = Frozen<v.InferOutput<typeof lastCheck>>;
+type LastCheck = Frozen<v.InferOutput<typeof lastCheck>>;
 
 /** What earlier runs wrote. A file that is absent or damaged owns nothing: then nothing is removed. Never throws. */
 export function loadOwned(dir: string): Owned {
@@ -54,5 +55,5 @@ function read<T extends v.GenericSchema>(path: string, schema: T): v.InferOutput
 
 function replace(dir: string, name: string, document: object): void {
   makeFolder(dir);
-  replaceFile(join(dir, name), JSON.stringify(document), { mode: 0o644, owner: "folder" });
+  replaceFile(join(dir, name), JSON.stringify(document), STATE_FILE);
 }

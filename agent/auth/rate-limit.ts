@@ -19,7 +19,7 @@ export const rateLimit = v.object({
   source: v.nullable(v.string()),
 });
 
-export type RateLimit = Readonly<v.InferOutput<typeof rateLimit>>;
+type RateLimit = Readonly<v.InferOutput<typeof rateLimit>>;
 
 export interface Endpoints {
   /** Gives tokens for a login: `https://auth.docker.io/token`. */

@@ -9,7 +9,7 @@ export interface Login {
  * plain, as base64 with the username before it (Docker's config, HTTP basic), and as they read inside JSON, an address
  * or a quoted text. Every error text of agent/auth goes through this before it is shortened, shown, logged or kept.
  */
-export type Redact = (text: string) => string;
+type Redact = (text: string) => string;
 
 const SHOWN = "[secret]";
 /** Of a secret that is cut off, so much is shown to nobody; shorter pieces are in any text. */

@@ -51,7 +51,7 @@ export interface Registries {
   readonly registries: ReadonlyMap<string, Readonly<Wanted>>;
 }
 
-export type ParsedRegistries =
+type ParsedRegistries =
   | { readonly ok: true; readonly value: Registries }
   /** All that is wrong. What stood there is not said, for it may be a secret. */
   | { readonly ok: false; readonly problems: readonly Omit<Problem, "found">[] };

@@ -190,7 +190,7 @@ export function passTable(
 }
 
 /** The newest of several passes that came to the same, one after the other. */
-export interface Folded {
+interface Folded {
   readonly count: number;
   /** When the first of them started. */
   readonly since: number;

@@ -29,7 +29,7 @@ export interface Seen extends Disk {
 }
 
 /** The verdict on the host: one line, and a way out where there is one. */
-export interface Outlook {
+interface Outlook {
   /** `good`: nothing to do. `waiting`: a pass would help, or is put off. `bad`: somebody has to do something. */
   readonly state: "good" | "waiting" | "bad";
   readonly text: string;

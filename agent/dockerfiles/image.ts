@@ -19,7 +19,7 @@ export interface BuildOptions {
   readonly target: string | null;
 }
 
-export interface Label {
+interface Label {
   readonly value: Value;
   /** Of its LABEL, from 1. */
   readonly line: number;

@@ -17,7 +17,7 @@ export type { Level, NamedFilesystem } from "./row.ts";
  */
 export const EVENTS = { ...PASS_EVENTS, ...OBJECT_EVENTS, ...AUTH_EVENTS };
 
-export type EventName = keyof typeof EVENTS;
+type EventName = keyof typeof EVENTS;
 export type FieldsOf<Name extends EventName> =
   (typeof EVENTS)[Name] extends EventRow<infer Fields> ? Fields : never;
 

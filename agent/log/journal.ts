@@ -50,7 +50,7 @@ export function jsonJournal(pass: string, onBroken: (error: Error) => void): Jou
 }
 
 /** The same events as sentences for a person, with a progress line while objects are removed. */
-export interface PlainJournal extends Journal {
+interface PlainJournal extends Journal {
   progress(done: number, total: number): void;
 }
 

@@ -112,8 +112,10 @@ function roomOf({ availableBytes, inodesUsedPercent }: NamedFilesystem): string 
   return `${formatBytes(availableBytes)} left${inodes}`;
 }
 
+const BAR = 20;
+
 /** 40 -> `"████████░░░░░░░░░░░░"` */
-export function bar(percent: number, width = 20): string {
-  const full = Math.max(0, Math.min(width, Math.round((percent / 100) * width)));
-  return "█".repeat(full) + "░".repeat(width - full);
+export function bar(percent: number): string {
+  const full = Math.max(0, Math.min(BAR, Math.round((percent / 100) * BAR)));
+  return "█".repeat(full) + "░".repeat(BAR - full);
 }

@@ -133,9 +133,9 @@ function describeWhat({ kind, id, names, sizeBytes, ageSeconds, ageBasis }: Obje
 }
 
 /** A sentence holds the first of many names; the fields have them all. */
-function listed(names: readonly string[], most = 3): string {
-  const more = names.length > most ? ` and ${names.length - most} more names` : "";
-  return `${names.slice(0, most).join(", ")}${more}`;
+function listed(names: readonly string[]): string {
+  const more = names.length > 3 ? ` and ${names.length - 3} more names` : "";
+  return `${names.slice(0, 3).join(", ")}${more}`;
 }
 
 /** `"last tagged 2d ago"` */

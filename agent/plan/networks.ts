@@ -13,7 +13,7 @@ function isOrdinary({ name, scope, driver, ingress, configOnly }: NetworkSummary
 }
 
 /** A container on the network, in whatever state: one that is stopped could not be started without it. */
-export function networkUser(
+function networkUser(
   { id, name }: NetworkSummary,
   containers: readonly Pick<ContainerSummary, "id" | "names" | "networks">[],
 ): string | null {

@@ -26,7 +26,7 @@ const ENOUGH = 20;
 const TYPICAL_BYTES = 100e6;
 
 /** Value of one image to keep; the higher, the later it goes. */
-export interface Ranked {
+interface Ranked {
   readonly id: string;
   readonly value: number;
   readonly idle: Seconds;

@@ -260,7 +260,7 @@ function beyond(
 }
 
 /** Whether the plain sum of sizes, which is never too small, exceeds the budget: else nothing need be measured. */
-export function mayExceed(members: readonly Member[], budget: Bytes): boolean {
+function mayExceed(members: readonly Member[], budget: Bytes): boolean {
   return members.reduce((sum, { image }) => sum + image.sizeBytes, 0) > budget;
 }
 

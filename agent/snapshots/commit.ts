@@ -40,7 +40,7 @@ export interface Committed {
 }
 
 /** What became of a container that was to go. */
-export interface Removal {
+interface Removal {
   readonly gone: boolean;
   /** Why it is still there; for what is gone: how it went. */
   readonly reason: string;

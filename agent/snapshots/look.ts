@@ -53,7 +53,7 @@ export interface Named {
   readonly name: string;
 }
 
-export type Picked =
+type Picked =
   | { readonly found: "one"; readonly container: Named }
   | { readonly found: "none" }
   | { readonly found: "several"; readonly names: readonly string[] };

@@ -1,14 +1,14 @@
 import { EngineError } from "../engine/errors.ts";
 import type { ImageDetail } from "../engine/types.ts";
 import { Exit, type ExitCode } from "../exit.ts";
-import { type Age, isPast, youngest } from "../plan/age.ts";
+import { isPast, youngest } from "../plan/age.ts";
 import { timeToLive } from "../plan/retention.ts";
 import { SNAPSHOT_TTL_LABEL } from "../settings/rules.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Identity, referenceOf } from "./identity.ts";
 import { findSnapshot, type LookPorts } from "./look.ts";
 
-export interface Resolved {
+interface Resolved {
   readonly image: string;
   readonly source: "snapshot" | "fallback";
   /** Why not the snapshot; for one that is fresh: how old it is. */
@@ -45,24 +45,17 @@ export async function resolveImage(
   }
 }
 
-export interface Freshness {
-  readonly fresh: boolean;
-  readonly age: Age;
-  /** `null`: its label cannot be understood. */
-  readonly ttl: Seconds | null;
-  readonly reason: string;
-}
-
 /**
  * Whether a snapshot may still be resumed from: by the engine's account of its age, like retention does, and by the
  * time to live of its own label. What cannot be told is not fresh. Pure.
  * @param ttlOfSettings for one without the label
+ * @returns `ttl` is `null` where its label cannot be understood
  */
 export function freshness(
   image: Pick<ImageDetail, "labels" | "createdAt" | "lastTaggedAt">,
   ttlOfSettings: Seconds,
   now: number,
-): Freshness {
+) {
   const age = youngest({ created: image.createdAt, "last-tagged": image.lastTaggedAt }, now);
   const rule = { olderThan: ttlOfSettings, ttlLabel: SNAPSHOT_TTL_LABEL };
   const ttl = timeToLive(rule, image)?.limit ?? null;

@@ -6,6 +6,7 @@ import type { Layer, LedgerImage, LedgerUse } from "../plan/ledger.ts";
 import { repositoryOf } from "../plan/usage.ts";
 import type { Bytes } from "../units.ts";
 import { type Check, isNumber, isText, listOf, objectOf, orNull } from "./checks.ts";
+import { STATE_FILE } from "./types.ts";
 
 /**
  * The ledger of uses: which images came to this host, and when each was used. One file in the state folder, a JSON
@@ -73,7 +74,6 @@ export interface Ledger {
 
 export const LEDGER_FILE = "uses.jsonl";
 const LOCK = ".ledger.lock";
-const MODE = { mode: 0o644, owner: "folder" } as const;
 const YEAR = 365 * 86_400_000;
 const MOST_USES = 100_000;
 /** A use is a line of some 100 bytes, an image one of up to 10 KB. */
@@ -272,7 +272,7 @@ export function appendLedger(dir: string, lines: readonly LedgerLine[], now: num
   makeFolder(dir);
   exclusively(join(dir, LOCK), () => {
     const path = join(dir, LEDGER_FILE);
-    appendLine(path, lines.map((line) => JSON.stringify(line)).join("\n"), MODE);
+    appendLine(path, lines.map((line) => JSON.stringify(line)).join("\n"), STATE_FILE);
     if ((statLink(path)?.size ?? 0) > MOST_BYTES / 2) compact(dir, now);
   });
 }
@@ -288,5 +288,5 @@ function compact(dir: string, now: number): void {
   const earlier = [...lastOf.values()].filter((line) => line.at < from && wanted.has(line.image));
   const engine = lines.findLast((line) => "engine" in line && line.at < from);
   const text = [...(engine === undefined ? [] : [engine]), ...earlier, ...kept];
-  replaceFile(join(dir, LEDGER_FILE), `${text.map((line) => JSON.stringify(line)).join("\n")}\n`, MODE);
+  replaceFile(join(dir, LEDGER_FILE), `${text.map((line) => JSON.stringify(line)).join("\n")}\n`, STATE_FILE);
 }

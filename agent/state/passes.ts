@@ -6,16 +6,13 @@ import { type PassRecord, passRecord } from "./pass-record.ts";
 import { loadState } from "./state.ts";
 
 /** The last passes that a state folder remembers, oldest first, and why not where they cannot be read. Never throws. */
-export function loadPasses(dir: string): {
-  readonly passes: readonly PassRecord[];
-  readonly unreadable: string | null;
-} {
+export function loadPasses(dir: string) {
   const { earlier, damage } = loadState(dir);
   try {
     const found = [...earlier, ...readLines(dir).map(parse)].filter(isPassRecord);
     return { passes: found.slice(-KEPT_PASSES), unreadable: damage?.reason ?? null };
   } catch (error) {
-    return { passes: [], unreadable: (error as Error).message };
+    return { passes: [] as PassRecord[], unreadable: (error as Error).message };
   }
 }
 
@@ -50,7 +47,7 @@ export function parseSince(text: string, now: number): number | undefined {
 }
 
 /** A clock or a file that is wrong beyond use: no chart has room for such a moment. */
-export function isPlausible(pass: PassRecord): boolean {
+function isPlausible(pass: PassRecord): boolean {
   return pass.startedAt > 0 && pass.durationSeconds >= 0 && endOf(pass) < LAST_MOMENT;
 }
 
@@ -64,7 +61,7 @@ export function passesSince(passes: readonly PassRecord[], since: number | null)
     .sort((a, b) => a.startedAt - b.startedAt);
 }
 
-export const endOf = ({ startedAt, durationSeconds }: PassRecord) => startedAt + durationSeconds * 1000;
+const endOf = ({ startedAt, durationSeconds }: PassRecord) => startedAt + durationSeconds * 1000;
 
 export function summarize(passes: readonly PassRecord[]) {
   const outcomes: Partial<Record<PassRecord["outcome"], number>> = {};

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { overwriteLine, readFile } from "../host/files.ts";
-import type { Core } from "./types.ts";
+import { type Core, STATE_FILE } from "./types.ts";
 
 /**
  * Quiet passes since state.json was written last. Most hosts have nothing else to remember, and replacing a file makes
@@ -30,7 +30,7 @@ export function countQuietPass(dir: string, written: Core, before: Core, next: C
     return false;
   const base = quietOf(written);
   const line = `${base} ${quietOf(next) - base} ${lastSuccessAt}`.padEnd(LENGTH);
-  overwriteLine(join(dir, FILE), line, { mode: 0o644, owner: "folder" });
+  overwriteLine(join(dir, FILE), line, STATE_FILE);
   return true;
 }
 

@@ -11,6 +11,7 @@ import {
   type Memory,
   type Parts,
   type PassRecord,
+  STATE_FILE,
   type State,
   type Taken,
 } from "./types.ts";
@@ -34,7 +35,7 @@ export const EMPTY_STATE: State = { ...EMPTY_CORE, ...EMPTY_MEMORY };
 const FILE = "state.json";
 const MEMORY_FILE = "sightings.json";
 
-export interface Damage {
+interface Damage {
   readonly reason: string;
   /** `unreadable`: the file may be as good as ever. `not-understood`: it may be moved out of the way. */
   readonly kind: "unreadable" | "not-understood";
@@ -186,7 +187,6 @@ function writeCore(dir: string, core: Core, pass: PassRecord, durable: boolean):
   write(join(dir, FILE), { version: 2, ...take({ ...core }, CORE), passes: [pass] }, durable);
 }
 
-/** Readable by all and the folder's owner's, so that a pass by hand as root leaves it to the service. */
 function write(path: string, document: object, durable: boolean): void {
-  replaceFile(path, JSON.stringify(document), { mode: 0o644, owner: "folder", durable });
+  replaceFile(path, JSON.stringify(document), { ...STATE_FILE, durable });
 }

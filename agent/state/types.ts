@@ -10,6 +10,9 @@ export type { PassRecord } from "./pass-record.ts";
  */
 export type State = Core & Memory;
 
+/** How its files are written: readable by all, and the folder's owner's, whoever runs a pass by hand. */
+export const STATE_FILE = { mode: 0o644, owner: "folder" } as const;
+
 /** Of each part what it is where nothing is remembered, and whether it is what we once wrote. */
 export type Parts = Readonly<Record<string, readonly [empty: unknown, is: Check]>>;
 export type Taken<T extends Parts> = { readonly [Key in keyof T]: Checked<T[Key][1]> };

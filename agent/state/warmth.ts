@@ -5,15 +5,8 @@ import type { Warmth } from "./types.ts";
 const DAY = 86_400_000;
 export const WARMTH_DAYS = 7;
 
-/** A day by its last moment, and of its uses how many there were and how many met an image that was here. */
-export interface WarmDay {
-  readonly until: number;
-  readonly uses: number;
-  readonly warmUses: number;
-}
-
-/** Pure. The days are of 24 hours up to now, oldest first. */
-export function warmthOf(ledger: Ledger, now: number): Warmth & { readonly days: readonly WarmDay[] } {
+/** Also by day: of 24 hours up to now, oldest first, each by its last moment. Pure. */
+export function warmthOf(ledger: Ledger, now: number) {
   const from = now - WARMTH_DAYS * DAY;
   const days = Array.from({ length: WARMTH_DAYS }, (_, day) => {
     return { until: from + (day + 1) * DAY, uses: 0, warmUses: 0 };

@@ -452,12 +452,11 @@ describe("a terminal", () => {
 
 describe("a bar", () => {
   it.each([
-    [0, "░░░░░░░░░░"],
-    [50, "█████░░░░░"],
-    [100, "██████████"],
-    [250, "██████████"],
-    [-5, "░░░░░░░░░░"],
-  ])("of %i %%", (percent, text) => {
-    expect(bar(percent, 10)).toBe(text);
+    [50, 10],
+    [100, 20],
+    [250, 20],
+    [-5, 0],
+  ])("of %i %% has %i full cells of 20", (percent, full) => {
+    expect(bar(percent)).toBe(`${"█".repeat(full)}${"░".repeat(20 - full)}`);
   });
 });
