@@ -8,7 +8,7 @@ import { type Endpoints, rateLimit, readRateLimit } from "./rate-limit.ts";
 import { type Login, redactor } from "./redact.ts";
 import { HUB, registryName } from "./servers.ts";
 
-/** What a look at one registry can come to but for "accepted", in words. */
+/** How the check of a registry can end, besides "accepted"; each with the words that its reason begins with. */
 const LEADS = {
   "wrong-password": "the registry refuses this username or password",
   /** No answer: the name does not resolve, nobody listens, no route, too late. */

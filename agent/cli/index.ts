@@ -46,8 +46,8 @@ export async function main(argv: readonly string[], front: Front): Promise<void>
 }
 
 /**
- * What snapshots' commands get is often chosen by others (`--work-item "$ITEM"`): there no word of theirs may ask for
- * help and end with 0, nor name another engine. Returns what is wrong, or `null`. Pure.
+ * Values of the commands of `snapshots` are often chosen by others (`--work-item "$ITEM"`): none may be taken for
+ * --help, which ends with 0, nor name other settings. Returns what is wrong, or `null`. Pure.
  */
 function foreignWord([group, , ...words]: readonly string[]): string | null {
   if (group !== "snapshots") return null;

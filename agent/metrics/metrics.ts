@@ -240,7 +240,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ),
 };
 
-/** Of what df takes for the whole: the reserve that ext4 keeps for root is not in it. */
+/** The mark in bytes of used space. df's whole is used and available: without the reserve that ext4 keeps for root. */
 function markBytes({ usedBytes, availableBytes }: Filesystem, mark: Watermark): number {
   const whole = usedBytes + availableBytes;
   return mark.kind === "used-percent"

@@ -33,7 +33,7 @@ export function youngest(moments: Moments, now: number): Age {
   return first === undefined ? UNDATED : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
 }
 
-/** What a clock that is a little ahead may date after now; seconds. */
+/** So many seconds after now a date may lie and still count: clocks differ a little. */
 const FUTURE_SLACK = 3600;
 
 /** Dated by a clock that was ahead: such a date says nothing, and would keep its object for as long as it is ahead. */

@@ -2,7 +2,7 @@ import { readJson } from "../json.ts";
 import { type Parsed, parseSettings } from "./parse.ts";
 import { INSTALLED_SETTINGS, readSettings } from "./read.ts";
 
-/** What cannot be read, or is no JSON, is a problem too. */
+/** Reads and judges a settings file. That it cannot be read, or is no JSON, is a problem like any other. */
 export function loadSettings(path: string | undefined, installed = INSTALLED_SETTINGS): Parsed {
   let text: string | null;
   try {

@@ -23,7 +23,7 @@ export function takeOver(read: SettingsText | null): void {
   handedOver = read;
 }
 
-/** That which was; `null`: nothing, or what another path names. */
+/** What was taken over, where it is of this path. */
 export const takenOver = (path: string | undefined): SettingsText | null =>
   handedOver?.path === path ? handedOver : null;
 

@@ -223,7 +223,7 @@ async function clearPredecessor(
     : cleared;
 }
 
-/** A size that cannot be told makes no commit undone. */
+/** What a commit takes; that it cannot be told fails no commit. */
 async function measure(reader: EngineReader, identity: Identity, id: string) {
   // The list's: an inspection on the containerd store leaves out what is unpacked (28.5).
   const listed = await reader.namedImages({ reference: [referenceOf(identity)] }).catch(onlyEngine);

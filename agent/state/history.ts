@@ -24,7 +24,7 @@ export function historyOf(ledger: Ledger, settings: Settings["cache"]): CacheHis
   };
 }
 
-/** A pass evicted it, and nobody wrote that it came again: where it is here, nobody knows since when. */
+/** A pass evicted it, and no line says that it came again: if it is on this host, nobody knows since when. */
 const isGone = ({ cameAt, evictedAt }: KnownImage) => evictedAt !== null && evictedAt > cameAt;
 
 /** Milliseconds: a container that was made so near to a use that is known is that use. */
