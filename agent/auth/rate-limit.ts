@@ -21,17 +21,13 @@ export const rateLimit = v.object({
 
 type RateLimit = Readonly<v.InferOutput<typeof rateLimit>>;
 
-export interface Endpoints {
-  /** Gives tokens for a login: `https://auth.docker.io/token`. */
-  readonly token: string;
-  /** The registry itself: `https://registry-1.docker.io`. */
-  readonly registry: string;
-}
-
-export const HUB_ENDPOINTS: Endpoints = {
+export const HUB_ENDPOINTS = {
+  /** Gives tokens for a login. */
   token: "https://auth.docker.io/token",
+  /** The registry itself. */
   registry: "https://registry-1.docker.io",
 };
+export type Endpoints = Readonly<typeof HUB_ENDPOINTS>;
 
 const REPOSITORY = "ratelimitpreview/test";
 /** Of the token endpoint's answer, unpacked: a token takes a few KiB. */

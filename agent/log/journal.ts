@@ -49,13 +49,11 @@ export function jsonJournal(pass: string, onBroken: (error: Error) => void): Jou
   };
 }
 
-/** The same events as sentences for a person, with a progress line while objects are removed. */
-interface PlainJournal extends Journal {
-  progress(done: number, total: number): void;
-}
-
-/** @param onBroken called when `out` can no longer be written: an unlogged pass must not go on */
-export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) => void): PlainJournal {
+/**
+ * The same events as sentences for a person, with a progress line while objects are removed.
+ * @param onBroken called when `out` can no longer be written: an unlogged pass must not go on
+ */
+export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) => void) {
   let shown = "";
   out.on("error", onBroken);
   const clear = () => {
@@ -63,12 +61,12 @@ export function plainJournal(out: NodeJS.WriteStream, onBroken: (error: Error) =
     shown = "";
   };
   return {
-    emit(event) {
+    emit(event: AuditEvent) {
       clear();
       out.write(`${sentence(visibleDeep(event))}\n`);
     },
     taken: takenOr(onBroken),
-    progress(done, total) {
+    progress(done: number, total: number) {
       if (out.isTTY !== true) return;
       clear();
       if (done < total) {

@@ -62,14 +62,22 @@ type Samples = Family["samples"];
 const gauge = (help: string, samples: Samples): Family => ({ type: "gauge", help, samples });
 const counter = (help: string, samples: Samples): Family => ({ type: "counter", help, samples });
 
-/** One series a watched filesystem; none where `value` gives `null`. */
+type OfFilesystem = "totalBytes" | "usedBytes" | "availableBytes" | "totalInodes" | "freeInodes";
+
+/** One series a watched filesystem; none where it is `null`. */
 const filesystems =
-  (value: (filesystem: Filesystem, disk: Settings["disk"]) => number | null): Samples =>
+  (value: OfFilesystem | ((filesystem: Filesystem, disk: Settings["disk"]) => number | null)): Samples =>
   ({ finished, settings, mountPoint }) =>
     finished.filesystems.flatMap((filesystem) => {
       const [path = "?"] = filesystem.paths;
-      return one(value(filesystem, settings.disk), { mountpoint: visible(mountPoint(path)) });
+      const told = typeof value === "string" ? filesystem[value] : value(filesystem, settings.disk);
+      return one(told, { mountpoint: visible(mountPoint(path)) });
     });
+
+const lastPass =
+  (field: "durationSeconds" | "exitCode" | "freedBytes" | "claimedBytes"): Samples =>
+  ({ finished }) =>
+    one(finished[field]);
 
 /** One series a rule of the settings; none where it is not known. */
 const rules =
@@ -107,10 +115,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     "When a pass last ended with exit code 0, neither deferred nor cut short.",
     ({ state }) => seconds(state.totals.lastSuccessAt),
   ),
-  last_pass_duration_seconds: gauge("How long the last pass took.", ({ finished }) =>
-    one(finished.durationSeconds),
-  ),
-  last_pass_exit_code: gauge("What the last pass ended with.", ({ finished }) => one(finished.exitCode)),
+  last_pass_duration_seconds: gauge("How long the last pass took.", lastPass("durationSeconds")),
+  last_pass_exit_code: gauge("What the last pass ended with.", lastPass("exitCode")),
   last_pass_outcome: gauge("1 for what the last pass came to, 0 for the others.", ({ finished }) =>
     oneOf("outcome", PASSES, finished.outcome),
   ),
@@ -120,11 +126,11 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ),
   last_pass_freed_bytes: gauge(
     "Space gained over the last pass, as measured; negative when others wrote more.",
-    ({ finished }) => one(finished.freedBytes),
+    lastPass("freedBytes"),
   ),
   last_pass_claimed_bytes: gauge(
     "Space that the engine says the last pass freed; shared layers count more than once.",
-    ({ finished }) => one(finished.claimedBytes),
+    lastPass("claimedBytes"),
   ),
   last_pass_objects: gauge(
     "Objects that the last pass judged, by what became of them and the rule or error that decided.",
@@ -138,17 +144,11 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     "Since when passes are deferred under pressure; absent while they are not.",
     ({ state }) => seconds(state.deferrals.since),
   ),
-  filesystem_size_bytes: gauge(
-    "Size of a watched filesystem.",
-    filesystems(({ totalBytes }) => totalBytes),
-  ),
-  filesystem_used_bytes: gauge(
-    "Used space of a watched filesystem.",
-    filesystems(({ usedBytes }) => usedBytes),
-  ),
+  filesystem_size_bytes: gauge("Size of a watched filesystem.", filesystems("totalBytes")),
+  filesystem_used_bytes: gauge("Used space of a watched filesystem.", filesystems("usedBytes")),
   filesystem_available_bytes: gauge(
     "What ordinary users may still write to a watched filesystem.",
-    filesystems(({ availableBytes }) => availableBytes),
+    filesystems("availableBytes"),
   ),
   filesystem_used_ratio: gauge(
     "Used share of a watched filesystem, rounded up to percent as df does.",
@@ -164,12 +164,9 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ),
   filesystem_inodes: gauge(
     "Inodes of a watched filesystem; absent where it counts none.",
-    filesystems(({ totalInodes }) => totalInodes),
+    filesystems("totalInodes"),
   ),
-  filesystem_free_inodes: gauge(
-    "Free inodes of a watched filesystem.",
-    filesystems(({ freeInodes }) => freeInodes),
-  ),
+  filesystem_free_inodes: gauge("Free inodes of a watched filesystem.", filesystems("freeInodes")),
   filesystem_high_watermark_inodes: gauge(
     "Used inodes at which a watched filesystem is under pressure; absent where they are not judged.",
     filesystems(markInodes),
