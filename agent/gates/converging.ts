@@ -142,6 +142,9 @@ export function tasksAreDone({ restart, status }: Service, tasks: readonly Task[
   let running = 0;
   return [...slots.values()].every((ofSlot) => {
     const [latest, before] = ofSlot.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0));
+    // Nobody knows which came last.
+    if (ofSlot.some(({ createdAt }) => createdAt === null) || before?.createdAt === latest?.createdAt)
+      return false;
     if (latest?.state === "running") return ++running <= status.running;
     if (latest === undefined) return false;
     if (latest.state === "complete") return restart === "none" || restart === "on-failure";

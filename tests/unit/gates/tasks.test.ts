@@ -58,6 +58,17 @@ describe("the tasks of a service that does not run them all", () => {
       done("none", 0, 2, tasks(["complete/shutdown"]), tasks(["starting/running"], "2")),
     ],
     ["more that run than the engine counts", done("none", 0, 1, tasks(["running/running"]))],
+    [
+      "two of which nobody knows which came last",
+      done("none", 0, 1, [...tasks(["complete/shutdown"]), ...tasks(["preparing/running"])]),
+    ],
+    [
+      "one under way that has no date",
+      done("none", 0, 1, [
+        ...tasks(["complete/shutdown"]),
+        ...tasks(["preparing/running"]).map((task) => ({ ...task, createdAt: null })),
+      ]),
+    ],
     ["none at all", done("none", 0, 1)],
   ])("are not done: %s", (_, is) => {
     expect(is).toBe(false);
