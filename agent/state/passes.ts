@@ -24,7 +24,8 @@ function parse(line: string): unknown {
   }
 }
 
-const isPassRecord = (value: unknown): value is PassRecord => v.is(passRecord, value);
+export const isPassRecord = (value: unknown): value is PassRecord =>
+  v.is(passRecord, value) && isPlausible(value);
 
 export const KINDS = Object.keys(NONE_OF_EACH) as readonly ObjectKind[];
 
@@ -46,7 +47,7 @@ export function parseSince(text: string, now: number): number | undefined {
   return at <= now ? at : undefined;
 }
 
-/** A clock or a file that is wrong beyond use: no chart has room for such a moment. */
+/** Not so where a clock or a file is wrong beyond use: no chart or screen has room for such a moment. */
 function isPlausible(pass: PassRecord): boolean {
   return pass.startedAt > 0 && pass.durationSeconds >= 0 && endOf(pass) < LAST_MOMENT;
 }
@@ -57,7 +58,7 @@ const LAST_MOMENT = 32_503_680_000_000;
 /** Those that ended after this moment, oldest first. */
 export function passesSince(passes: readonly PassRecord[], since: number | null): PassRecord[] {
   return passes
-    .filter((pass) => isPlausible(pass) && (since === null || endOf(pass) >= since))
+    .filter((pass) => since === null || endOf(pass) >= since)
     .sort((a, b) => a.startedAt - b.startedAt);
 }
 
