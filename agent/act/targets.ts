@@ -94,10 +94,13 @@ export class Targets {
   }
 
   #network({ id }: Judged): Target {
+    const { reader, clock } = this.#ports;
     return {
       look: async () => {
-        const network = await this.#ports.reader.network(id);
-        return keptNetwork(network, await this.#ports.reader.containers(ALL_STATES));
+        const network = await reader.network(id);
+        const { prune } = this.#by.settings;
+        const containers = await reader.containers(ALL_STATES);
+        return keptNetwork(network, containers, prune, clock.now());
       },
       send: async () => void (await this.#writer.removeNetwork(id)),
     };

@@ -1,7 +1,7 @@
 import type { ContainerSummary, NetworkDetail, NetworkSummary } from "../engine/types.ts";
 import type { Settings } from "../settings/settings.ts";
 import { containerName } from "../text.ts";
-import { isPast, youngest } from "./age.ts";
+import { type Age, isPast, youngest } from "./age.ts";
 import { type Judged, type Kept, keptByLabels, verdictsOn } from "./plan.ts";
 
 /** Networks that the engine makes for itself. */
@@ -22,11 +22,27 @@ function networkUser(
 }
 
 /** Why it stays after all, by what an inspection tells now; `null`: it goes. */
-export function keptNetwork(network: NetworkDetail, containers: readonly ContainerSummary[]): Kept | null {
+export function keptNetwork(
+  network: NetworkDetail,
+  containers: readonly ContainerSummary[],
+  prune: Settings["prune"],
+  now: number,
+): Kept | null {
   const user = networkUser(network, containers);
   if (user !== null) return { because: "in-use", reason: `${user} is on it` };
   if (network.endpoints > 0) return { because: "in-use", reason: "it has endpoints" };
-  return isOrdinary(network) ? null : { because: "in-use", reason: "it is the engine's own, or a swarm's" };
+  if (!isOrdinary(network)) return { because: "in-use", reason: "it is the engine's own, or a swarm's" };
+  return keptByRules(network, ageOf(network, now), prune);
+}
+
+const ageOf = ({ createdAt }: NetworkSummary, now: number): Age => youngest({ created: createdAt }, now);
+
+function keptByRules({ labels }: NetworkSummary, age: Age, prune: Settings["prune"]): Kept | null {
+  const byLabel = keptByLabels(labels, prune);
+  if (byLabel !== null) return byLabel;
+  if (age.seconds === null)
+    return { because: "undatable", reason: "the engine does not say when it was made" };
+  return isPast(age, prune.until) ? null : { because: "young", reason: "younger than prune.until" };
 }
 
 /**
@@ -49,15 +65,13 @@ export function judgeNetworks(
   let left = unused.length;
   if (left <= above) return [];
   return unused.map((network) => {
-    const age = youngest({ created: network.createdAt }, now);
+    const age = ageOf(network, now);
     const { keep, remove } = verdictsOn(
       { kind: "network", id: network.id, names: [network.name], sizeBytes: null },
       age,
     );
-    const byLabel = keptByLabels(network.labels, prune);
-    if (byLabel !== null) return keep(byLabel.because, byLabel.reason);
-    if (age.seconds === null) return keep("undatable", "the engine does not say when it was made");
-    if (!isPast(age, prune.until)) return keep("young", "younger than prune.until");
+    const kept = keptByRules(network, age, prune);
+    if (kept !== null) return keep(kept.because, kept.reason);
     if (left <= above) return keep("within-limits", `among the ${above} of prune.networksAbove`);
     left--;
     return remove(

@@ -16,6 +16,9 @@ const judge = (
     ({ action, names: [name], because }) => `${action} ${name} ${because}`,
   );
 
+const kept = (one: NetworkDetail, containers: readonly ReturnType<typeof container>[]) =>
+  keptNetwork(one, containers, settingsOf({}).prune, NOW);
+
 const days = (...ages: readonly number[]) =>
   ages.map((age, at) => network(`n${at}`, { createdAt: ago(age * DAY) }));
 
@@ -63,20 +66,27 @@ describe("unused networks of local scope", () => {
     ["predefined", { name: "bridge" }],
   ])("are no others: %s", (_, changes) => {
     expect(judge([network("n", changes)], { networksAbove: 0 })).toEqual([]);
-    expect(keptNetwork(network("n", changes), [])).not.toBeNull();
+    expect(kept(network("n", changes), [])).not.toBeNull();
   });
 
   it.each(["running", "exited", "created", "paused"])("are on no container, not even a %s one", (state) => {
     expect(judge([network("n")], { networksAbove: 0 }, [on("n", state)])).toEqual([]);
     expect(judge([network("n")], { networksAbove: 0 }, [on(hexId("n"), state)])).toEqual([]);
-    expect(keptNetwork(network("n"), [on("n", state)])).toEqual({
+    expect(kept(network("n"), [on("n", state)])).toEqual({
       because: "in-use",
       reason: "container job is on it",
     });
   });
 
+  it("are what they were when they are looked at once more", () => {
+    expect(kept(network("n", { createdAt: ago(HOUR) }), [])).toMatchObject({ because: "young" });
+    expect(kept(network("n", { createdAt: null }), [])).toMatchObject({ because: "undatable" });
+    const labels = { "ci-docker-prune.keep": "" };
+    expect(kept(network("n", { labels }), [])).toMatchObject({ because: "keep-label" });
+  });
+
   it("have no endpoint when they are looked at once more", () => {
-    expect(keptNetwork(network("n"), [on("other")])).toBeNull();
-    expect(keptNetwork(network("n", { endpoints: 1 }), [])).toMatchObject({ because: "in-use" });
+    expect(kept(network("n"), [on("other")])).toBeNull();
+    expect(kept(network("n", { endpoints: 1 }), [])).toMatchObject({ because: "in-use" });
   });
 });
