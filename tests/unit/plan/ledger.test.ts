@@ -28,7 +28,8 @@ it("takes a use without a group for a run of its own", () => {
   expect(shown(use(0, "a:1"), use(0, "a:1"))).toEqual(["0 a: a:1", "0 a: a:1"]);
 });
 
-it("knows a project by its repositories, not by the label", () => {
-  const [one, other] = runsOf([use(0, "a:1", "run-17"), use(5000, "a:2", "run-18")]);
-  expect(one?.project).toBe(other?.project);
+it("knows a project by the set of its repositories, not by the label, the tags or their order", () => {
+  const first = [use(0, "b:1", "run-17"), use(1, "a:1", "run-17"), use(2, "b:2", "run-17")];
+  const [one, other] = runsOf([...first, use(5000, "a:9", "run-18"), use(5001, "b:9", "run-18")]);
+  expect([one?.project, other?.project]).toEqual(["a b", "a b"]);
 });

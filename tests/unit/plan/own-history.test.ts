@@ -139,17 +139,4 @@ describe("the order", () => {
     const host = new Host().run(10 * DAY, image("a:1")).run(5 * DAY, image("b:1"));
     expect(host.history.order(["a:1", "b:1"], 6 * DAY).map(({ idle }) => idle)).toEqual([0, 0]);
   });
-
-  it("gives the same order for the same ledger", () => {
-    const orders = [0, 1].map(() => {
-      const host = new Host();
-      for (let i = 0; i < 500; i += 1) host.run(i * HOUR, image(`a:${i % 7}`), image(`b:${(i * i) % 31}`));
-      return host.order(500 * HOUR, ...Array.from({ length: 31 }, (_, i) => `b:${i}`));
-    });
-    expect(orders[0]).toEqual(orders[1]);
-  });
-});
-
-it("a project is the set of its repositories, whatever the tags and their order", () => {
-  expect(projectOf([image("b:1"), image("a:1"), image("b:2")])).toBe(projectOf([image("a:9"), image("b:9")]));
 });

@@ -126,8 +126,4 @@ describe("a settings file", () => {
     expect(loaded).toMatchObject({ ok: false, problems: [{ path: "", expected: "a readable file" }] });
     expect(JSON.stringify(loaded)).toContain("/nowhere/settings.json");
   });
-
-  it("that is a folder is a problem", () => {
-    expect(loadSettings("/")).toMatchObject({ ok: false, problems: [{ expected: "a readable file" }] });
-  });
 });
