@@ -51,7 +51,7 @@ async function lookInTime(context: Context, seen: GatesPreview, giveUp: AbortCon
     fact.known || !giveUp.signal.aborted ? fact : unknown(fact.what, `not known within ${DEADLINE} s`);
   const looks = await Promise.all([
     previewPlan(context, seen).then(inTime),
-    observeHolders(context.reader, root, giveUp.signal, systemClock.now()).then(inTime),
+    observeHolders(context, root, giveUp.signal, systemClock.now()).then(inTime),
   ]);
   clearTimeout(timer);
   return looks;

@@ -144,6 +144,6 @@ async function readHolders({ ports }: PassContext, passed: Passed, after: Pressu
   const { engineRoot: path } = rootsAfter(passed);
   const root = { path, filesystem: filesystemOf(after, path) };
   const giveUp = AbortSignal.timeout(HOLDERS_DEADLINE);
-  const found = await observeHolders(ports.reader, root, giveUp, ports.clock.now());
+  const found = await observeHolders(ports, root, giveUp, ports.clock.now());
   return found.known ? found.value : `not known: ${found.reason}`;
 }

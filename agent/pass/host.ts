@@ -3,6 +3,7 @@ import { configuredDataRoot, containerdRoot } from "../host/docker-files.ts";
 import { systemFacts } from "../host/facts.ts";
 import { lockIsHeld, takeLock } from "../host/lock.ts";
 import { nameMounts } from "../host/mounts.ts";
+import { readHostUsage } from "../host/usage.ts";
 import { appendLedger, type LedgerLine, loadLedger } from "../state/ledger.ts";
 import { loadState, type PassRecord, type State, setAside, updateState } from "../state/state.ts";
 
@@ -15,6 +16,7 @@ export const hostPorts = (stateDir: string, lockFile: string) => ({
   configuredDataRoot: () => configuredDataRoot(),
   containerdRoot: (dataRoot: string, socket: string) => containerdRoot(dataRoot, socket),
   facts: systemFacts,
+  readHostUsage,
   lockFile,
   takeLock: () => takeLock(lockFile),
   lockIsHeld: () => lockIsHeld(lockFile),

@@ -98,7 +98,7 @@ export async function commitContainer(ports: SnapshotPorts, host: Host, request:
       ? null
       : await clearPredecessor(ports, snapshot, before);
   const limits = snapshot === null ? null : await applyLimits(ports, host, snapshot.id);
-  const exitCode = exitOf(attempt, removal, predecessor, limits, ports.stop.aborted);
+  const exitCode = exitOf(attempt, { removal, predecessor, limits }, ports.stop.aborted);
   const asked = request.container;
   return { outcome, reason, asked, container, snapshot, removal, predecessor, limits, exitCode };
 }
@@ -235,11 +235,11 @@ async function measure(reader: EngineReader, identity: Identity, id: string) {
 }
 
 /** A container that was to be removed and is still there decides: nothing else tells the router of it. */
+type Results = Pick<CommitReport, "removal" | "predecessor" | "limits">;
+
 function exitOf(
   { outcome, away }: Attempt,
-  removal: Removal | null,
-  predecessor: Cleared | null,
-  limits: LimitsReport | null,
+  { removal, predecessor, limits }: Results,
   stopped: boolean,
 ): ExitCode {
   if (removal !== null && !removal.gone) return removal.away ? Exit.unavailable : Exit.incomplete;

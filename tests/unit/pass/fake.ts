@@ -3,6 +3,7 @@ import type { CacheRecord } from "../../../agent/engine/types.ts";
 import type { EngineWriter } from "../../../agent/engine/writer.ts";
 import { known, unknown } from "../../../agent/facts.ts";
 import type { Clock } from "../../../agent/host/clock.ts";
+import { HOST_NOT_READ } from "../../../agent/host/usage.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
 import type { HostPorts } from "../../../agent/pass/host.ts";
 import { readLedger } from "../../../agent/state/ledger.ts";
@@ -235,6 +236,7 @@ export class Fake {
         uptime: () => known(world.uptime + this.elapsed / 1000),
         bootId: () => known(world.bootId),
       },
+      readHostUsage: async () => HOST_NOT_READ,
       lockFile: "/run/lock/ci",
       takeLock: async () => {
         if (world.lock === "held") return known(null);
