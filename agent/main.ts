@@ -119,7 +119,7 @@ async function quietPass(args: readonly string[]): Promise<Front | null> {
     const next = updateCore(stateDir, toRecord(pass, startedAt, finished), (before: Core) => ({
       ...before,
       deferrals: NO_DEFERRALS,
-      totals: addToTotals(before.totals, finished, settings.rules, before.deferrals.count, endedAt),
+      totals: addToTotals(before, finished, settings.rules, endedAt),
     }));
     say(event("pass.finished", finished, "info"), pass);
     const trouble = await exportMetrics({ version: VERSION, endedAt, finished, state: next, settings });

@@ -154,7 +154,7 @@ export class Targets {
         const byLedger = history !== undefined && rule.name === CACHE_RULE;
         const memory = byLedger ? contextOf(retention, history) : retention;
         const context = { ...memory, users: await this.#usersOf(image) };
-        return keptBy(judgeMember(rule, { image, references }, rank, context, clock.now()));
+        return keptBy(judgeMember(rule, { image, references, rank }, context, clock.now()));
       },
       send: async () => {
         const taken: string[] = [];

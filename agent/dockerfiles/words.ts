@@ -180,7 +180,7 @@ class Expansion {
       return { text: "", unknown: `\${${name}${operator}…} is not worked out here`, unset: [] };
     }
     if (!"-+?".includes(operator)) throw new Refusal(`unsupported modifier in \${${name}${operator}…}`);
-    return choose(name, variable, operator, colon, word);
+    return choose(name, variable, { operator, colon }, word);
   }
 
   #nested(): Value {
@@ -208,7 +208,12 @@ class Expansion {
 const plain = (variable: Variable): Value => (variable.kind === "set" ? variable.value : variable.plain);
 
 /** `${name-word}`, `${name:-word}`, and the same with `+` and `?`. */
-function choose(name: string, variable: Variable, operator: string, colon: boolean, word: Value): Value {
+function choose(
+  name: string,
+  variable: Variable,
+  { operator, colon }: { readonly operator: string; readonly colon: boolean },
+  word: Value,
+): Value {
   if (variable.kind === "set" && variable.value.unknown !== null) return variable.value;
   const has = variable.kind === "set" && !(colon && variable.value.text === "");
   if (operator === "+") return has ? word : known("");

@@ -37,7 +37,7 @@ export async function record(
   const change = (before: State): State => ({
     ...before,
     ...learnt,
-    totals: addToTotals(before.totals, finished, allRules(settings), before.deferrals.count, endedAt),
+    totals: addToTotals(before, finished, allRules(settings), endedAt),
   });
   let next: State;
   try {

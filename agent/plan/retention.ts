@@ -48,14 +48,14 @@ export interface RetentionContext {
 export function judgeFamily(family: Family, context: RetentionContext, measured: Measured, now: number) {
   const ranks = new Map<string, Rank>();
   for (const group of groupsOf(family)) {
-    for (const [id, rank] of ranksOf(family, group, context, measured, now)) ranks.set(id, rank);
+    for (const [id, rank] of ranksOf(family.rule, group, { context, measured }, now)) ranks.set(id, rank);
   }
   // The least recently used first: whatever ends the pass early, what is left is what was used last.
   const members = mostRecentFirst(family.members, context, now).reverse();
   return {
     ranks,
     judged: members.map((member) =>
-      judgeMember(family.rule, member, ranks.get(member.image.id) ?? NOTHING, context, now),
+      judgeMember(family.rule, { ...member, rank: ranks.get(member.image.id) ?? NOTHING }, context, now),
     ),
   };
 }
@@ -65,8 +65,7 @@ const NOTHING: Rank = { newest: false, overCount: false, overSize: false };
 /** The verdict on one image, also for the look before its deletion: then with what is there now. Pure. */
 export function judgeMember(
   rule: RetentionRule,
-  { image, references }: Member,
-  rank: Rank,
+  { image, references, rank }: Member & { readonly rank: Rank },
   context: RetentionContext,
   now: number,
 ): Judged {
@@ -100,15 +99,14 @@ export function judgeMember(
 function factsOf(rule: RetentionRule, image: ImageDetail, context: RetentionContext, now: number) {
   const age = ageOf(image, context.memory, now);
   const ttl = timeToLive(rule, image);
-  return { age, ttl, protectedBy: protection(rule, image, age, ttl, context) };
+  return { age, ttl, protectedBy: protection(rule, image, { age, ttl }, context) };
 }
 
 /** Why the image stays, whatever the limits say; `null`: the limits decide. */
 function protection(
   rule: RetentionRule,
   image: ImageDetail,
-  age: Age,
-  ttl: TimeToLive | null,
+  { age, ttl }: { readonly age: Age; readonly ttl: TimeToLive | null },
   { users, keepLabels, keepImages, servicesUnread }: RetentionContext,
 ): Kept | null {
   const user = userOf(image, users);
@@ -214,10 +212,9 @@ export function sizeOfFamily({ members }: Family, measured: Measured, all: reado
 }
 
 function ranksOf(
-  { rule }: Family,
+  rule: RetentionRule,
   group: readonly Member[],
-  context: RetentionContext,
-  measured: Measured,
+  { context, measured }: { readonly context: RetentionContext; readonly measured: Measured },
   now: number,
 ): Map<string, Rank> {
   const order = mostRecentFirst(group, context, now);

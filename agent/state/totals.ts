@@ -64,17 +64,16 @@ export const NO_TOTALS: Totals = {
 
 type RuleName = Pick<RuleReport, "list" | "name">;
 
-/** Adds a pass. Pure. */
+/** Adds a pass. @param before what was remembered before it. Pure. */
 export function addToTotals(
-  totals: Totals,
+  { totals, deferrals }: { readonly totals: Totals; readonly deferrals: { readonly count: number } },
   finished: PassFinished,
   rules: readonly ListedRule[],
-  deferralsBefore: number,
   endedAt: number,
 ): Totals {
   const { outcome, exitCode, gate, objects, deferralsInARow } = finished;
   const deferred = outcome === "deferred" && gate !== null;
-  const wentOn = deferred && deferralsInARow > deferralsBefore;
+  const wentOn = deferred && deferralsInARow > deferrals.count;
   const cutShort = outcome === "incomplete" || outcome === "deferred";
   const removedAny = Object.values(finished.removed).some((count) => count > 0);
   return {

@@ -1,6 +1,7 @@
 import type { MeasuredPass } from "../../agent/metrics/metrics.ts";
 import { renderMetrics } from "../../agent/metrics/metrics.ts";
 import { allRules } from "../../agent/settings/rules.ts";
+import { NO_DEFERRALS } from "../../agent/state/state.ts";
 import { addToTotals, NO_TOTALS } from "../../agent/state/totals.ts";
 import { filesystem, finished, GiB, NOW, settingsOf } from "../unit/support.ts";
 
@@ -11,7 +12,12 @@ export function everyMetric(): Promise<string> {
     retention: [{ name: "sha-tags", match: { repositories: ["ci/app"] }, keepCount: 3 }],
     orphans: [{ name: "workers", label: "ci.worker", stoppedLongerThan: "1h" }],
   });
-  const before = addToTotals(NO_TOTALS, finished(), allRules(settings), 0, NOW - 3_600_000);
+  const before = addToTotals(
+    { totals: NO_TOTALS, deferrals: NO_DEFERRALS },
+    finished(),
+    allRules(settings),
+    NOW - 3_600_000,
+  );
   const pass = finished({
     outcome: "deferred",
     gate: "lock",
@@ -31,7 +37,7 @@ export function everyMetric(): Promise<string> {
     state: {
       engineVersion: "28.5.1",
       deferrals: { count: 1, since: NOW },
-      totals: addToTotals(before, pass, allRules(settings), 0, NOW),
+      totals: addToTotals({ totals: before, deferrals: NO_DEFERRALS }, pass, allRules(settings), NOW),
       cache: {
         ...{ at: NOW, uses: 100, warmUses: 97, evictions: 12, regrets: 1 },
         ...{ since: 1, gapSeconds: 60, workingSetBytes: 30 * GiB },

@@ -148,13 +148,7 @@ class Host {
       engineVersion: closed ? this.#state.engineVersion : "28.5.1",
       deferrals,
       cache: this.#cache(at),
-      totals: addToTotals(
-        this.#state.totals,
-        finished,
-        allRules(SETTINGS),
-        this.#state.deferrals.count,
-        endedAt,
-      ),
+      totals: addToTotals(this.#state, finished, allRules(SETTINGS), endedAt),
     };
     const text = await renderMetrics({
       version: "0.2.0",

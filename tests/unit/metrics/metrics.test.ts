@@ -35,7 +35,7 @@ function measured({
     settings: parsed,
     state: {
       ...before,
-      totals: addToTotals(before.totals, fields, allRules(parsed), before.deferrals.count, NOW),
+      totals: addToTotals(before, fields, allRules(parsed), NOW),
     },
     mountPoint,
   };

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { PassFinished } from "../../../agent/log/events.ts";
 import { NONE_OF_EACH } from "../../../agent/plan/plan.ts";
 import { allRules } from "../../../agent/settings/rules.ts";
+import { NO_DEFERRALS } from "../../../agent/state/state.ts";
 import { addToTotals, isTotals, NO_TOTALS, type Totals } from "../../../agent/state/totals.ts";
 import { finished, GiB, NOW, settingsOf } from "../support.ts";
 
@@ -16,7 +17,12 @@ function totalled(...passes: readonly Partial<PassFinished>[]): Totals {
   let deferrals = 0;
   return passes.reduce<Totals>((totals, changes, at) => {
     const pass = finished(changes);
-    const next = addToTotals(totals, pass, allRules(SETTINGS), deferrals, NOW + at * 60_000);
+    const next = addToTotals(
+      { totals, deferrals: { count: deferrals } },
+      pass,
+      allRules(SETTINGS),
+      NOW + at * 60_000,
+    );
     deferrals = pass.deferralsInARow;
     return next;
   }, NO_TOTALS);
@@ -159,7 +165,12 @@ describe("rules", () => {
       orphans: [{ name: "ci", label: "ci", stoppedLongerThan: "1h" }],
     });
     const pass = finished({ rules: [report({ list: "orphans", name: "ci", matched: 1 })] });
-    const { rules } = addToTotals(NO_TOTALS, pass, allRules(settings), 0, NOW);
+    const { rules } = addToTotals(
+      { totals: NO_TOTALS, deferrals: NO_DEFERRALS },
+      pass,
+      allRules(settings),
+      NOW,
+    );
     expect(rules.map(({ list, passes }) => [list, passes])).toEqual([
       ["retention", 0],
       ["retention", 0],
@@ -169,7 +180,12 @@ describe("rules", () => {
 
   it("that the settings no longer have are forgotten", () => {
     const before = totalled({ rules: [report({ matched: 5 })] });
-    const { rules } = addToTotals(before, finished(), allRules(settingsOf({})), 0, NOW);
+    const { rules } = addToTotals(
+      { totals: before, deferrals: NO_DEFERRALS },
+      finished(),
+      allRules(settingsOf({})),
+      NOW,
+    );
     expect(rules.map(({ name }) => name)).toEqual(["snapshots"]);
   });
 });
