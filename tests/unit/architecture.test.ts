@@ -442,4 +442,15 @@ describe("what is committed", () => {
     expect(files).toContain("package.json");
     expect(found).toEqual([]);
   });
+
+  it.each([
+    [300, /^(?:agent|nix|tests\/support)\//],
+    [600, /^tests\/.*\.test\.ts$/],
+    [100, /^agent\/pass\/pass\.ts$/],
+  ])("is read in one go: at most %i lines in each file of %s", (most, of) => {
+    const named = files.filter((path) => of.test(path));
+    expect(named).not.toEqual([]);
+    const lines = (path: string) => readFileSync(join(ROOT, path), "utf8").split("\n").length - 1;
+    expect(named.filter((path) => lines(path) > most)).toEqual([]);
+  });
 });
