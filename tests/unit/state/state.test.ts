@@ -8,12 +8,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { appendPasses } from "../../../agent/state/pass-log.ts";
+import { appendPasses, readLines } from "../../../agent/state/pass-log.ts";
 import { loadPasses } from "../../../agent/state/passes.ts";
 import {
   type Core,
@@ -247,6 +248,14 @@ describe("the passes that reports read", () => {
     expect(passes().at(-1)).toBe("229");
     for (let at = 230; at < 500; at++) appendPasses(dir, [record(`${at}`)]);
     expect([passes().length, passes()[0], passes().at(-1)]).toEqual([200, "300", "499"]);
+  });
+
+  it("gives way where it is larger than any of ours, and is as long as before with the next pass", () => {
+    writeFileSync(path("passes.jsonl"), "");
+    truncateSync(path("passes.jsonl"), 300 * 1024 * 1024);
+    appendPasses(dir, [record("1")]);
+    appendPasses(dir, [record("2")]);
+    expect(readLines(dir).map((line) => JSON.parse(line).pass)).toEqual(["1", "2"]);
   });
 
   it("leave out lines that nobody understands", () => {
