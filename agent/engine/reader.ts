@@ -41,8 +41,9 @@ export const LIVE_STATES = ["created", "restarting", "running", "removing", "pau
 export const STOPPED_STATES = ["created", "exited", "dead"] as const;
 export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STOPPED_STATES])];
 
-/** Proxies before an engine take a request line of 8 KiB. */
-const IDS_A_REQUEST = 100;
+/** So much of an id is nobody else's, and so many of these fit in 8 KiB, which is what proxies take as a request line. */
+const ID_LENGTH = 16;
+const IDS_A_REQUEST = 300;
 
 /** The newest API version this program was tested with (engine 28.5). */
 const NEWEST_API = "1.51";
@@ -111,12 +112,14 @@ export class Reader {
     return wire.toContainers(await this.#list("/containers/json", { status: states }));
   }
 
-  /** Those of these ids that are there. Few bytes, and fast where all others are many: it finds them by their ids. */
+  /** Those of these ids that are there, and maybe others. Fast also among many: the engine finds them by their ids. */
   async containersOf(ids: readonly string[]): Promise<readonly ContainerSummary[]> {
     const found: ContainerSummary[] = [];
     for (let at = 0; at < ids.length; at += IDS_A_REQUEST) {
-      const some = { id: ids.slice(at, at + IDS_A_REQUEST), status: ALL_STATES };
-      found.push(...wire.toContainers(await this.#list("/containers/json", some)));
+      const some = ids.slice(at, at + IDS_A_REQUEST).map((id) => id.slice(0, ID_LENGTH));
+      found.push(
+        ...wire.toContainers(await this.#list("/containers/json", { id: some, status: ALL_STATES })),
+      );
     }
     return found;
   }

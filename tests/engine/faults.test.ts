@@ -221,6 +221,22 @@ onEngine("faults", () => {
     const half: Fault = { kind: "cut-in-body", chunked: true };
     const ROWS: readonly (readonly [name: string, RegExp, Fault, code: number, removed: Two, left: Two])[] = [
       ["a container's is done and answers garbage", CONTAINER_DELETE, garbage, 0, [2, 2], [0, 0]],
+      [
+        "a container's answers 204 and is not done",
+        CONTAINER_DELETE,
+        { kind: "answer", status: 204, body: "" },
+        75,
+        [1, 2],
+        [1, 0],
+      ],
+      [
+        "an image's answers 200 and is not done",
+        IMAGE_DELETE,
+        { kind: "answer", status: 200, body: [] },
+        75,
+        [2, 1],
+        [0, 1],
+      ],
       ["a container's hangs", CONTAINER_DELETE, { kind: "hang" }, 69, [0, 0], [2, 2]],
       [
         "a container's is done, its answer hangs",

@@ -53,3 +53,16 @@ it("a container or network that only has the id of another for its name is not t
   await expect(reader.network(asked as string)).rejects.toMatchObject({ kind: "gone" });
   expect(await reader.container(other as string, true)).toMatchObject({ id: other });
 });
+
+it("containers are asked for by the first digits of their ids, in request lines that a proxy takes", async () => {
+  const ids = Array.from({ length: 700 }, (_, at) => at.toString(16).padStart(64, "0"));
+  const asked: string[] = [];
+  const call = async ({ query }: EngineRequest) => {
+    asked.push(new URLSearchParams(query as Record<string, string>).toString());
+    return [];
+  };
+  await new Reader({ call } as unknown as DockerodeClient).containersOf(ids);
+  const filters = asked.map((query) => JSON.parse(new URLSearchParams(query).get("filters") ?? ""));
+  expect(filters.flatMap(({ id }) => id)).toEqual(ids.map((id) => id.slice(0, 16)));
+  expect(Math.max(...asked.map(({ length }) => length))).toBeLessThan(8000);
+});
