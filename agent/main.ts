@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { writeSync } from "node:fs";
-import type { Front } from "./cli/index.ts";
+import type { Front } from "./cli/end.ts";
+import type { RunOptions } from "./cli/run.ts";
 import { Exit } from "./exit.ts";
 import { PAUSE, pause, systemClock } from "./host/clock.ts";
 import { hungPaths, localPaths, readFilesystems, trustLocalPaths } from "./host/disk.ts";
@@ -29,6 +30,13 @@ process.on("uncaughtException", (error) => {
   process.exit(Exit.bug);
 });
 
+const FLAGS: Readonly<Record<string, "json" | "plain" | "dryRun" | "withoutPressure">> = {
+  "--json": "json",
+  "--plain": "plain",
+  "--dry-run": "dryRun",
+  "--without-pressure": "withoutPressure",
+};
+
 const argv = process.argv.slice(2);
 
 quietPass(argv)
@@ -42,8 +50,14 @@ quietPass(argv)
     process.stderr.on("error", () => {});
     // Help, and what is wrong with a command line, are the full program's.
     const watch = plainOptions("watch", argv);
+    const run = plainOptions("run", argv);
     if (watch !== null)
       await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(watch);
+    else if (run !== null)
+      await load(() => require("./ci-docker-prune.run.cjs") as typeof import("./cli/alone.ts"))?.main(
+        run,
+        handed,
+      );
     else
       await load(() => require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts"))?.main(
         argv,
@@ -92,7 +106,8 @@ function leaveGoneFolder(): void {
 async function quietPass(args: readonly string[]): Promise<Front | null> {
   const options = plainOptions("run", args);
   // Sentences for a person, on a terminal or in a pipe, are the full program's.
-  if (options === null || !(options.json || journalListens(process.env.JOURNAL_STREAM)))
+  const isQuiet = options !== null && !options.plain && !options.dryRun && !options.withoutPressure;
+  if (!isQuiet || !(options.json || journalListens(process.env.JOURNAL_STREAM)))
     return { hung: false, settings: null };
   const startedAt = systemClock.now();
   const startedElapsed = systemClock.elapsed();
@@ -100,7 +115,7 @@ async function quietPass(args: readonly string[]): Promise<Front | null> {
   const handOn = (): Front => ({ hung: hungPaths().length > 0, settings: read });
   try {
     read = readSettings(options.settings);
-    const stateDir = stateDirectory(options["state-dir"], stateDirOf(read.text));
+    const stateDir = stateDirectory(options.stateDir, stateDirOf(read.text));
     const recalled = recallSettings(stateDir, read.text);
     const core = loadCore(stateDir);
     if (recalled === null || core === null) return handOn();
@@ -154,24 +169,23 @@ function say(event: AuditEvent, pass: string): void {
   }
 }
 
-interface Plain {
-  settings?: string;
-  "state-dir"?: string;
-  json?: boolean;
-}
-
-/** `null`: not this command with plain options, the last of two counting. By hand: node's parser takes 2 ms. */
-function plainOptions(command: "run" | "watch", args: readonly string[]): Plain | null {
+/**
+ * `null`: not this command with options as its help has them, the last of two counting, or they do not go together. By
+ * hand: node's parser takes 2 ms.
+ */
+function plainOptions(command: "run" | "watch", args: readonly string[]): RunOptions | null {
   if (args[0] !== command) return null;
-  const options: Plain = {};
+  const options: { -readonly [Key in keyof RunOptions]: RunOptions[Key] } = {};
   for (let at = 1; at < args.length; at++) {
-    const [, name, value = args[at + 1]] = /^--(settings|state-dir)(?:=(.*))?$/s.exec(args[at] ?? "") ?? [];
-    if (args[at] === "--json" && command === "run") options.json = true;
+    const word = args[at] ?? "";
+    const flag = command === "run" ? FLAGS[word] : undefined;
+    const [, name, value = args[at + 1]] = /^--(settings|state-dir)(?:=(.*))?$/s.exec(word) ?? [];
+    if (flag !== undefined) options[flag] = true;
     else if (name === undefined || value === undefined || value === "" || value.startsWith("-")) return null;
     else {
-      options[name as "settings" | "state-dir"] = value;
-      if (args[at] === `--${name}`) at++;
+      options[name === "settings" ? name : "stateDir"] = value;
+      if (word === `--${name}`) at++;
     }
   }
-  return options;
+  return options.json && options.plain ? null : options;
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { CommonOptions } from "./cli/context.ts";
 import { EngineError } from "./engine/errors.ts";
 import { Watcher } from "./engine/watcher.ts";
 import { Exit } from "./exit.ts";
@@ -29,7 +30,7 @@ const CALL_EVERY = 60;
 /** What `ci-docker-prune-pressure.path` waits for. */
 const PRESSURE_FILE = "pressure";
 
-export async function main(options: { settings?: string; "state-dir"?: string }): Promise<void> {
+export async function main(options: CommonOptions): Promise<void> {
   const loaded = loadSettings(options.settings);
   if (!loaded.ok) {
     for (const { path, found, expected } of loaded.problems)
@@ -40,7 +41,7 @@ export async function main(options: { settings?: string; "state-dir"?: string })
   const { stateDir } = loaded.settings;
   let dir: string;
   try {
-    dir = stateDirectory(options["state-dir"], stateDir);
+    dir = stateDirectory(options.stateDir, stateDir);
   } catch (error) {
     say(error);
     process.exitCode = Exit.usage;

@@ -1,13 +1,10 @@
 import yargs, { type Argv } from "yargs";
 import { EXIT_HELP, Exit, type ExitCode } from "../exit.ts";
-import { hungPaths } from "../host/disk.ts";
-import { drain } from "../host/output.ts";
-import { killUnlessEnded } from "../host/stop.ts";
-import { type SettingsText, takeOver } from "../settings/read.ts";
 import { visible } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { authCommand } from "./auth.ts";
 import { dockerfilesCommand } from "./dockerfiles.ts";
+import { ended, type Front, refuse } from "./end.ts";
 import { forecastCommand } from "./forecast.ts";
 import { historyCommand } from "./history.ts";
 import { type Done, UsageError, withCommonOptions } from "./options.ts";
@@ -17,33 +14,9 @@ import { snapshotsCommand } from "./snapshots.ts";
 import { statusCommand } from "./status.ts";
 import { validateCommand } from "./validate.ts";
 
-/** What the front (main.ts) hands over with the command line. */
-export interface Front {
-  /** A watched filesystem did not answer it. */
-  readonly hung: boolean;
-  /** The settings of a plain `run`, which it has read already. */
-  readonly settings: SettingsText | null;
-}
-
-/** Sets the exit code; only bugs are thrown. When it returns the process may end: what was written has been taken. */
-export async function main(argv: readonly string[], front: Front): Promise<void> {
-  takeOver(front.settings);
-  let code: string | undefined;
-  // A file forgets its error with the next tick. A pass that acts has an ear of its own for it.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    code ??= error.code ?? error.message;
-  });
-  try {
-    await command(argv);
-  } finally {
-    const taken = await drain();
-    // A reader that goes away (`| head`) is no error.
-    const trouble = code === "EPIPE" ? undefined : (code ?? (taken ? undefined : "nobody reads it"));
-    if (trouble !== undefined && process.exitCode === Exit.ok)
-      refuse(Exit.incomplete, `ci-docker-prune: standard output cannot be written: ${trouble}`);
-    if (front.hung || hungPaths().length > 0) killUnlessEnded();
-  }
-}
+/** The whole program, from the command line on. As {@link ended}. */
+export const main = (argv: readonly string[], front: Front): Promise<void> =>
+  ended(front, () => command(argv));
 
 /**
  * Values of the commands of `snapshots` are often chosen by others (`--work-item "$ITEM"`): none may be taken for
@@ -60,7 +33,7 @@ function foreignWord([group, , ...words]: readonly string[]): string | null {
   return twice === undefined ? null : `${twice} is given twice`;
 }
 
-async function command(argv: readonly string[]): Promise<void> {
+async function command(argv: readonly string[]): Promise<ExitCode> {
   const foreign = foreignWord(argv);
   if (foreign !== null) return refuse(Exit.usage, `ci-docker-prune: ${foreign}`);
   let code: ExitCode | null = null;
@@ -105,21 +78,13 @@ async function command(argv: readonly string[]): Promise<void> {
   try {
     await cli.completion("completion", "Print a completion script for bash or zsh").parseAsync();
     // --help, --version and completion answer without a command of ours.
-    process.exitCode = code ?? Exit.ok;
+    return code ?? Exit.ok;
   } catch (error) {
     const { name, message } = error as Error;
-    if (name === "SettingsError") refuse(Exit.settings, message);
-    else if (name === "NoPlace") refuse(Exit.usage, `ci-docker-prune: ${message}`);
-    else if (name === "UsageError" || name === "YError") {
-      const hint = await suggestion(cli, argv);
-      refuse(Exit.usage, `ci-docker-prune: ${visible(message)}${hint}\nTry: ci-docker-prune --help`);
-    } else throw error;
+    if (name !== "UsageError" && name !== "YError") throw error;
+    const hint = await suggestion(cli, argv);
+    return refuse(Exit.usage, `ci-docker-prune: ${visible(message)}${hint}\nTry: ci-docker-prune --help`);
   }
-}
-
-function refuse(code: ExitCode, message: string): void {
-  process.stderr.write(`${message}\n`);
-  process.exitCode = code;
 }
 
 /** For --help and for what is wrong: the front starts it, from a file of its own (agent/watch.ts). */

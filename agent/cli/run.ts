@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import type { ExitCode } from "../exit.ts";
 import { journalListens, passId } from "../host/places.ts";
 import { stopOnSignals } from "../host/stop.ts";
 import { jsonJournal, plainJournal } from "../log/journal.ts";
@@ -8,7 +9,7 @@ import { quietSettings } from "../settings/rules.ts";
 import { recallSettings, rememberSettings } from "../state/quiet.ts";
 import { loadCore } from "../state/state.ts";
 import { VERSION } from "../version.ts";
-import { type Context, openContext } from "./context.ts";
+import { type CommonOptions, type Context, openContext } from "./context.ts";
 import { type Done, flag, maybeFlag, withCommonOptions } from "./options.ts";
 
 export function runCommand(yargs: Argv, done: Done): Argv {
@@ -27,39 +28,49 @@ export function runCommand(yargs: Argv, done: Done): Argv {
         .example("$0 run --settings FILE", "what the systemd unit does")
         .example("$0 run --dry-run", "what would go, without removing it")
         .example("$0 run --without-pressure", "clean up now, whatever the disk says"),
-    async (argv) => {
-      const stop = stopOnSignals();
-      // An unlogged pass must not go on. Said on standard error as well: standard output is what is broken.
-      const onBroken = (error: NodeJS.ErrnoException) => {
-        const reason = `standard output cannot be written: ${error.code ?? error.message}`;
-        if (!stop.signal.aborted) process.stderr.write(`ci-docker-prune: ${reason}\n`);
-        stop.end(reason);
-      };
-      const context = openContext(argv, { writes: true, giveUp: stop.giveUp });
-      const pass = passId(process.env);
-      const json = argv.json === true || (argv.plain !== true && isForPrograms(process.env));
-      const plain = json ? null : plainJournal(process.stdout, onBroken);
-      const code = await runPass(
-        {
-          pass,
-          version: VERSION,
-          clock: context.clock,
-          journal: plain ?? jsonJournal(pass, onBroken),
-          reader: context.reader,
-          writer: context.writer,
-          inEmergency: context.inEmergency,
-          requests: () => context.client.requests,
-          host: context.host,
-          stop: stop.signal,
-          progress: (count, total) => plain?.progress(count, total),
-        },
-        context.settings,
-        { dryRun: argv.dryRun, withoutPressure: argv.withoutPressure },
-      );
-      makeNextQuiet(context, argv.settings);
-      done(code);
-    },
+    async (argv) => done(await runOnce(argv)),
   );
+}
+
+export interface RunOptions extends CommonOptions {
+  readonly dryRun?: boolean;
+  readonly withoutPressure?: boolean;
+  readonly json?: boolean | undefined;
+  readonly plain?: boolean | undefined;
+}
+
+/** The pass itself. Throws SettingsError, NoPlace. */
+export async function runOnce(options: RunOptions): Promise<ExitCode> {
+  const stop = stopOnSignals();
+  // An unlogged pass must not go on. Said on standard error as well: standard output is what is broken.
+  const onBroken = (error: NodeJS.ErrnoException) => {
+    const reason = `standard output cannot be written: ${error.code ?? error.message}`;
+    if (!stop.signal.aborted) process.stderr.write(`ci-docker-prune: ${reason}\n`);
+    stop.end(reason);
+  };
+  const context = openContext(options, { writes: true, giveUp: stop.giveUp });
+  const pass = passId(process.env);
+  const json = options.json === true || (options.plain !== true && isForPrograms(process.env));
+  const plain = json ? null : plainJournal(process.stdout, onBroken);
+  const code = await runPass(
+    {
+      pass,
+      version: VERSION,
+      clock: context.clock,
+      journal: plain ?? jsonJournal(pass, onBroken),
+      reader: context.reader,
+      writer: context.writer,
+      inEmergency: context.inEmergency,
+      requests: () => context.client.requests,
+      host: context.host,
+      stop: stop.signal,
+      progress: (count, total) => plain?.progress(count, total),
+    },
+    context.settings,
+    { dryRun: options.dryRun === true, withoutPressure: options.withoutPressure === true },
+  );
+  makeNextQuiet(context, options.settings);
+  return code;
 }
 
 /** Leaves what the front needs for a quiet pass, where it was the front that read these settings. */

@@ -19,7 +19,9 @@ import { basename, dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { BUNDLE, copyBundle, recordedPasses, scratchDir } from "../support/agent.ts";
 
-const FILES = ["cjs", "full.cjs", "metrics.cjs", "watch.cjs"].map((end) => `ci-docker-prune.${end}`);
+const FILES = ["cjs", "full.cjs", "metrics.cjs", "run.cjs", "watch.cjs"].map(
+  (end) => `ci-docker-prune.${end}`,
+);
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -64,7 +66,7 @@ describe("the bundle in an empty folder", () => {
     writeFileSync(join(cwd, "package.json"), '{ "version": "9.9.9", "yargs": { broken');
   });
 
-  it("is four files, and stays four files", () => {
+  it("is five files, and stays five files", () => {
     run(["run", "--settings", settingsFile(quiet()), "--state-dir", join(cwd, "state")]);
     run(["--help"]);
     expect(readdirSync(home).sort()).toEqual(FILES);
@@ -270,7 +272,7 @@ describe("the bundle in an empty folder", () => {
       expect(pass(file).code).toBe(0);
       learnRoot();
       expect(pass(file).code).toBe(0);
-      rmSync(join(home, FILES[1]!));
+      for (const name of FILES.slice(1)) rmSync(join(home, name));
       for (let time = 0; time < 3; time++) expect(pass(file)).toMatchObject({ code: 0, stderr: "" });
       expect(recordedPasses(state())).toHaveLength(5);
       const { totals } = JSON.parse(readFileSync(join(state(), "state.json"), "utf8"));
@@ -300,7 +302,7 @@ describe("the bundle in an empty folder", () => {
       }
       if (process.getuid?.() === 0) chownSync(join(state(), "quiet.json"), 65_534, 65_534);
       else chmodSync(join(state(), "quiet.json"), 0o666);
-      rmSync(join(home, FILES[1]!));
+      for (const name of FILES.slice(1)) rmSync(join(home, name));
       expect(pass(other).code).toBe(69);
       writeFileSync(file, JSON.stringify({ ...quiet(), retention: [{ ...RULE, when: "always" }] }));
       expect(pass(file).code).toBe(69);

@@ -11,7 +11,7 @@ import { hexId, imageId } from "./support.ts";
 
 const DAY = 86_400_000;
 const source =
-  'import { main } from "./agent/watch.ts"; void main({ settings: process.argv[2], "state-dir": process.argv[3] });';
+  'import { main } from "./agent/watch.ts"; void main({ settings: process.argv[2], stateDir: process.argv[3] });';
 const file = program(source);
 const [running, broken] = [imageId("running"), imageId("broken")];
 const start = (name: string, at: number) =>
