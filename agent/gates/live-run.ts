@@ -1,7 +1,7 @@
 import type { ContainerSummary, Service } from "../engine/types.ts";
 import { whyUnknown } from "../facts.ts";
 import { matchingLabel, parseLabelRule } from "../settings/labels.ts";
-import { compilePattern, type Pattern } from "../settings/patterns.ts";
+import { type Pattern, pattern } from "../settings/patterns.ts";
 import type { LabelRule, Settings } from "../settings/settings.ts";
 import { formatDuration, type Seconds } from "../units.ts";
 import { type Observation, SERVICE_NAME_LABEL } from "./observation.ts";
@@ -34,9 +34,9 @@ const LONG = 24 * 3600;
 export function runRules(settings: Settings["liveRuns"]): RunRules {
   const rows = settings.presets.map((name) => PRESETS[name]);
   return {
-    services: settings.services.map(compilePattern),
-    containers: [...settings.containers, ...rows.flatMap((row) => row.containers)].map(compilePattern),
-    networks: rows.flatMap((row) => row.networks).map(compilePattern),
+    services: settings.services.map(pattern),
+    containers: [...settings.containers, ...rows.flatMap((row) => row.containers)].map(pattern),
+    networks: rows.flatMap((row) => row.networks).map(pattern),
     labels: [
       ...settings.labels,
       ...rows.flatMap((row) => row.labels.flatMap((text) => parseLabelRule(text) ?? [])),
