@@ -73,19 +73,16 @@ export class Targets {
     this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
-  /** Which of these are still there: by a look at a single image, else by one list. Throws EngineError. */
+  /** Which of these are still there, by one list. Throws EngineError. */
   async stillThere(kind: ObjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
     const { reader } = this.#ports;
-    const [first = ""] = ids;
     const there =
       kind === "network"
         ? await reader.networks()
         : kind === "container"
           ? await reader.containersOf(ids)
-          : ids.length === 1
-            ? [await unlessGone(reader.image(first))]
-            : await reader.danglingImages();
-    return new Set(there.flatMap((object) => object?.id ?? []));
+          : await reader.danglingImages();
+    return new Set(there.map(({ id }) => id));
   }
 
   /** The image as it was listed, where a rule of the settings names it. */
