@@ -30,12 +30,12 @@ process.on("uncaughtException", (error) => {
   process.exit(Exit.bug);
 });
 
-const FLAGS: Readonly<Record<string, "json" | "plain" | "dryRun" | "withoutPressure">> = {
-  "--json": "json",
-  "--plain": "plain",
-  "--dry-run": "dryRun",
-  "--without-pressure": "withoutPressure",
-};
+const FLAGS = new Map([
+  ["--json", "json"],
+  ["--plain", "plain"],
+  ["--dry-run", "dryRun"],
+  ["--without-pressure", "withoutPressure"],
+] as const);
 
 const argv = process.argv.slice(2);
 
@@ -178,7 +178,7 @@ function plainOptions(command: "run" | "watch", args: readonly string[]): RunOpt
   const options: { -readonly [Key in keyof RunOptions]: RunOptions[Key] } = {};
   for (let at = 1; at < args.length; at++) {
     const word = args[at] ?? "";
-    const flag = command === "run" ? FLAGS[word] : undefined;
+    const flag = command === "run" ? FLAGS.get(word as "--json") : undefined;
     const [, name, value = args[at + 1]] = /^--(settings|state-dir)(?:=(.*))?$/s.exec(word) ?? [];
     if (flag !== undefined) options[flag] = true;
     else if (name === undefined || value === undefined || value === "" || value.startsWith("-")) return null;

@@ -84,11 +84,7 @@ export class Confirmation {
   }
 }
 
-const LEFT: Outcome & { readonly fate: "failed" } = {
-  fate: "failed",
-  error: STILL_THERE,
-  unknown: false,
-};
+const LEFT: Outcome = { fate: "failed", error: STILL_THERE, unknown: false };
 
 /** Nobody has looked since the engine said so. Of names of images, what takes them looks itself. */
 const isByWord = ({ object: { kind, rule }, outcome }: Held): boolean =>

@@ -15,7 +15,7 @@ import { Report, type Step } from "./report.ts";
 import { Targets } from "./targets.ts";
 import { inWaves, type Made } from "./waves.ts";
 
-/** So many of a step go one after the other before several at once do: what goes wrong from the start goes wrong once. */
+/** So many of a step go one by one before several at once do: what goes wrong from the start goes wrong once. */
 const ALONE = 2;
 
 /** Seconds between the removal of images and that of the images they were made on. */

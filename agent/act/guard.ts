@@ -131,8 +131,9 @@ export class GatesGuard extends StopGuard {
   }
 }
 
-function tooSlow(took: number): Verdict {
-  const seconds = took / 1000;
-  const reason = `the engine took ${seconds.toFixed(1)} s to tell which runs are live; after ${GATES_HOLD} s nobody knows any more`;
+function tooSlow(milliseconds: number): Verdict {
+  const seconds = milliseconds / 1000;
+  const took = `the engine took ${seconds.toFixed(1)} s to tell which runs are live`;
+  const reason = `${took}; after ${GATES_HOLD} s nobody knows any more`;
   return verdictsOf("live-run").unknown(reason, { tookSeconds: seconds });
 }

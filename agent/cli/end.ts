@@ -13,8 +13,8 @@ export interface Front {
 }
 
 /**
- * Does the work of a command and sets the exit code; only bugs are thrown. When it returns the process may end: what was
- * written has been taken.
+ * Does the work of a command and sets the exit code; only bugs are thrown. When it returns, what was written has been
+ * taken, and the process may end.
  */
 export async function ended(front: Front, work: () => Promise<ExitCode>): Promise<void> {
   takeOver(front.settings);

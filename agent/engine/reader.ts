@@ -41,7 +41,7 @@ export const LIVE_STATES = ["created", "restarting", "running", "removing", "pau
 export const STOPPED_STATES = ["created", "exited", "dead"] as const;
 export const ALL_STATES: readonly string[] = [...new Set([...LIVE_STATES, ...STOPPED_STATES])];
 
-/** So much of an id is nobody else's, and so many of these fit in 8 KiB, which is what proxies take as a request line. */
+/** So much of an id is nobody else's. So many of these fit in 8 KiB, which is what proxies take as a request line. */
 const ID_LENGTH = 16;
 const IDS_A_REQUEST = 300;
 

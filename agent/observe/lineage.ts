@@ -26,7 +26,7 @@ export async function observeLineage(
   if (old.length === 0 || (classic && old.every(({ detail }) => detail?.parentId === "")))
     return { images: dangling, parents: new Set() };
   const all = new Map((await reader.allImages()).map((image) => [image.id, image]));
-  // The containerd store lists a nameless record beside an image that lost one of its names: no candidate, it is tagged.
+  // The containerd store lists a nameless record beside an image that lost one of its names: it is tagged.
   const nameless = classic ? dangling : dangling.filter(({ summary: { id } }) => !all.get(id)?.tags.length);
   const known = new Set(nameless.map(({ summary }) => summary.id));
   const below: ImageFacts[] = [];

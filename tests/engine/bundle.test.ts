@@ -115,6 +115,8 @@ describe("the bundle in an empty folder", () => {
     ["--verison", "name a command. Did you mean --version?"],
     ["status --jsn", "Unknown argument: jsn. Did you mean --json?"],
     ["status --frobnicate", "Unknown argument: frobnicate"],
+    ["run constructor", "Unknown argument: constructor"],
+    ["run __proto__", "Unknown argument: __proto__"],
     ["prune", "Did you mean run?"],
     ["snapshots comit", "Did you mean commit?"],
     ["run --dry-run=yes", "Argument unexpected for: dry-run"],
