@@ -19,20 +19,17 @@ interface Held {
  * All that was told on its word is confirmed together at the end of a kind; what is still there has failed after all.
  */
 export class Confirmation {
-  readonly #ports: Pick<ActPorts, "journal">;
-  readonly #report: Report;
-  readonly #stillThere: StillThere;
   readonly #told: Judged[] = [];
   readonly #held: Held[] = [];
   /** Ids of those that were looked for, and found. */
   readonly #found = new Set<string>();
   #proved = false;
 
-  constructor(ports: Pick<ActPorts, "journal">, report: Report, stillThere: StillThere) {
-    this.#ports = ports;
-    this.#report = report;
-    this.#stillThere = stillThere;
-  }
+  constructor(
+    private readonly ports: Pick<ActPorts, "journal">,
+    private readonly report: Report,
+    private readonly stillThere: StillThere,
+  ) {}
 
   /** Until the engine's word has proved true, it looks for what was removed before it returns. */
   async tell(object: Judged, outcome: Outcome): Promise<void> {
@@ -43,13 +40,13 @@ export class Confirmation {
   }
 
   #tell(held: Held, missed?: string): void {
-    this.#report.tell(held.object, held.outcome);
+    this.report.tell(held.object, held.outcome);
     if (isByWord(held) && held.object.id !== missed) this.#told.push(held.object);
   }
 
   async #prove({ kind, id }: Judged): Promise<void> {
     try {
-      const there = await this.#stillThere(kind, [id]);
+      const there = await this.stillThere(kind, [id]);
       if (there.has(id)) this.#found.add(id);
       else this.#proved = true;
     } catch (error) {
@@ -71,16 +68,16 @@ export class Confirmation {
     let there: ReadonlySet<string> = new Set();
     try {
       const ids = unsure.map(({ id }) => id);
-      if (first !== undefined) there = await this.#stillThere(first.kind, ids);
+      if (first !== undefined) there = await this.stillThere(first.kind, ids);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const reason = `the engine's word counts, which nobody could confirm: ${error.message}`;
-      this.#ports.journal.emit(factUnknown("whether what was removed is gone", reason));
+      this.ports.journal.emit(factUnknown("whether what was removed is gone", reason));
     } finally {
       for (const { object, outcome } of held)
-        this.#report.tell(object, isByWord({ object, outcome }) && there.has(object.id) ? LEFT : outcome);
+        this.report.tell(object, isByWord({ object, outcome }) && there.has(object.id) ? LEFT : outcome);
     }
-    for (const object of told.filter(({ id }) => there.has(id))) this.#report.takeBack(object, LEFT);
+    for (const object of told.filter(({ id }) => there.has(id))) this.report.takeBack(object, LEFT);
   }
 }
 

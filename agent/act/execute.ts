@@ -60,8 +60,6 @@ export async function execute(ports: ActPorts, work: Work): Promise<Acted> {
 }
 
 class Execution {
-  readonly #ports: ActPorts;
-  readonly #work: Work;
   readonly #guard: GatesGuard;
   readonly #targets: Targets;
   readonly #report: Report;
@@ -74,10 +72,11 @@ class Execution {
   #done = 0;
   #changed = false;
 
-  constructor(ports: ActPorts, work: Work) {
+  constructor(
+    private readonly ports: ActPorts,
+    private readonly work: Work,
+  ) {
     const { images, ruled } = work.candidates;
-    this.#ports = ports;
-    this.#work = work;
     this.#guard = new GatesGuard(ports);
     const targets = new Targets(ports, this.#guard, work);
     this.#targets = targets;
@@ -95,8 +94,8 @@ class Execution {
   }
 
   async run(): Promise<Acted> {
-    const { tally } = this.#ports;
-    const { plan, settings, pressed } = this.#work;
+    const { tally } = this.ports;
+    const { plan, settings, pressed } = this.work;
     for (const object of plan.keep) tally.add(object, "kept", object.because);
     const stepsLeft: Step[] = [];
     let steps = 0;
@@ -120,7 +119,7 @@ class Execution {
       if (this.#bug !== null) throw this.#bug.error;
     }
     const { ending } = this.#guard;
-    if (ending !== null) this.#report.ended(ending, stepsLeft, this.#ports.stop);
+    if (ending !== null) this.#report.ended(ending, stepsLeft, this.ports.stop);
     const { looked } = this.#targets.leftovers;
     return { ending, below: this.#below, looked, changed: this.#changed };
   }
@@ -136,19 +135,19 @@ class Execution {
   }
 
   async #endWithRoomEnough({ by, kind }: Step): Promise<void> {
-    const { pressed } = this.#work;
+    const { pressed } = this.work;
     // What networks use up is addresses, whatever room there is on the disk.
     if (!isOfPrune(by) || kind === "network" || !pressed || this.#guard.ending !== null) return;
-    if (await this.#ports.roomEnough()) this.#guard.end({ by: "low-watermark" });
+    if (await this.ports.roomEnough()) this.#guard.end({ by: "low-watermark" });
   }
 
   async #take(step: Step, objects: readonly Judged[]): Promise<void> {
-    const { journal, clock, tally } = this.#ports;
+    const { journal, clock, tally } = this.ports;
     const before = tally.sums;
     const startedAt = clock.elapsed();
     if (step.kind === "build-cache") {
       const turn = step.by === "emergency" ? "second" : this.#twice ? "first" : "only";
-      await pruneBuildCache(this.#ports, this.#guard, this.#work.settings.prune, turn);
+      await pruneBuildCache(this.ports, this.#guard, this.work.settings.prune, turn);
     } else if (step.by === "cache") await this.#evict(step, objects);
     else {
       try {
@@ -178,7 +177,7 @@ class Execution {
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
     const untilRoom =
-      isOfPrune(step.by) && this.#work.pressed && this.#work.settings.disk.lowWatermark !== null;
+      isOfPrune(step.by) && this.work.pressed && this.work.settings.disk.lowWatermark !== null;
     const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
     await this.#removeWave(step, first.slice(0, ALONE), 1);
     await this.#removeWave(step, first.slice(ALONE), concurrency);
@@ -190,12 +189,9 @@ class Execution {
 
   /** The last tier: one image at a time, and no more than the disk asks for. */
   async #evict(step: Step, objects: readonly Judged[]): Promise<void> {
-    const { tally } = this.#ports;
+    const { tally } = this.ports;
     for (const [at, object] of objects.entries()) {
-      if (
-        this.#guard.ending === null &&
-        !(await this.#ports.needsRoom(tally.ofRule("cache/evict").removed))
-      ) {
+      if (this.#guard.ending === null && !(await this.ports.needsRoom(tally.ofRule("cache/evict").removed))) {
         this.#report.spare(objects.slice(at));
         return;
       }
@@ -212,7 +208,7 @@ class Execution {
    * starts a container from its parent now, which takes a moment, and then the engine refuses to remove that parent.
    */
   async #mayTakeParents(parents: readonly Judged[]): Promise<boolean> {
-    const { clock, stop } = this.#ports;
+    const { clock, stop } = this.ports;
     try {
       await this.#guard.check();
       await clock.sleep(CHILD_GONE_PAUSE, stop);
@@ -252,7 +248,7 @@ class Execution {
       return;
     }
     const outcome = await remove(this.#targets.of(object), this.#guard);
-    this.#ports.progress(++this.#done, this.#work.plan.remove.length);
+    this.ports.progress(++this.#done, this.work.plan.remove.length);
     this.#changed ||= outcome.fate === "gone" || (outcome.fate === "kept" && outcome.error !== undefined);
     if (object.kind === "container" && !["removed", "gone"].includes(outcome.fate))
       this.#targets.leftovers.keeps(object);
@@ -267,11 +263,11 @@ class Execution {
    * may serve a build. What cannot be removed is left to the prune.
    */
   async #removeBelow(above: Judged): Promise<void> {
-    const { journal, tally } = this.#ports;
+    const { journal, tally } = this.ports;
     const image = this.#targets.memberOf(above);
     if (image === undefined) return;
     const ofItem = (labels: Labels) => sameWorkItem(labels, image.labels);
-    const ports = { reader: this.#ports.reader, writer: this.#guard.writer() };
+    const ports = { reader: this.ports.reader, writer: this.#guard.writer() };
     const { removed } = await removeNameless(ports, this.#guard, image.parentId, ofItem);
     for (const id of removed) {
       const unknown = { sizeBytes: null, ageSeconds: null, ageBasis: "none" } as const;

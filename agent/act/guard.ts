@@ -17,36 +17,29 @@ export class Ended extends Error {
   }
 }
 
-/** Says, immediately before each request that removes something, whether it may still be sent. */
-export interface Guard {
-  /** Why nothing more is sent; `null`: it goes on. */
-  readonly ending: Ending | null;
-  /** Nothing more is sent from now on, by anybody; of several reasons the first one counts. */
-  end(ending: Ending): void;
-  /**
-   * Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now.
-   */
-  check(): Promise<boolean>;
-}
-
-/** Where no gate is asked: only a signal, or an engine that does not answer, ends the work. */
-export class StopGuard implements Guard {
-  readonly #stop: AbortSignal;
+/**
+ * Says, immediately before each request that removes something, whether it may still be sent. By itself it asks no gate:
+ * only a signal, or an engine that does not answer, ends the work.
+ */
+export class StopGuard {
   #ending: Ending | null = null;
 
-  constructor(stop: AbortSignal) {
-    this.#stop = stop;
-  }
+  constructor(private readonly stop: AbortSignal) {}
 
+  /** Why nothing more is sent; `null`: it goes on. */
   get ending(): Ending | null {
-    if (this.#stop.aborted) this.end({ by: "stop" });
+    if (this.stop.aborted) this.end({ by: "stop" });
     return this.#ending;
   }
 
+  /** Nothing more is sent from now on, by anybody; of several reasons the first one counts. */
   end(ending: Ending): void {
     this.#ending ??= ending;
   }
 
+  /**
+   * Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now.
+   */
   async check(): Promise<boolean> {
     if (this.ending !== null) throw new Ended(this.ending);
     return false;
@@ -57,14 +50,12 @@ export class StopGuard implements Guard {
  * The guard of a pass: the gates are asked again once they are older than {@link GATES_HOLD}, by the monotonic clock.
  */
 export class GatesGuard extends StopGuard {
-  readonly #ports: ActPorts;
   #askedAt: number;
   #asking: Promise<void> | null = null;
   #round = 0;
 
-  constructor(ports: ActPorts) {
+  constructor(private readonly ports: ActPorts) {
     super(ports.stop);
-    this.#ports = ports;
     this.#askedAt = ports.gatesAskedAt;
   }
 
@@ -74,9 +65,9 @@ export class GatesGuard extends StopGuard {
   }
 
   override async check(): Promise<boolean> {
-    await this.#ports.journal.taken?.();
+    await this.ports.journal.taken?.();
     await super.check();
-    if (this.#ports.clock.elapsed() - this.#askedAt < GATES_HOLD * 1000) return false;
+    if (this.ports.clock.elapsed() - this.#askedAt < GATES_HOLD * 1000) return false;
     await this.ask();
     return true;
   }
@@ -92,7 +83,7 @@ export class GatesGuard extends StopGuard {
 
   /** An answer is as old as the question: a run may have begun behind a look that took long. */
   async #askOnce(): Promise<void> {
-    const { askGates, clock, journal } = this.#ports;
+    const { askGates, clock, journal } = this.ports;
     for (let tries = 1; this.ending === null; tries++) {
       const askedAt = clock.elapsed();
       const verdict = await askGates();
@@ -112,7 +103,7 @@ export class GatesGuard extends StopGuard {
 
   /** The writer of a pass: none of its requests leaves without a check. */
   writer(): EngineWriter {
-    const { writer } = this.#ports;
+    const { writer } = this.ports;
     const checked =
       <Args extends unknown[], T>(send: (...args: Args) => Promise<T>) =>
       async (...args: Args): Promise<T> => {

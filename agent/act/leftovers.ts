@@ -20,20 +20,18 @@ export class Leftovers {
   /** Images on which another one was made. */
   parents: ReadonlySet<string>;
   readonly looked = new Map<string, ContainerDetail | ImageDetail>();
-  readonly #ports: ActPorts;
-  readonly #writer: EngineWriter;
-  readonly #by: Judgement;
   readonly #inspector: Inspector;
   readonly #containers;
   readonly #images;
   readonly #used: Set<string>;
   readonly #verdicts = new Map<string, Judged>();
 
-  constructor(ports: ActPorts, writer: EngineWriter, by: Judgement) {
+  constructor(
+    private readonly ports: ActPorts,
+    private readonly writer: EngineWriter,
+    private readonly by: Judgement,
+  ) {
     const { containers, images } = by.candidates;
-    this.#ports = ports;
-    this.#writer = writer;
-    this.#by = by;
     this.#inspector = by.inspector ?? new Inspector(ports.reader);
     this.#containers = new Map(containers.map((facts) => [facts.summary.id, facts]));
     this.#images = new Map(images.map((facts) => [facts.summary.id, facts]));
@@ -44,7 +42,7 @@ export class Leftovers {
   /** What a container wrote is measured by the first look, which walks it and may take long. */
   container(object: Judged): Target {
     const { id } = object;
-    const { clock } = this.#ports;
+    const { clock } = this.ports;
     const facts = this.#containers.get(id);
     let size: Pick<ContainerDetail, "sizeBytes"> | null = facts?.byList ? null : (facts?.detail ?? null);
     let took = 0;
@@ -52,7 +50,7 @@ export class Leftovers {
       look: async () => {
         if (facts === undefined) return UNREADABLE;
         const { summary } = facts;
-        const { volumeKeepers, images } = this.#by.context;
+        const { volumeKeepers, images } = this.by.context;
         const askedAt = clock.elapsed();
         const detail = found(await this.#inspector.container(id, size === null));
         took = clock.elapsed() - askedAt;
@@ -62,7 +60,7 @@ export class Leftovers {
         return this.#saw(id, now, judgeContainer(now, volumeKeepers, this.#prune(object), clock.now()));
       },
       tookLong: () => took > LOOK_HOLDS,
-      send: async () => void (await this.#writer.removeContainer(id)),
+      send: async () => void (await this.writer.removeContainer(id)),
     };
   }
 
@@ -73,17 +71,17 @@ export class Leftovers {
       look: async () => {
         if (facts === undefined) return UNREADABLE;
         const now = { summary: facts.summary, detail: found(await this.#inspector.image(id)) };
-        const context = { ...this.#by.context.images, used: this.#used, parents: this.parents };
-        return this.#saw(id, now, judgeImage(now, context, this.#prune(object), this.#ports.clock.now()));
+        const context = { ...this.by.context.images, used: this.#used, parents: this.parents };
+        return this.#saw(id, now, judgeImage(now, context, this.#prune(object), this.ports.clock.now()));
       },
-      send: async () => void (await this.#writer.removeImage(id)),
+      send: async () => void (await this.writer.removeImage(id)),
     };
   }
 
   /** By what the object was judged: of an emergency that is over nothing is looked at. */
   #prune({ inEmergency }: Judged): PruneInForce {
-    const { prune } = this.#by.settings;
-    return inEmergency ? (this.#ports.emergency() ?? prune) : prune;
+    const { prune } = this.by.settings;
+    return inEmergency ? (this.ports.emergency() ?? prune) : prune;
   }
 
   #saw(id: string, { detail }: Pick<ContainerFacts | ImageFacts, "detail">, judged: Judged): Kept | null {

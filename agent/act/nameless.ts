@@ -3,7 +3,7 @@ import type { EngineReader } from "../engine/reader.ts";
 import type { Labels } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import { isDangling } from "../plan/images.ts";
-import type { Guard } from "./guard.ts";
+import type { StopGuard } from "./guard.ts";
 import { type Outcome, remove } from "./remove.ts";
 
 /** What became of images without a name. */
@@ -27,7 +27,7 @@ const LONGEST_CHAIN = 200;
  */
 export async function removeNameless(
   { reader, writer }: { readonly reader: EngineReader; readonly writer: EngineWriter },
-  guard: Guard,
+  guard: StopGuard,
   from: string,
   ofItem: (labels: Labels) => boolean,
 ): Promise<Cleared> {

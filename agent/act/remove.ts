@@ -3,7 +3,7 @@ import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Judged } from "../plan/plan.ts";
-import { Ended, type Guard } from "./guard.ts";
+import { Ended, type StopGuard } from "./guard.ts";
 import { type Ending, endingOf } from "./ports.ts";
 
 /** Why something stays, with what the look saw of it. */
@@ -36,7 +36,7 @@ export type Outcome =
  * Removes one thing: looks at it immediately before, sends, and tells outcomes apart by status. Engine errors are
  * returned; only bugs throw. An engine that does not answer ends the work of everybody who shares the guard.
  */
-export async function remove(target: Target, guard: Guard): Promise<Outcome> {
+export async function remove(target: Target, guard: StopGuard): Promise<Outcome> {
   let sent = false;
   try {
     await guard.check();

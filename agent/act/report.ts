@@ -8,15 +8,12 @@ export type Step = Pick<StepReport, "by" | "kind">;
 
 /** Logs and counts what became of each object of a plan. */
 export class Report {
-  readonly #ports: Pick<ActPorts, "journal" | "tally">;
   #left = 0;
 
-  constructor(ports: Pick<ActPorts, "journal" | "tally">) {
-    this.#ports = ports;
-  }
+  constructor(private readonly ports: Pick<ActPorts, "journal" | "tally">) {}
 
   tell(object: Judged, outcome: Outcome): void {
-    const { journal, tally } = this.#ports;
+    const { journal, tally } = this.ports;
     if (outcome.fate === "not-reached") this.leave([object]);
     else if (outcome.fate === "kept") this.#keep(object, outcome.kept.because, outcome.kept.reason);
     else if (outcome.fate === "failed") {
@@ -33,7 +30,7 @@ export class Report {
 
   /** Told as removed, and it is still there. */
   takeBack(object: Judged, outcome: Outcome): void {
-    this.#ports.tally.takeBack(object, claimed(object));
+    this.ports.tally.takeBack(object, claimed(object));
     this.tell(object, outcome);
   }
 
@@ -51,7 +48,7 @@ export class Report {
   ended(ending: Ending, stepsLeft: readonly Step[], stop: AbortSignal): void {
     const kinds = [...new Set(stepsLeft.map(({ kind }) => kind))];
     const end = (reason: string, level: Level) =>
-      this.#ports.journal.emit(
+      this.ports.journal.emit(
         event("pass.ended-early", { reason, left: this.#left, stepsLeft: kinds }, level),
       );
     if (ending.by === "gate") end(ending.verdict.reason, "warn");
@@ -61,7 +58,7 @@ export class Report {
   }
 
   #keep(object: Judged, because: ReasonCode, reason: string): void {
-    const { journal, tally } = this.#ports;
+    const { journal, tally } = this.ports;
     journal.emit(objectEvent("kept", { ...object, action: "keep", because, reason }));
     tally.add(object, "kept", because);
   }

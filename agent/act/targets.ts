@@ -27,10 +27,7 @@ import {
 
 /** How each object of a plan is looked at once more, by the rules of the plan, and removed. */
 export class Targets {
-  readonly #ports: ActPorts;
-  readonly #guard: GatesGuard;
   readonly #writer: EngineWriter;
-  readonly #by: Judgement;
   readonly leftovers: Leftovers;
   readonly #orphans;
   readonly #families: ReadonlyMap<string, Family>;
@@ -38,12 +35,13 @@ export class Targets {
   readonly #services: OnceARound<Users["services"]>;
   readonly #allContainers: OnceARound<Users["containers"]>;
 
-  constructor(ports: ActPorts, guard: GatesGuard, by: Judgement) {
+  constructor(
+    private readonly ports: ActPorts,
+    private readonly guard: GatesGuard,
+    private readonly by: Judgement,
+  ) {
     const { ruled } = by.candidates;
-    this.#ports = ports;
-    this.#guard = guard;
     this.#writer = guard.writer();
-    this.#by = by;
     this.leftovers = new Leftovers(ports, this.#writer, by);
     this.#orphans = new Map(ruled.orphans.map((facts) => [facts.summary.id, facts]));
     this.#families = new Map(ruled.families.map((family) => [ruleId(family.rule), family]));
@@ -56,7 +54,7 @@ export class Targets {
   of(object: Judged): Target {
     const target = this.#of(object);
     if (object.inEmergency === undefined) return target;
-    return { ...target, look: async () => (this.#ports.emergency() === null ? OVER : target.look()) };
+    return { ...target, look: async () => (this.ports.emergency() === null ? OVER : target.look()) };
   }
 
   #of(object: Judged): Target {
@@ -69,13 +67,13 @@ export class Targets {
 
   /** Reads anew on which images another one was made. Throws EngineError. */
   async readParents(): Promise<void> {
-    const images = await this.#ports.reader.allImages();
+    const images = await this.ports.reader.allImages();
     this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
   /** Which of these are still there, by one list. Throws EngineError. */
   async stillThere(kind: ObjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const { reader } = this.#ports;
+    const { reader } = this.ports;
     const there =
       kind === "network"
         ? await reader.networks()
@@ -91,11 +89,11 @@ export class Targets {
   }
 
   #network({ id }: Judged): Target {
-    const { reader, clock } = this.#ports;
+    const { reader, clock } = this.ports;
     return {
       look: async () => {
         const network = await reader.network(id);
-        const { prune } = this.#by.settings;
+        const { prune } = this.by.settings;
         const containers = await reader.containers(ALL_STATES);
         return keptNetwork(network, containers, prune, clock.now());
       },
@@ -105,7 +103,7 @@ export class Targets {
 
   /** A running one is stopped first: the engine would refuse to remove it, and nothing here is forced. */
   #orphan(object: Judged): Target {
-    const { reader, clock, journal } = this.#ports;
+    const { reader, clock, journal } = this.ports;
     const { id } = object;
     const facts = this.#orphans.get(id);
     let state = "";
@@ -114,19 +112,19 @@ export class Targets {
         if (facts === undefined) return UNREADABLE;
         const detail = await reader.container(id, false);
         state = detail.state;
-        return keptBy(judgeOrphan({ ...facts, detail }, this.#by.settings.prune.keepLabels, clock.now()));
+        return keptBy(judgeOrphan({ ...facts, detail }, this.by.settings.prune.keepLabels, clock.now()));
       },
       send: async () => {
         const stopTimeout = facts?.rule.stopTimeout ?? 0;
         if (STOPPED_STATES.some((stopped) => stopped === state)) {
-          await removeContainer({ ...this.#ports, writer: this.#writer }, id, false);
+          await removeContainer({ ...this.ports, writer: this.#writer }, id, false);
           return undefined;
         }
         const stopped = await this.#writer.stopContainer(id, stopTimeout);
         if (stopped)
           journal.emit(event("container.stopped", { ...objectFields(object), timeoutSeconds: stopTimeout }));
         // A stop and this are one removal, which is not left half-way.
-        await removeContainer(this.#ports, id, stopped);
+        await removeContainer(this.ports, id, stopped);
         return undefined;
       },
     };
@@ -134,10 +132,10 @@ export class Targets {
 
   /** It is the names that go; the image goes with the last of them. */
   #member(object: Judged): Target {
-    const { reader, clock, journal } = this.#ports;
+    const { reader, clock, journal } = this.ports;
     const { id, rule: named = "", references = [] } = object;
     const rule = this.#families.get(named)?.rule;
-    const rank = this.#by.context.ranks.get(named)?.get(id);
+    const rank = this.by.context.ranks.get(named)?.get(id);
     return {
       look: async () => {
         if (rule === undefined || rank === undefined) return UNREADABLE;
@@ -147,7 +145,7 @@ export class Targets {
         const still = references.filter((reference) => image.tags.includes(reference));
         if (still.length < references.length || (references.length === 0 && image.tags.length > 0))
           return { because: "tagged", reason: "its names changed since it was planned" };
-        const { retention, history } = this.#by.context;
+        const { retention, history } = this.by.context;
         const byLedger = history !== undefined && rule.name === CACHE_RULE;
         const memory = byLedger ? contextOf(retention, history) : retention;
         const context = { ...memory, users: await this.#usersOf(image) };
@@ -178,20 +176,20 @@ export class Targets {
    */
   async #usersOf({ tags }: ImageDetail): Promise<Users> {
     return {
-      services: await this.#services.in(this.#guard.round),
+      services: await this.#services.in(this.guard.round),
       containers:
         tags.length > 1
-          ? await this.#allContainers.in(this.#guard.round)
-          : this.#by.context.retention.users.containers,
+          ? await this.#allContainers.in(this.guard.round)
+          : this.by.context.retention.users.containers,
     };
   }
 
   /** Those of now: this engine may have joined a swarm in mid-pass. */
   async #readServices(): Promise<readonly Service[]> {
     try {
-      return await this.#ports.reader.services();
+      return await this.ports.reader.services();
     } catch (error) {
-      const { manager } = this.#by.candidates.ruled;
+      const { manager } = this.by.candidates.ruled;
       if (error instanceof EngineError && error.kind === "unavailable" && !manager) return [];
       throw error;
     }
@@ -200,15 +198,12 @@ export class Targets {
 
 /** Something that is read anew when the gates have been asked, once for all who want it. */
 class OnceARound<T> {
-  readonly #read: () => Promise<T>;
   #last: { readonly round: number; readonly value: Promise<T> } | null = null;
 
-  constructor(read: () => Promise<T>) {
-    this.#read = read;
-  }
+  constructor(private readonly read: () => Promise<T>) {}
 
   in(round: number): Promise<T> {
-    if (this.#last?.round !== round) this.#last = { round, value: this.#read() };
+    if (this.#last?.round !== round) this.#last = { round, value: this.read() };
     return this.#last.value;
   }
 }

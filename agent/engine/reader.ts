@@ -64,16 +64,13 @@ type NameFilters = Readonly<Partial<Record<"reference" | "label", readonly strin
 export type EngineReader = Pick<Reader, keyof Reader>;
 
 export class Reader {
-  readonly #client: DockerodeClient;
   #apiVersion = NEWEST_API;
   #tellsIdentity = false;
 
-  constructor(client: DockerodeClient) {
-    this.#client = client;
-  }
+  constructor(private readonly client: DockerodeClient) {}
 
   #get(path: string, query: Query = {}): Promise<unknown> {
-    return this.#client.call({ method: "GET", path, query });
+    return this.client.call({ method: "GET", path, query });
   }
 
   #list(path: string, filters: object): Promise<unknown> {
@@ -83,12 +80,12 @@ export class Reader {
   /** Asks once and fixes the API version of all later requests. */
   async version(): Promise<EngineVersion> {
     const { version, newestApi, oldestApi } = swarm.toVersion(
-      await this.#client.call({ method: "GET", path: "/version", apiVersion: null }),
+      await this.client.call({ method: "GET", path: "/version", apiVersion: null }),
     );
     const wanted = apiAtLeast(newestApi, NEWEST_API) ? NEWEST_API : newestApi;
     // An engine may refuse what is older than its own minimum, which its operator may have raised.
     this.#apiVersion = apiAtLeast(wanted, oldestApi) ? wanted : oldestApi;
-    this.#client.useApiVersion(this.#apiVersion);
+    this.client.useApiVersion(this.#apiVersion);
     this.#tellsIdentity = apiAtLeast(newestApi, IDENTITY_API);
     return { version, apiVersion: this.#apiVersion };
   }
@@ -134,7 +131,7 @@ export class Reader {
     if (!CONTAINER_ID.test(id)) throw oddId(id);
     const measured = size ? { query: { size: "true" }, deadline: SIZE_DEADLINE } : {};
     const path = `/containers/${id}/json`;
-    return thisVery(id, wire.toContainer(await this.#client.call({ method: "GET", path, ...measured })));
+    return thisVery(id, wire.toContainer(await this.client.call({ method: "GET", path, ...measured })));
   }
 
   /** What the engine calls dangling; on classic stores that includes images with a digest and no tag. */
@@ -157,7 +154,7 @@ export class Reader {
     if (!IMAGE_ID.test(id)) throw oddId(id);
     if (!this.#tellsIdentity) return [];
     const path = `/images/${id}/json`;
-    return wire.toPulledFrom(await this.#client.call({ method: "GET", path, apiVersion: IDENTITY_API }));
+    return wire.toPulledFrom(await this.client.call({ method: "GET", path, apiVersion: IDENTITY_API }));
   }
 
   /** Images that these filters name, not their parents; `tags` may hold only those that a reference named. */

@@ -41,14 +41,12 @@ const MOST_BYTES = 64 * 1024 * 1024;
 const LONGEST_LINE = 1024 * 1024;
 
 export class Watcher {
-  readonly #socketPath: string;
-  readonly #giveUp: AbortSignal;
   #prefix = "";
 
-  constructor(socketPath: string, giveUp: AbortSignal) {
-    this.#socketPath = socketPath;
-    this.#giveUp = giveUp;
-  }
+  constructor(
+    private readonly socketPath: string,
+    private readonly giveUp: AbortSignal,
+  ) {}
 
   /** Asks for the version once, and for who the engine is. Throws EngineError, as the others do. */
   async engineId(): Promise<string> {
@@ -154,9 +152,9 @@ export class Watcher {
     const path = `${this.#prefix}${target}`;
     assertAllowed("GET", path, { ...BASE_PERMISSIONS, ageLimit: Number.MAX_SAFE_INTEGER });
     const late = deadline === null ? [] : [AbortSignal.timeout(deadline * 1000)];
-    const signal = AbortSignal.any([this.#giveUp, ...late]);
+    const signal = AbortSignal.any([this.giveUp, ...late]);
     return new Promise((resolve, reject) => {
-      httpRequest({ method: "GET", path, socketPath: this.#socketPath, signal }, (response) => {
+      httpRequest({ method: "GET", path, socketPath: this.socketPath, signal }, (response) => {
         const status = response.statusCode ?? 0;
         if (status === 200) return resolve(response);
         response.resume();

@@ -10,17 +10,14 @@ const BUILD_PRUNE_DEADLINE = 3600;
 export type EngineWriter = Pick<Writer, keyof Writer>;
 
 export class Writer {
-  readonly #client: DockerodeClient;
-  readonly #deadline: number;
-
-  /** @param deleteTimeout seconds; removing an image of many files takes minutes on a slow disk */
-  constructor(client: DockerodeClient, deleteTimeout: number) {
-    this.#client = client;
-    this.#deadline = deleteTimeout;
-  }
+  /** @param deadline seconds; removing an image of many files takes minutes on a slow disk */
+  constructor(
+    private readonly client: DockerodeClient,
+    private readonly deadline: number,
+  ) {}
 
   #delete(path: string, query: Readonly<Record<string, string>> = {}): Promise<unknown> {
-    return this.#client.call({ method: "DELETE", path, query, deadline: this.#deadline });
+    return this.client.call({ method: "DELETE", path, query, deadline: this.deadline });
   }
 
   /** Never with force, never with volumes: the engine refuses a running one (409). */
@@ -58,11 +55,11 @@ export class Writer {
   /** SIGTERM, and SIGKILL after so many seconds. @returns `false`: it had stopped by itself */
   async stopContainer(id: string, timeoutSeconds: number): Promise<boolean> {
     try {
-      await this.#client.call({
+      await this.client.call({
         method: "POST",
         path: `/containers/${id}/stop`,
         query: { t: String(Math.ceil(timeoutSeconds)) },
-        deadline: this.#deadline + timeoutSeconds,
+        deadline: this.deadline + timeoutSeconds,
       });
       return true;
     } catch (error) {
@@ -73,12 +70,12 @@ export class Writer {
 
   /** The container's filesystem as an image of this name; its labels come on top of the container's. The image's id. */
   async commit(id: string, repository: string, tag: string, labels: Labels): Promise<string> {
-    const answer = await this.#client.call({
+    const answer = await this.client.call({
       method: "POST",
       path: "/commit",
       query: { container: id, repo: repository, tag },
       body: { Labels: labels },
-      deadline: this.#deadline,
+      deadline: this.deadline,
     });
     return toCommitted(answer).Id;
   }
@@ -87,7 +84,7 @@ export class Writer {
   async pruneBuildCache(unusedForSeconds: number): Promise<CachePruned> {
     const filters = JSON.stringify({ until: [`${Math.ceil(unusedForSeconds)}s`] });
     return toCachePruned(
-      await this.#client.call({
+      await this.client.call({
         method: "POST",
         path: "/build/prune",
         query: { filters },

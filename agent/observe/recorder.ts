@@ -11,20 +11,17 @@ const MOST_SEEN = 20_000;
 
 /** Turns what the engine tells into lines of the ledger. Engine errors pass through; what was not written is kept. */
 export class Recorder {
-  readonly #engine: RecorderEngine;
-  readonly #dir: string;
-  readonly #groupLabels: readonly string[];
   readonly #seen = new Set<string>();
   /** Images that this process has described: what it told of their names. */
   readonly #described = new Map<string, string>();
   #waiting: EngineEvent[] = [];
 
   /** @param groupLabels further keys of labels that group containers */
-  constructor(engine: RecorderEngine, dir: string, groupLabels: readonly string[]) {
-    this.#engine = engine;
-    this.#dir = dir;
-    this.#groupLabels = [...GROUP_LABELS, ...groupLabels];
-  }
+  constructor(
+    private readonly engine: RecorderEngine,
+    private readonly dir: string,
+    private readonly groupLabels: readonly string[],
+  ) {}
 
   hear(event: EngineEvent): void {
     if (event.kind === "start") {
@@ -49,7 +46,7 @@ export class Recorder {
     this.#waiting = [];
     try {
       const lines = await this.#linesOf(events);
-      appendLedger(this.#dir, lines, now);
+      appendLedger(this.dir, lines, now);
       return lines.some((line) => "image" in line);
     } catch (error) {
       this.#waiting = [...events, ...this.#waiting];
@@ -59,15 +56,15 @@ export class Recorder {
 
   /** A line that is no event: who the engine is, or a gap. */
   note(line: LedgerLine): void {
-    appendLedger(this.#dir, [{ ...line, by: "watch" }], line.at);
+    appendLedger(this.dir, [{ ...line, by: "watch" }], line.at);
   }
 
   async #linesOf(events: readonly EngineEvent[]): Promise<LedgerLine[]> {
     const starts = events.some(({ kind }) => kind === "start");
-    const containers = starts ? await this.#engine.imagesOfContainers() : new Map<string, string>();
+    const containers = starts ? await this.engine.imagesOfContainers() : new Map<string, string>();
     const byName = new Map<string, string | null>();
     const named = async (name: string) => {
-      if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.#engine.imageNamed(name));
+      if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.engine.imageNamed(name));
       return byName.get(name) ?? null;
     };
     const lines: LedgerLine[] = [];
@@ -94,18 +91,18 @@ export class Recorder {
   /** `null` where its line was written already, or it is gone. */
   async #describe(id: string, event: EngineEvent): Promise<(ImageFacts & { pulled?: string }) | null> {
     if (this.#described.has(id) && event.kind === "start") return null;
-    const image = await this.#engine.image(id);
+    const image = await this.engine.image(id);
     if (image === null) return null;
     const pulled = event.kind === "image" && event.pulled && wasPulled(image, event.at) ? event.name : null;
     const told = [...image.names, ...image.digests, pulled].join(" ");
     if (this.#described.get(id) === told) return null;
     this.#described.set(id, told);
-    const facts = describeImage(image, await this.#engine.stepSizes(id));
+    const facts = describeImage(image, await this.engine.stepSizes(id));
     return pulled === null ? facts : { ...facts, pulled };
   }
 
   #groupOf({ labels }: Extract<EngineEvent, { kind: "start" }>): string | null {
-    const key = this.#groupLabels.find((label) => labels[label] !== undefined);
+    const key = [...GROUP_LABELS, ...this.groupLabels].find((label) => labels[label] !== undefined);
     return key === undefined ? null : `${key}=${labels[key]}`;
   }
 }
