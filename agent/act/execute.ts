@@ -78,11 +78,10 @@ class Execution {
   ) {
     const { images, ruled } = work.candidates;
     this.#guard = new GatesGuard(ports);
-    const targets = new Targets(ports, this.#guard, work);
-    this.#targets = targets;
+    this.#targets = new Targets(ports, this.#guard, work);
     this.#report = new Report(ports);
     this.#twice = ports.emergency() !== null;
-    this.#confirmation = new Confirmation(ports, this.#report, (kind, ids) => targets.stillThere(kind, ids));
+    this.#confirmation = new Confirmation(ports, this.#report, this.#targets);
     // Of a nameless image only a child of its own matters: one that merely begins with the same layers loses nothing.
     const dangling = images.map(({ summary: { id, parentId }, detail }) => ({
       id,

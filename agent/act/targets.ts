@@ -3,12 +3,13 @@ import { ALL_STATES, STOPPED_STATES } from "../engine/reader.ts";
 import { orUnknown, unlessGone } from "../engine/tolerant.ts";
 import type { ImageDetail, Service } from "../engine/types.ts";
 import type { EngineWriter } from "../engine/writer.ts";
+import type { Fact } from "../facts.ts";
 import { claimed, event, objectEvent, objectFields } from "../log/events.ts";
 import { contextOf } from "../plan/cache.ts";
 import type { Family } from "../plan/family.ts";
 import { keptNetwork } from "../plan/networks.ts";
 import { judgeOrphan } from "../plan/orphans.ts";
-import type { Judged, ObjectKind } from "../plan/plan.ts";
+import type { Judged } from "../plan/plan.ts";
 import { judgeMember } from "../plan/retention.ts";
 import type { Users } from "../plan/usage.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
@@ -71,16 +72,19 @@ export class Targets {
     this.leftovers.parents = new Set(images.map(({ parentId }) => parentId).filter((id) => id !== ""));
   }
 
-  /** Which of these are still there, by one list. Throws EngineError. */
-  async stillThere(kind: ObjectKind, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  /** Which of these, all of one kind, are still there, by one list. Returns their ids, and maybe others. */
+  stillThere(objects: readonly Judged[]): Promise<Fact<ReadonlySet<string>>> {
     const { reader } = this.ports;
-    const there =
-      kind === "network"
-        ? await reader.networks()
-        : kind === "container"
-          ? await reader.containersOf(ids)
-          : await reader.danglingImages();
-    return new Set(there.map(({ id }) => id));
+    const kind = objects[0]?.kind;
+    return orUnknown("what is still there", async () => {
+      const there =
+        kind === "network"
+          ? await reader.networks()
+          : kind === "container"
+            ? await reader.containersOf(objects.map(({ id }) => id))
+            : await reader.danglingImages();
+      return new Set(there.map(({ id }) => id));
+    });
   }
 
   /** The image as it was listed, where a rule of the settings names it. */
