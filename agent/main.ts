@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { writeSync } from "node:fs";
 import type { Front } from "./cli/end.ts";
 import type { RunOptions } from "./cli/run.ts";
@@ -6,6 +5,7 @@ import { Exit } from "./exit.ts";
 import { PAUSE, pause, systemClock } from "./host/clock.ts";
 import { hungPaths, localPaths, readFilesystems, trustLocalPaths } from "./host/disk.ts";
 import { journalListens, passId, stateDirectory } from "./host/places.ts";
+import { load } from "./load.ts";
 import { type AuditEvent, event } from "./log/events.ts";
 import { auditLine } from "./log/line.ts";
 import { exportMetrics } from "./metrics/textfile.ts";
@@ -22,13 +22,49 @@ import { VERSION } from "./version.ts";
  * that plain case is handed on untouched, and decided again from the start.
  */
 
-// A promise that never settles must not end in a green 0.
-process.exitCode = Exit.bug;
+export function main(): void {
+  // A promise that never settles must not end in a green 0.
+  process.exitCode = Exit.bug;
+  process.on("uncaughtException", (error) => {
+    reportBug(error);
+    process.exit(Exit.bug);
+  });
+  const argv = process.argv.slice(2);
+  quietPass(argv)
+    .then((handed) => goOn(argv, handed))
+    .catch((error: unknown) => {
+      process.exitCode = Exit.bug;
+      reportBug(error);
+    });
+}
 
-process.on("uncaughtException", (error) => {
-  reportBug(error);
-  process.exit(Exit.bug);
-});
+/** @param handed `null`: the pass was made */
+async function goOn(argv: readonly string[], handed: Front | null): Promise<void> {
+  if (handed === null) {
+    process.exitCode = Exit.ok;
+    return;
+  }
+  leaveGoneFolder();
+  // Words that nobody reads are no reason to end.
+  process.stderr.on("error", () => {});
+  // Help, and what is wrong with a command line, are the full program's.
+  const watch = plainOptions("watch", argv);
+  const run = plainOptions("run", argv);
+  if (watch !== null)
+    await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(watch);
+  else if (run !== null)
+    await load(() => require("./ci-docker-prune.run.cjs") as typeof import("./cli/alone.ts"))?.main(
+      run,
+      handed,
+    );
+  else
+    await load(() => require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts"))?.main(
+      argv,
+      handed,
+    );
+  // What may still run is a child that names mounts and hangs on one.
+  process.exit();
+}
 
 const FLAGS = new Map([
   ["--json", "json"],
@@ -37,57 +73,9 @@ const FLAGS = new Map([
   ["--without-pressure", "withoutPressure"],
 ] as const);
 
-const argv = process.argv.slice(2);
-
-quietPass(argv)
-  .then(async (handed) => {
-    if (handed === null) {
-      process.exitCode = Exit.ok;
-      return;
-    }
-    leaveGoneFolder();
-    // Words that nobody reads are no reason to end.
-    process.stderr.on("error", () => {});
-    // Help, and what is wrong with a command line, are the full program's.
-    const watch = plainOptions("watch", argv);
-    const run = plainOptions("run", argv);
-    if (watch !== null)
-      await load(() => require("./ci-docker-prune.watch.cjs") as typeof import("./watch.ts"))?.main(watch);
-    else if (run !== null)
-      await load(() => require("./ci-docker-prune.run.cjs") as typeof import("./cli/alone.ts"))?.main(
-        run,
-        handed,
-      );
-    else
-      await load(() => require("./ci-docker-prune.full.cjs") as typeof import("./cli/index.ts"))?.main(
-        argv,
-        handed,
-      );
-    // What may still run is a child that names mounts and hangs on one.
-    process.exit();
-  })
-  .catch((error: unknown) => {
-    process.exitCode = Exit.bug;
-    reportBug(error);
-  });
-
 function reportBug(error: unknown): void {
   const text = (error as Error | undefined)?.stack ?? String(error);
   process.stderr.write(`ci-docker-prune: this is a bug in ci-docker-prune: ${text}\n`);
-}
-
-/** Another file of the program; `null` where it is not there whole, which is an installation's fault and no bug. */
-function load<T extends { main: unknown }>(file: () => T): T | null {
-  try {
-    const loaded = file();
-    if (typeof loaded.main === "function") return loaded;
-    throw new Error("a file of it is empty");
-  } catch (error) {
-    const [reason = ""] = String((error as Error).message).split("\n");
-    process.stderr.write(`ci-docker-prune: the installation is not whole, install it anew: ${reason}\n`);
-    process.exitCode = Exit.unavailable;
-    return null;
-  }
 }
 
 /** A folder that was removed is no place to be for libraries that ask where they are. */

@@ -64,6 +64,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
   src = sources [
     ../agent
     ../package.json
+    ../scripts/compile.mjs
     ../scripts/stubs
     ../tsconfig.json
   ];
@@ -82,12 +83,16 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     cp -r ${nodeModules} node_modules
     esbuild ${lib.escapeShellArgs esbuildFlags} \
       ${lib.escapeShellArg "--define:__VERSION__=${builtins.toJSON version}"} --outdir=dist
+    ${lib.optionalString (stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform)
+      # Bytecode is that of the node that runs here.
+      "node --random-seed=1 scripts/compile.mjs dist"
+    }
     runHook postBuild
   '';
 
   installPhase = ''
     runHook preInstall
-    install -D -m 0644 -t $out/lib/ci-docker-prune dist/*.cjs
+    install -D -m 0644 -t $out/lib/ci-docker-prune dist/*
     makeWrapper ${lib.getExe nodejs-slim} $out/bin/ci-docker-prune \
       --add-flags $out/lib/ci-docker-prune/ci-docker-prune.cjs \
       --prefix PATH : ${util-linux}/bin:${coreutils}/bin

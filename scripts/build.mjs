@@ -1,5 +1,5 @@
-// Bundles agent/ into dist/: a small front (run, below the watermark) and the rest, which it loads when needed.
-// docs/development/decisions/0003-two-files.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
+// Bundles agent/ into dist/: a small front (run, below the watermark), the rest, which it loads when needed, and their
+// bytecode (compile.mjs). docs/development/decisions/0003-files-of-the-bundle.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
 // nix/package.nix runs nixpkgs' own esbuild with the very same ones. Another folder than dist/ may be named.
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
@@ -19,6 +19,9 @@ try {
     [...flags, `--define:__VERSION__=${JSON.stringify(version)}`, `--outdir=${fresh}`],
     { cwd: root, stdio: "inherit" },
   );
+  execFileSync(process.execPath, ["--random-seed=1", join(root, "scripts/compile.mjs"), fresh], {
+    stdio: "inherit",
+  });
   // Renamed into place, so that a bundle that runs at this moment never reads half a file.
   for (const name of readdirSync(fresh)) {
     chmodSync(join(fresh, name), 0o755);

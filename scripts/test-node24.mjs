@@ -1,4 +1,4 @@
-// The unit tests and those of the bundle on Node 24, which NixOS 26.05 runs. The npm package `node` holds its binary;
+// The unit tests and those of the bundle and its bytecode on Node 24, which NixOS 26.05 runs. The npm package `node` holds its binary;
 // it is kept in the cache beside the engines, outside the checkout.
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -23,7 +23,12 @@ if (stdout?.startsWith("v24.")) {
   chmodSync(open, 0o755);
   copyFileSync(join(bin, "node"), join(open, "node"));
   const env = { ...process.env, PATH: `${open}${delimiter}${process.env.PATH}` };
-  const tests = ["tests/unit", "tests/golden", "tests/engine/bundle.test.ts"];
+  const tests = [
+    "tests/unit",
+    "tests/golden",
+    "tests/engine/bundle.test.ts",
+    "tests/engine/bytecode.test.ts",
+  ];
   sum.vitest("Node 24", ["--project=unit", "--project=engine", ...tests], env);
   rmSync(open, { recursive: true });
 } else sum.fail(`no Node 24 in ${cache}`);

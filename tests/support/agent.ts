@@ -44,8 +44,7 @@ export function copyBundle(): string {
   const from = dirname(BUNDLE);
   const to = mkdtempSync(join(tmpdir(), "cdp-bundle-"));
   chmodSync(to, 0o755);
-  for (const file of readdirSync(from))
-    if (file.endsWith(".cjs")) copyFileSync(join(from, file), join(to, file));
+  for (const file of readdirSync(from)) copyFileSync(join(from, file), join(to, file));
   return join(to, basename(BUNDLE));
 }
 

@@ -168,6 +168,7 @@ const FROM_FS: Readonly<Record<string, readonly string[] | "all">> = {
   "agent/host/disk.ts": ["realpathSync", "stat", "statfs", "statfsSync", "statSync"],
   "agent/host/places.ts": ["fstatSync", "statSync"],
   "agent/host/usage.ts": ["readdir", "readlink", "stat"],
+  "agent/start.ts": ["readFileSync"],
   // To standard output, by its descriptor.
   "agent/main.ts": ["writeSync"],
 };
