@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, transform } from "esbuild";
+import { transform } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 
 /**
@@ -30,35 +30,16 @@ interface Parsed extends Source {
 const TSCONFIG = { compilerOptions: { verbatimModuleSyntax: true, target: "ES2023" } } as const;
 
 async function parse(source: Source): Promise<Parsed> {
-  const values: string[] = [];
-  const resolve = (specifier: string) =>
-    specifier.startsWith(".") ? posix.join(posix.dirname(source.path), specifier) : specifier;
-  await build({
-    stdin: { contents: source.text, loader: "ts", resolveDir: ROOT },
-    bundle: true,
-    write: false,
-    platform: "node",
-    logLevel: "silent",
-    tsconfigRaw: TSCONFIG,
-    plugins: [
-      {
-        name: "record",
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /.*/ }, ({ path, kind }) => {
-            if (kind === "entry-point") return undefined;
-            values.push(resolve(path));
-            return { path, external: true };
-          }),
-      },
-    ],
-  });
   const { code } = await transform(source.text, {
     loader: "ts",
     tsconfigRaw: TSCONFIG,
     legalComments: "none",
   });
-  const mentioned = [...source.text.matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*"([^"]+)"/g)];
-  return { ...source, values, all: mentioned.map(([, path = ""]) => resolve(path)), code };
+  const named = (text: string) =>
+    [...text.matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*"([^"]+)"/g)].map(([, name = ""]) =>
+      name.startsWith(".") ? posix.join(posix.dirname(source.path), name) : name,
+    );
+  return { ...source, values: named(code), all: named(source.text), code };
 }
 
 /** A rule gives back what breaks it, as sentences. */

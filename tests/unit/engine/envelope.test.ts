@@ -422,7 +422,7 @@ describe("generated requests", () => {
     }
   };
 
-  // Nobody reads the stacks of 30,000 refusals, and they take half of the time.
+  // Nobody reads the stacks of thousands of refusals, and they take half of the time.
   const { stackTraceLimit } = Error;
   beforeAll(() => {
     Error.stackTraceLimit = 0;
@@ -565,12 +565,12 @@ describe("generated requests", () => {
         if (passes && sent !== undefined) logins++;
         return !passes || harmless(verb, where, limit, sent);
       }),
-      { numRuns: 30_000, seed: 20260801 },
+      { numRuns: 6000, seed: 20260801 },
     );
     // The generator comes close enough to hit the door from both sides.
-    expect(logins).toBeGreaterThan(20);
-    expect(passed).toBeGreaterThan(400);
-    expect(passed).toBeLessThan(15_000);
+    expect(logins).toBeGreaterThan(5);
+    expect(passed).toBeGreaterThan(80);
+    expect(passed).toBeLessThan(3000);
   });
 
   it("pass always when they are the deletions and the prune we send", () => {

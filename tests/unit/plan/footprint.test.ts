@@ -150,7 +150,7 @@ describe("what a family alone holds", () => {
           6,
         );
       }),
-      { numRuns: 600 },
+      { numRuns: 150 },
     );
   });
 });

@@ -225,10 +225,10 @@ describe("on every host that can be thought of", () => {
         for (const { kind, because } of plan.keep) reasons.add(`${kind} ${because}`);
         expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
       }),
-      { numRuns: 1000, seed: 20260801 },
+      { numRuns: 300, seed: 20260801 },
     );
     // The hosts were worth it: every kind went often, and stayed for every reason there is.
-    expect(Math.min(gone.container, gone.image, gone["build-cache"])).toBeGreaterThan(50);
+    expect(Math.min(gone.container, gone.image, gone["build-cache"])).toBeGreaterThan(15);
     expect([...reasons].sort()).toEqual([
       ...["build-cache in-use", "build-cache parent", "build-cache shared", "build-cache undatable"],
       ...["build-cache young", "container holds-volumes", "container in-use", "container keep-label"],
@@ -277,9 +277,9 @@ describe("on every host that can be thought of", () => {
         const whole = { remove: byKind, keep };
         expect(violations({ candidates, firstSeen, prune: ages, now, plan: whole })).toEqual([]);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
-    expect(only).toBeGreaterThan(20);
+    expect(only).toBeGreaterThan(10);
   });
 
   it("one more running container never makes more images go", () => {

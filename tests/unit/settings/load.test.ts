@@ -37,10 +37,10 @@ describe("whatever JSON is handed in", () => {
         seen[parsed.ok ? "ok" : "problems"]++;
         expect(parsed.ok || parsed.problems.length > 0).toBe(true);
       }),
-      { numRuns: 1500, seed: 20260801, examples: [[{}], [{ prune: {} }]] },
+      { numRuns: 400, seed: 20260801, examples: [[{}], [{ prune: {} }]] },
     );
     expect(seen.ok).toBeGreaterThan(0);
-    expect(seen.problems).toBeGreaterThan(500);
+    expect(seen.problems).toBeGreaterThan(300);
   });
 
   it("every problem says where, what and what instead, in short", () => {

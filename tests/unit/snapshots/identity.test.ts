@@ -56,7 +56,7 @@ describe("the name of a snapshot", () => {
         const same = one.project === other.project && one.workItem === other.workItem;
         return REPOSITORY.test(name) && name.length <= 128 && (name === repositoryOf(other)) === same;
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });
