@@ -1,14 +1,12 @@
-import { groupBy } from "../collections.ts";
 import type { CacheRecord, ContainerSummary, ImageSummary, NetworkSummary } from "../engine/types.ts";
 import { CACHE_RULE, ruleId } from "../settings/rule-names.ts";
 import { type PruneInForce, UNDATED } from "./age.ts";
 import { judgeBuildCache } from "./build-cache.ts";
 import { type CacheHistory, judgeCache } from "./cache.ts";
-import { newChains } from "./chains.ts";
 import { type ContainerFacts, judgeContainer } from "./containers.ts";
 import type { Family } from "./family.ts";
 import { type ImageContext, type ImageFacts, inOrderOfSafety, judgeImage } from "./images.ts";
-import { afterChildren, childrenFirst, withChildren } from "./lineage.ts";
+import { withChildren } from "./lineage.ts";
 import { judgeNetworks } from "./networks.ts";
 import { judgeOrphan, type OrphanFacts } from "./orphans.ts";
 import { type Judged, type Plan, verdictsOn } from "./plan.ts";
@@ -152,9 +150,9 @@ function judgeAll(candidates: Candidates, remembered: Remembered, prune: PruneIn
       ...(tier === null ? {} : { evict: tier.evict }),
       remove: [
         ...[...orphans, ...containers].filter(goes),
-        ...namedChildrenFirst(named.filter(goes), ruled.families),
+        ...named.filter(goes),
         ...networks.filter(goes),
-        ...afterChildren(candidates.images, inOrderOfSafety(dangling.filter(goes), remembered.dangling)),
+        ...inOrderOfSafety(dangling.filter(goes), remembered.dangling),
         ...buildCache.filter(goes),
       ],
     },
@@ -163,28 +161,6 @@ function judgeAll(candidates: Candidates, remembered: Remembered, prune: PruneIn
 
 const goes = ({ action }: Judged) => action === "remove";
 const stays = ({ action }: Judged) => action === "keep";
-
-/**
- * Children before parents, else in the order given: all engines only untag a parent that still has a child, and once it
- * is nameless no rule names it any more. A child has all layers of its parent, and more.
- */
-function namedChildrenFirst(named: readonly Judged[], families: readonly Family[]): Judged[] {
-  const { of } = newChains();
-  const chainsById = new Map(
-    families.flatMap(({ members }) => members.map(({ image }) => [image.id, of(image.layers)])),
-  );
-  const pairs = named.flatMap((object) =>
-    (chainsById.get(object.id) ?? []).slice(0, -1).map((below) => ({ object, below })),
-  );
-  const childrenOf = groupBy(pairs, ({ below }) => below);
-  return childrenFirst(named, (object) => {
-    const top = chainsById.get(object.id)?.at(-1);
-    const children = top === undefined ? [] : (childrenOf.get(top) ?? []).map(({ object }) => object);
-    // Once is enough: many images may have the same layers.
-    if (top !== undefined) childrenOf.delete(top);
-    return children;
-  });
-}
 
 function unread({ id, tags, digests, sizeBytes }: ImageSummary): Judged {
   const names = tags.length > 0 ? tags : digests;

@@ -83,6 +83,7 @@ export interface Judged {
 }
 
 export interface Plan {
+  /** A pass takes of these an image before the ones it was made on (act/waves.ts). */
   readonly remove: readonly Judged[];
   readonly keep: readonly Judged[];
   /** The last tier: named images in order of eviction, of which only as many go as the disk asks for. */

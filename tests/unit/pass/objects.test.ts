@@ -119,6 +119,25 @@ describe("a rule of the settings", () => {
     expect(fake.finished.rules).toMatchObject([{ list: "retention", name: "apps", matched: 2, removed: 2 }]);
   });
 
+  it("takes an image before the one it was made on, which would stay under it without a name", async () => {
+    const made = (nth: number, layers: readonly string[], parentId = "") =>
+      image({
+        id: imageId(`i${nth}`),
+        tags: [`app:${nth}`],
+        lastTaggedAt: ago((1 + nth) * DAY),
+        layers,
+        parentId,
+      });
+    // Of the first, only its parent tells: a step that changes no file adds no layer.
+    const twin = made(1, ["x"], imageId("i2"));
+    const images = [twin, made(2, ["x"]), made(3, ["a", "b", "c"]), made(4, ["a", "b"]), made(5, ["a"])];
+    await check({
+      world: { disk: below, images },
+      settings: { retention: [rule] },
+      ...ends("pruned", 0, ["untag app:3", "untag app:1", "untag app:4", "untag app:2", "untag app:5"]),
+    });
+  });
+
   it("tells the name that went, of an image with two names that goes half-way", async () => {
     const both = image({ id: imageId("i1"), tags: ["app:1", "app:2"], lastTaggedAt: ago(2 * DAY) });
     const fake = await check({
