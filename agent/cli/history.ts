@@ -216,7 +216,8 @@ const sameEnd = (a: PassRecord, b: PassRecord) =>
   a.reason.replaceAll(/\d+/g, "") === b.reason.replaceAll(/\d+/g, "");
 
 /**
- * Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the mark.
+ * Of the filesystem that was fullest at the start: `"91→58%"`, or `"100%i"` of its inodes where those reached the
+ * mark.
  */
 function diskText({ filesystems }: PassRecord, { unicode }: Look): string {
   const looks = filesystems.flatMap(({ usedPercent, inodesUsedPercent, highWatermarkPercent, before }) => {

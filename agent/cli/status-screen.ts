@@ -137,7 +137,9 @@ function disk({ pressure, settings }: StatusFacts, look: Look): string[] {
   ];
 }
 
-/** `"██████░░┃░░  60%  26 GiB of 64 GiB left, 7% of inodes"`: of bytes, or of inodes where those crossed their mark. */
+/**
+ * `"██████░░┃░░  60%  26 GiB of 64 GiB left, 7% of inodes"`: of bytes, or of inodes where those crossed their mark.
+ */
 function pressureBar(filesystem: Filesystem, marks: Settings["disk"], look: Look): string {
   const { usedPercent, availableBytes, totalBytes, inodesUsedPercent, totalInodes, freeInodes } = filesystem;
   const { bold, dim, green, yellow, red } = look.colours;

@@ -90,7 +90,7 @@ export class DockerodeClient {
       }
       this.#requests++;
       const { method, path, headers = {}, socketPath } = outgoing;
-      // Without a name for TLS node looks for one in the Host header: 9 ms, since it compiles its pattern of IPv6 for it.
+      // Without a name for TLS node looks for one in the Host header, with a pattern of IPv6 that takes 9 ms to compile.
       const target = { method, path, headers, socketPath, servername: "" };
       const request = httpRequest(target, (response) => callback(null, response))
         .on("error", callback)

@@ -127,7 +127,8 @@ export function warnOfFuture(
   ];
   const [first] = ofFuture;
   if (first === undefined) return;
-  const reason = `${ofFuture.length} dated in the future, such as ${first.summary.id}: they go when a pass first saw them longer ago than the age limit`;
+  const those = `${ofFuture.length} dated in the future, such as ${first.summary.id}`;
+  const reason = `${those}: they go when a pass first saw them longer ago than the age limit`;
   journal.emit(event("fact.unknown", { what: "the age of objects", reason }, "warn"));
 }
 

@@ -73,12 +73,14 @@ export function suspicions(settings: Settings, seen: Seen): Suspicion[] {
     [
       blind && liveRuns.services.length > 0 && swarm === false,
       "liveRuns",
-      "its only rules are for Swarm services, and this engine is in no swarm: no run is ever seen (liveRuns.presets names common runners)",
+      "its only rules are for Swarm services, and this engine is in no swarm: no run is ever seen " +
+        "(liveRuns.presets names common runners)",
     ],
     [
       lockFile !== null && isTemporary(lockFile),
       "lockFile",
-      "a service may have a /tmp of its own, where neither it nor a launcher sees the other's lock; /run/lock is one for all",
+      "a service may have a /tmp of its own, where neither it nor a launcher sees the other's lock; " +
+        "/run/lock is one for all",
     ],
     [
       stuck !== null && stuck < HASTY_STUCK,
