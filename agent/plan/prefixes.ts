@@ -76,8 +76,7 @@ const END = -1;
  */
 const prefixesIn = oncePer((measured: Measured) => {
   const chains = newChains();
-  const number = (steps: readonly Step[]) =>
-    chains.of(steps.map(({ sizeBytes, mark }) => `${sizeBytes} ${mark}`));
+  const number = (steps: readonly Step[]) => chains.of(steps.map(({ mark }) => mark));
   const stepsById = new Map([...measured.histories].map(([id, steps]) => [id, number(steps)]));
   const measurable = [...layerChains(measured.layers).byImage].flatMap(([id, layers]) => {
     const history = measured.histories.get(id);
