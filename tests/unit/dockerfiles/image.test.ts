@@ -72,8 +72,8 @@ describe("values that double with each line", () => {
   });
 
   it("name ten variables that nobody sets, of however many", () => {
-    const lines = numbers.map((n) => `ENV A${n + 1}=$U${n}$A${n}`);
-    const { unset } = labelOf("FROM scratch", "ENV A0=x", ...lines, "ENV V40=$A2000");
+    const lines = numbers.slice(0, 500).map((n) => `ENV A${n + 1}=$U${n}$A${n}`);
+    const { unset } = labelOf("FROM scratch", "ENV A0=x", ...lines, "ENV V40=$A500");
     expect(unset).toHaveLength(10);
   });
 });

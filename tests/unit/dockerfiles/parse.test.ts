@@ -92,17 +92,17 @@ describe("any text at all", () => {
 
   // Each is a shape in which a careless reader takes a minute, and this one a tenth of a second.
   it.each([
-    ["comments and stages", "#\nFROM a\n".repeat(15_000)],
+    ["comments and stages", "#\nFROM a\n".repeat(6_000)],
     [
       "stages on stages",
-      Array.from({ length: 3_500 }, (_, i) => `FROM s${i} AS s${i + 1}\nENV A${i}=1\n`).join(""),
+      Array.from({ length: 1_500 }, (_, i) => `FROM s${i} AS s${i + 1}\nENV A${i}=1\n`).join(""),
     ],
     [
       "a chain of ENV and LABEL",
-      `FROM scratch\n${Array.from({ length: 10_000 }, (_, i) => `ENV A${i}=$A${i - 1}\n`).join("")}`,
+      `FROM scratch\n${Array.from({ length: 4_000 }, (_, i) => `ENV A${i}=$A${i - 1}\n`).join("")}`,
     ],
-    ["continued lines", `FROM scratch\nRUN ${"a \\\n".repeat(30_000)}`],
-    ["heredocs", `FROM scratch\n${"RUN <<E\nE\n".repeat(12_000)}`],
+    ["continued lines", `FROM scratch\nRUN ${"a \\\n".repeat(12_000)}`],
+    ["heredocs", `FROM scratch\n${"RUN <<E\nE\n".repeat(5_000)}`],
     [
       "one instruction with many heredocs",
       `FROM scratch\nRUN ${"<<a ".repeat(15_000)}\n${"a\n".repeat(15_000)}`,
@@ -120,6 +120,6 @@ describe("any text at all", () => {
   ])("is read in good time: %s", (_, text) => {
     const startedAt = performance.now();
     expect(checkDockerfile(text, [{ name: "a", value: "b" }], options)).toHaveLength(1);
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 });

@@ -252,6 +252,7 @@ describe("on every host that can be thought of", () => {
         const shorter = new Set(ids(prune.until));
         expect(ids(prune.until + more).filter((id) => !shorter.has(id))).toEqual([]);
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -298,6 +299,7 @@ describe("on every host that can be thought of", () => {
           before.filter((id) => id !== imageId(name)),
         );
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -316,6 +318,7 @@ describe("on every host that can be thought of", () => {
         };
         expect(ids(reversed)).toEqual(ids(candidates));
       }),
+      { numRuns: 50 },
     );
   });
 });

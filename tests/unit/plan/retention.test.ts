@@ -279,6 +279,7 @@ describe("on every family that can be thought of", () => {
         const rule = { ...story.rule, ...stricter(story.rule, more) };
         return isSubset(goneOf(story), goneOf({ ...story, rule }));
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -291,6 +292,7 @@ describe("on every family that can be thought of", () => {
           before.filter((id) => id !== imageId(`i${index}`)),
         );
       }),
+      { numRuns: 50 },
     );
   });
 
@@ -362,6 +364,7 @@ describe("on every family that can be thought of", () => {
         }));
         expect(planOf(reversed)).toEqual(planOf(ruled.families));
       }),
+      { numRuns: 50 },
     );
   });
 });
