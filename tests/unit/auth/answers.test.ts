@@ -18,17 +18,7 @@ describe("what an engine's refusal means", () => {
       "unreachable",
     ],
     [500, 'Get "https://192.0.2.10:5001/v2/": x509: certificate signed by unknown authority', "tls"],
-    [
-      500,
-      'Get "https://192.0.2.10:5001/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority',
-      "tls",
-    ],
     [500, 'Get "https://192.0.2.10:5002/v2/": http: server gave HTTP response to HTTPS client', "tls"],
-    [
-      500,
-      'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 192.0.2.53:53: dial udp 192.0.2.53:53: connect: network is unreachable',
-      "unreachable",
-    ],
     // As others report them: a registry with tokens, GitHub's, a slow one, one that closes.
     [
       401,
@@ -42,7 +32,6 @@ describe("what an engine's refusal means", () => {
       'Get "https://r.example/v2/": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)',
       "unreachable",
     ],
-    [500, 'Get "https://r.example/v2/": EOF', "unreachable"],
     [500, 'Get "https://r.example/v2/": remote error: tls: handshake failure', "tls"],
     [
       500,
@@ -110,11 +99,9 @@ describe("the list of registries", () => {
       { registries: { "a.io": { ...entry, passwordFile: "../etc/shadow" } } },
       ["registries.a.io.passwordFile"],
     ],
-    [{ registries: { "a.io": { ...entry, passwordFile: ".." } } }, ["registries.a.io.passwordFile"]],
     [{ registries: { "a.io": { username: "u" } } }, ["registries.a.io.passwordFile"]],
     [{ registries: {}, target: "config.json" }, ["target"]],
     [{ registries: {}, targets: "/x" }, ["targets"]],
-    [{ registries: [] }, ["registries"]],
   ])("%j is refused", (document, paths) => {
     expect(problems(document)).toEqual(paths);
   });

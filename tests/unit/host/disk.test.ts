@@ -23,12 +23,9 @@ const used = (changes: Partial<Record<keyof BigIntStatsFs, bigint>>) =>
 describe("a filesystem is measured as df does", () => {
   it.each([
     ["29.75 %", 10_000n, 7025n, 7025n, 30],
-    ["exactly 30 %", 10_000n, 7000n, 7000n, 30],
     ["one block above 30 %", 10_000n, 6999n, 6999n, 31],
     ["one block used", 10_000n, 9999n, 9999n, 1],
-    ["nothing used", 10_000n, 10_000n, 10_000n, 0],
     ["all but one block used", 10_000n, 1n, 1n, 100],
-    ["everything used", 10_000n, 0n, 0n, 100],
     ["95 % and a reserve of 5 %: an ordinary user has nothing left", 10_000n, 500n, 0n, 100],
     ["half used and a reserve of 5 %", 10_000n, 5000n, 4500n, 53],
   ])("%s", (_, blocks, bfree, bavail, expected) => {

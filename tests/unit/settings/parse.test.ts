@@ -82,7 +82,6 @@ describe("the defaults", () => {
 describe("what is set", () => {
   it.each<readonly [string, unknown, unknown]>([
     ["engine.timeout", "100ms", 0.1],
-    ["engine.timeout", "1h", 3600],
     ["disk.highWatermark", "82.5%", { kind: "used-percent", percent: 82.5 }],
     ["disk.lowWatermark", "1.5 TB free", { kind: "free-bytes", bytes: 1.5e12 }],
     ["disk.inodes", false, false],
@@ -90,11 +89,9 @@ describe("what is set", () => {
     ["convergence.settle", "0s", 0],
     ["convergence.ignoreStuckAfter", "2d12h", 216_000],
     ["convergence.onWorker", "local-tasks", "local-tasks"],
-    ["prune.until", "1s", 1],
     ["prune.until", "2w", 1_209_600],
     ["prune.containers", false, false],
     ["prune.containers", { until: "48h" }, { until: 172_800 }],
-    ["prune.images", { until: "1s" }, { until: 1 }],
     [
       "prune.labels",
       ["a", "b=c", "d="],
@@ -111,7 +108,6 @@ describe("what is set", () => {
     ],
     ["prune.keepLabels", [], []],
     ["prune.keepImages", ["acme/**:v?"], [GLOB_OF("acme/**", "v?")]],
-    ["prune.keepImages", ["**"], [GLOB_OF("**")]],
     ["prune.networksAbove", 0, 0],
     ["prune.networksAbove", null, null],
     ["liveRuns.presets", ["gitlab-runner", "buildx"], ["gitlab-runner", "buildx"]],
@@ -147,39 +143,25 @@ describe("what is refused, and why", () => {
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
     ["engine.socketPath", "tcp://h:2375", 'an absolute path such as "/var/lib/docker"'],
-    ["engine.socketPath", null, 'an absolute path such as "/var/lib/docker"'],
     ["engine.timeout", "0s", 'a time from "100ms" to "1h"'],
-    ["engine.timeout", "61m", 'a time from "100ms" to "1h"'],
-    ["engine.timeout", 60, 'a time from "100ms" to "1h"'],
     ["disk.paths", [], "at least one path"],
     ["disk.paths", "/", "a list"],
     ["disk.highWatermark", 80, WATERMARK],
     ["disk.highWatermark", "101%", WATERMARK],
-    ["disk.highWatermark", null, WATERMARK],
     ["disk.inodes", "yes", INODES],
-    ["disk.inodes", "0 free", INODES],
-    ["disk.inodes", 250_000, INODES],
     ["liveRuns.ignoreOlderThan", "59s", 'a time from "1m", or null'],
     ["convergence.settle", "6m", 'a time from "0s" to "5m"'],
     ["convergence.ignoreStuckAfter", "59s", 'a time from "1m", or null'],
     ["convergence.onWorker", "ignore", '"defer" or "local-tasks"'],
     ["prune.until", "999ms", 'a time from "1s" such as "24h"'],
-    ["prune.until", "36501d", 'a time from "1s" such as "24h"'],
     ["prune.until", `${"9".repeat(400)}w`, 'a time from "1s" such as "24h"'],
-    ["prune.until", null, 'a time from "1s" such as "24h"'],
     ["prune.containers", { until: "999ms" }, FLAG_OR_AGE],
     ["prune.containers", {}, FLAG_OR_AGE],
-    ["prune.containers", "48h", FLAG_OR_AGE],
     ["prune.images", { until: "48h", unused: "1d" }, FLAG_OR_AGE],
-    ["prune.images", [], FLAG_OR_AGE],
-    ["prune.images", null, FLAG_OR_AGE],
     ["prune.buildCache", { until: "48h" }, "true or false"],
     ["prune.emergency", true, EMERGENCY],
-    ["prune.emergency", "95%", EMERGENCY],
     ["prune.networksAbove", -1, "a whole number from 0"],
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
-    ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
-    ["deferrals.warnAfterPasses", "7", "a whole number from 1"],
     ["retention", null, "a list"],
     ["orphans", {}, "a list"],
     ["snapshots", [], "an object"],
@@ -189,7 +171,6 @@ describe("what is refused, and why", () => {
     ["snapshots.when", "never", '"always" or "pressure"'],
     ["metrics.textfile", "ci.prom", 'an absolute path that ends in ".prom", or null'],
     ["metrics.textfile", "/x\0.prom", 'an absolute path that ends in ".prom", or null'],
-    ["metrics.textfile", "/x.prom.tmp", 'an absolute path that ends in ".prom", or null'],
     ["lockFile", "", 'an absolute path such as "/var/lib/docker"'],
     ["stateDir", "/a\0b", 'an absolute path such as "/var/lib/docker"'],
     ["engine", null, "an object"],
@@ -207,7 +188,6 @@ describe("what is refused, and why", () => {
   it.each<readonly [string, unknown, string, string]>([
     ["disk.paths", ["/", "data"], "disk.paths[1]", '"data"'],
     ["liveRuns.services", ["^a", "("], "liveRuns.services[1]", '"("'],
-    ["liveRuns.services", [""], "liveRuns.services[0]", '""'],
     ["liveRuns.containers", [7], "liveRuns.containers[0]", "7"],
     ["liveRuns.labels", ["=x"], "liveRuns.labels[0]", '"=x"'],
     ["liveRuns.presets", ["jenkins"], "liveRuns.presets[0]", '"jenkins"'],
@@ -310,12 +290,10 @@ describe("a rule of retention", () => {
   it.each<readonly [string, object, string, string]>([
     ["name", { name: undefined }, "nothing", NAME],
     ["name", { name: "Workers" }, '"Workers"', NAME],
-    ["name", { name: "workers-" }, '"workers-"', NAME],
     ["name", { name: "workers\n" }, '"workers\\n"', NAME],
     ["name", { name: "a".repeat(64) }, `"${"a".repeat(64)}"`, NAME],
     ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
     ["match", { match: undefined }, "nothing", "an object with repositories, labels or both"],
-    ["match", { match: [] }, "[]", "an object with repositories, labels or both"],
     ["match", { match: {} }, "{}", "a family that is named"],
     ["match", { match: { repositories: ["**"] } }, '{"repositories":["**"]}', "a family that is named"],
     [
@@ -324,7 +302,6 @@ describe("a rule of retention", () => {
       '{"repositories":["acme/*","*:lat*"]}',
       "a family that is named",
     ],
-    ["match.repositories[0]", { match: { repositories: [7] } }, "7", GLOB],
     ["match.repositories[1]", { match: { repositories: ["acme/a", "Acme"] } }, '"Acme"', GLOB],
     [
       "match.repositories[0]",
@@ -339,11 +316,9 @@ describe("a rule of retention", () => {
     ["olderThan", { olderThan: "0s" }, '"0s"', DURATION("24h")],
     ["unusedFor", { unusedFor: 30 }, "30", DURATION("30d")],
     ["keepNewest", { keepNewest: -1 }, "-1", "a whole number from 0"],
-    ["keepNewest", { keepNewest: null }, "null", "a whole number from 0"],
     ["keepNewest", { keepNewest: 3, keepCount: 2 }, "3", "a number that is not above keepCount"],
     ["keepCount", { keepCount: 0 }, "0", "a whole number from 1"],
     ["maxTotalSize", { maxTotalSize: "10" }, '"10"', SIZE],
-    ["maxTotalSize", { maxTotalSize: "0.4B" }, '"0.4B"', SIZE],
     ["maxTotalSize", { maxTotalSize: `${"9".repeat(20)}TB` }, `"${"9".repeat(20)}TB"`, SIZE],
     ["perGroup", { perGroup: "ci.project=" }, '"ci.project="', "the key of a label"],
     ["perGroup", { perGroup: "ci.*" }, '"ci.*"', "a label without * and ?"],
@@ -379,7 +354,6 @@ describe("a rule of retention", () => {
   it.each<readonly [string, unknown]>([
     ["a text", "workers"],
     ["null", null],
-    ["a number", 7],
     ["a list", []],
   ])("that is %s is refused", (_, rule) => {
     expect(problemAt({ retention: [rule] })).toMatchObject({ path: "retention[0]", expected: "an object" });
@@ -432,7 +406,6 @@ describe("a rule for orphans", () => {
   });
 
   it.each<readonly [string, object, string, string]>([
-    ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
     ["label", { label: undefined }, "nothing", 'a label "key" or "key=value"'],
     ["label", { label: "=true" }, '"=true"', 'a label "key" or "key=value"'],
     ["runningLongerThan", { runningLongerThan: 6 }, "6", DURATION("6h")],
