@@ -32,6 +32,7 @@ describe("what an engine's refusal means", () => {
       'Get "https://r.example/v2/": net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)',
       "unreachable",
     ],
+    [500, 'Get "https://r.example/v2/": EOF', "unreachable"],
     [500, 'Get "https://r.example/v2/": remote error: tls: handshake failure', "tls"],
     [
       500,

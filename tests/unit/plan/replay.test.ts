@@ -154,7 +154,7 @@ describe("own history", () => {
   });
 
   it("lets no run find the disk over capacity with a pass after the pulls", () => {
-    const runs = toRuns(trace("recipe-runs.jsonl.gz", 2000, 2600));
+    const runs = toRuns(trace("recipe-runs.jsonl.gz", 2400, 2600));
     expect(replay(runs, 50e9, ownHistory(MARKS)).runsOverCapacity).toBeGreaterThan(0);
     expect(replay(runs, 50e9, ownHistory(MARKS, true)).runsOverCapacity).toBe(0);
   });

@@ -364,7 +364,6 @@ describe("on every family that can be thought of", () => {
         }));
         expect(planOf(reversed)).toEqual(planOf(ruled.families));
       }),
-      { numRuns: 50 },
     );
   });
 });

@@ -70,6 +70,7 @@ describe("a glob for names of images", () => {
     ["a port that is no number", "localhost:*/ci"],
     ["a tag that begins with a hyphen", "acme/app:-1"],
     ["capitals in a repository, which no engine takes", "Cascade-Snapshot-*"],
+    ["capitals after the host", "ghcr.io/Acme/app"],
     ["a component that begins with a dot", "acme/.app"],
     ["a space", "acme/my app"],
     ["a line end", "acme/app\n"],
@@ -102,7 +103,7 @@ describe("a glob for names of images", () => {
     const startedAt = performance.now();
     expect(names(`ci/${"*a".repeat(30)}b:*`, `ci/${"a".repeat(2000)}:x`)).toBe(false);
     expect(names(`**/${"*-".repeat(30)}:v*`, `${"ci-".repeat(700)}x:x`)).toBe(false);
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 });
 
