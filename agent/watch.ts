@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import type { CommonOptions } from "./cli/context.ts";
+import { Door } from "./engine/door.ts";
+import { BASE_PERMISSIONS } from "./engine/envelope.ts";
 import { EngineError } from "./engine/errors.ts";
-import { Watcher } from "./engine/watcher.ts";
+import { Reader } from "./engine/reader.ts";
+import { listen } from "./engine/watcher.ts";
 import { Exit } from "./exit.ts";
 import { systemClock } from "./host/clock.ts";
 import { readFilesystems } from "./host/disk.ts";
@@ -23,6 +26,8 @@ import { visible } from "./text.ts";
 
 /** Events of so many seconds are written together. */
 const BATCH = 1;
+/** Seconds for an answer that is not the stream of events. */
+const DEADLINE = 30;
 /** Seconds between two tries to reach the engine: doubled each time, up to the second. */
 const RETRY = [1, 60] as const;
 /** A pass is asked for at most so often, in seconds. */
@@ -54,8 +59,11 @@ export async function main(options: CommonOptions): Promise<void> {
 }
 
 async function watch(settings: Settings, dir: string, stop: AbortSignal): Promise<void> {
-  const watcher = new Watcher(settings.engine.socketPath, stop);
-  const recorder = new Recorder(watcher, dir, settings.cache.groupLabels);
+  const { socketPath } = settings.engine;
+  const permissions = { ...BASE_PERMISSIONS, ageLimit: Number.MAX_SAFE_INTEGER };
+  const door = new Door({ socketPath, timeout: DEADLINE, permissions, giveUp: stop });
+  const reader = new Reader(door);
+  const recorder = new Recorder(reader, dir, settings.cache.groupLabels);
   const call = caller(settings, dir);
   let heard = heardUntil(dir) ?? { at: systemClock.now(), event: false };
   /** Since when nobody listens to an engine that this process did listen to. */
@@ -75,7 +83,8 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
       writing.catch(say);
     };
     try {
-      const engine = await watcher.engineId();
+      await reader.version();
+      const { id: engine = "" } = await reader.info();
       heard = notAfter(systemClock.now(), heard);
       const since = heard;
       let opened = 0;
@@ -88,23 +97,21 @@ async function watch(settings: Settings, dir: string, stop: AbortSignal): Promis
         missing = false;
         lost = null;
       };
-      await watcher.listen(
-        since.at,
-        () => {
+      for await (const event of listen(door, since.at)) {
+        if (event === "open") {
           retry = RETRY[0];
           opened = systemClock.now();
           recorder.note({ engine, at: opened });
           if (!since.event) noteGap(opened);
-        },
-        (event) => {
-          if (event.at <= since.at) missing = false;
-          noteGap(Math.min(event.at, opened));
-          if (event.at <= since.at) return;
-          heard = { at: Math.max(heard.at, event.at), event: true };
-          recorder.hear(event);
-          timer ??= setTimeout(write, BATCH * 1000);
-        },
-      );
+          continue;
+        }
+        if (event.at <= since.at) missing = false;
+        noteGap(Math.min(event.at, opened));
+        if (event.at <= since.at) continue;
+        heard = { at: Math.max(heard.at, event.at), event: true };
+        recorder.hear(event);
+        timer ??= setTimeout(write, BATCH * 1000);
+      }
     } catch (error) {
       if (!isOfEngineOrHost(error)) throw error;
       if (!stop.aborted) say(error);

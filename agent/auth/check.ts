@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { EngineClient } from "../engine/client.ts";
+import type { EngineClient } from "../engine/door.ts";
 import { EngineError } from "../engine/errors.ts";
 import { Exit, type ExitCode } from "../exit.ts";
 import { readFile } from "../host/files.ts";

@@ -1,7 +1,7 @@
 import { COMPONENT, TAG, TAGGED } from "../settings/globs.ts";
 
 /**
- * Which requests may ever leave. Everything else throws before a byte is sent; client.ts calls this for each
+ * Which requests may ever leave. Everything else throws before a byte is sent; door.ts calls this for each
  * request at the last point before node:http, so no caller can go round it.
  *
  * What only some settings or commands need (a tag's removal, a stop, a commit) leaves only where `Permissions` say so.

@@ -1,4 +1,4 @@
-import type { DockerodeClient } from "./client.ts";
+import type { Door } from "./door.ts";
 import { EngineError } from "./errors.ts";
 import type {
   CacheRecord,
@@ -67,7 +67,7 @@ export class Reader {
   #apiVersion = NEWEST_API;
   #tellsIdentity = false;
 
-  constructor(private readonly client: DockerodeClient) {}
+  constructor(private readonly client: Door) {}
 
   #get(path: string, query: Query = {}): Promise<unknown> {
     return this.client.call({ method: "GET", path, query });

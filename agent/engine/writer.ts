@@ -1,4 +1,4 @@
-import type { DockerodeClient } from "./client.ts";
+import type { Door } from "./door.ts";
 import { EngineError } from "./errors.ts";
 import type { CachePruned, Labels } from "./types.ts";
 import { toCachePruned, toCommitted } from "./wire.ts";
@@ -12,7 +12,7 @@ export type EngineWriter = Pick<Writer, keyof Writer>;
 export class Writer {
   /** @param deadline seconds; removing an image of many files takes minutes on a slow disk */
   constructor(
-    private readonly client: DockerodeClient,
+    private readonly client: Door,
     private readonly deadline: number,
   ) {}
 

@@ -1,8 +1,11 @@
-import type { EngineEvent, WatchedImage, Watcher } from "../engine/watcher.ts";
+import { EngineError } from "../engine/errors.ts";
+import type { EngineReader } from "../engine/reader.ts";
+import type { ImageDetail, Step } from "../engine/types.ts";
+import type { EngineEvent } from "../engine/watcher.ts";
 import { PACKED } from "../plan/ledger.ts";
 import { appendLedger, type ImageFacts, type LedgerLine } from "../state/ledger.ts";
 
-export type RecorderEngine = Pick<Watcher, "imagesOfContainers" | "imageNamed" | "image" | "stepSizes">;
+export type RecorderEngine = Pick<EngineReader, "containersOf" | "namedImages" | "image" | "history">;
 
 /** Labels that group containers into what was started together: a compose project, a stack. They identify nothing. */
 const GROUP_LABELS = ["com.docker.compose.project", "com.docker.stack.namespace"];
@@ -60,11 +63,12 @@ export class Recorder {
   }
 
   async #linesOf(events: readonly EngineEvent[]): Promise<LedgerLine[]> {
-    const starts = events.some(({ kind }) => kind === "start");
-    const containers = starts ? await this.engine.imagesOfContainers() : new Map<string, string>();
+    const started = events.flatMap((event) => (event.kind === "start" ? [event.container] : []));
+    const found = await this.engine.containersOf(started);
+    const containers = new Map(found.map(({ id, imageId }) => [id, imageId]));
     const byName = new Map<string, string | null>();
     const named = async (name: string) => {
-      if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.engine.imageNamed(name));
+      if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.#imageNamed(name));
       return byName.get(name) ?? null;
     };
     const lines: LedgerLine[] = [];
@@ -88,16 +92,21 @@ export class Recorder {
     return lines;
   }
 
+  async #imageNamed(name: string): Promise<string | null> {
+    const found = await ifShown(this.engine.namedImages({ reference: [name] }));
+    return found?.[0]?.id ?? null;
+  }
+
   /** `null` where its line was written already, or it is gone. */
   async #describe(id: string, event: EngineEvent): Promise<(ImageFacts & { pulled?: string }) | null> {
     if (this.#described.has(id) && event.kind === "start") return null;
-    const image = await this.engine.image(id);
+    const image = await ifShown(this.engine.image(id));
     if (image === null) return null;
     const pulled = event.kind === "image" && event.pulled && wasPulled(image, event.at) ? event.name : null;
-    const told = [...image.names, ...image.digests, pulled].join(" ");
+    const told = [...image.tags, ...image.digests, pulled].join(" ");
     if (this.#described.get(id) === told) return null;
     this.#described.set(id, told);
-    const facts = describeImage(image, await this.engine.stepSizes(id));
+    const facts = describeImage(image, (await ifShown(this.engine.history(id))) ?? []);
     return pulled === null ? facts : { ...facts, pulled };
   }
 
@@ -111,23 +120,33 @@ export class Recorder {
  * Whether this image is what the pull brought, and not one that was built or loaded by the same name since. The
  * containerd store dates names, which is also where a digest does not tell: it has one for every image.
  */
-const wasPulled = ({ taggedAt }: Pick<WatchedImage, "taggedAt">, at: number) =>
-  taggedAt > 0 && taggedAt <= at;
+const wasPulled = ({ lastTaggedAt }: ImageDetail, at: number) => lastTaggedAt !== null && lastTaggedAt <= at;
+
+/** About one object: `null` where the engine answers otherwise, so that the rest is written down all the same. */
+async function ifShown<T>(question: Promise<T>): Promise<T | null> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof EngineError && !error.endsThePass) return null;
+    throw error;
+  }
+}
 
 const isId = (name: string) => /^sha256:[0-9a-f]{64}$/.test(name);
 
 /**
  * Facts of an image for the ledger. Pure.
- * @param stepSizes bytes on disk of the steps that added files, oldest first: as many as layers, or nothing is known
+ * @param steps oldest first: of those that added files there are as many as layers, or nothing is known
  */
-export function describeImage(image: Omit<WatchedImage, "id" | "taggedAt">, stepSizes: readonly number[]) {
+export function describeImage(image: ImageDetail, steps: readonly Pick<Step, "sizeBytes">[]) {
   const packed = (bytes: number) => Math.round(bytes / PACKED);
-  const told = stepSizes.length === image.layers.length;
-  const sum = stepSizes.reduce((total, size) => total + size, 0);
+  const sizes = steps.map(({ sizeBytes }) => sizeBytes).filter((bytes) => bytes > 0);
+  const sum = sizes.reduce((total, size) => total + size, 0);
+  const told = sizes.length === image.layers.length;
   return {
-    names: image.names,
+    names: image.tags,
     digests: image.digests,
     bytes: sum > 0 ? packed(sum) : image.sizeBytes > 0 ? packed(image.sizeBytes) : null,
-    layers: told ? image.layers.map((digest, at) => [digest, packed(stepSizes[at] ?? 0)] as const) : [],
+    layers: told ? image.layers.map((digest, at) => [digest, packed(sizes[at] ?? 0)] as const) : [],
   };
 }

@@ -15,6 +15,9 @@ const file = program(source);
 const [running, broken] = [imageId("running"), imageId("broken")];
 const start = (name: string, at: number) =>
   `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: hexId(name), Attributes: {} }, timeNano: at * 1e6 })}\n`;
+const container = (name: string, image: string) => ({
+  ...{ Id: hexId(name), Names: [`/${name}`], ImageID: image, State: "running", Created: 1, Labels: {} },
+});
 
 type Answer = (response: ServerResponse) => void;
 
@@ -26,18 +29,14 @@ async function bench(after: (clean: () => void) => void) {
   const answers: Record<string, Answer> = {};
   const asked: string[] = [];
   const usual: typeof answers = {
-    "/version": (response) => response.end(JSON.stringify({ ApiVersion: "1.41" })),
-    "/info": (response) => response.end(JSON.stringify({ ID: "engine" })),
+    "/version": (response) => response.end(JSON.stringify({ Version: "20.10", ApiVersion: "1.41" })),
+    "/info": (response) => response.end(JSON.stringify({ ID: "engine", DockerRootDir: "/" })),
     "/containers/json": (response) =>
-      response.end(
-        JSON.stringify([
-          { Id: hexId("c1"), ImageID: running },
-          { Id: hexId("c2"), ImageID: broken },
-        ]),
-      ),
+      response.end(JSON.stringify([container("c1", running), container("c2", broken)])),
     "/events": (response) => response.writeHead(200).write("\n"),
     "/history": (response) => response.end("[]"),
-    [`${running}/json`]: (response) => response.end(JSON.stringify({ RepoTags: ["a:1"], Size: 5 })),
+    [`${running}/json`]: (response) =>
+      response.end(JSON.stringify({ Id: running, RepoTags: ["a:1"], RepoDigests: null, Size: 5 })),
   };
   const server = createServer((request, response) => {
     const path = request.url?.replace(/\?.*$/, "") ?? "";

@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DockerodeClient, type EngineRequest } from "../../../agent/engine/client.ts";
+import { DockerodeClient } from "../../../agent/engine/client.ts";
+import type { EngineRequest } from "../../../agent/engine/door.ts";
 import { BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 import { EngineError } from "../../../agent/engine/errors.ts";
 import { testFolder } from "../folder.ts";

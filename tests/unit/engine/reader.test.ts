@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { DockerodeClient, EngineRequest } from "../../../agent/engine/client.ts";
+import type { Door, EngineRequest } from "../../../agent/engine/door.ts";
 import { Reader } from "../../../agent/engine/reader.ts";
 
 it.each([
@@ -17,7 +17,7 @@ it.each([
         return { Version: "x", ApiVersion, MinAPIVersion };
       },
       useApiVersion: (version: string) => used.push(version),
-    } as unknown as DockerodeClient;
+    } as unknown as Door;
     expect(await new Reader(client).version()).toEqual({ version: "x", apiVersion: spoken });
     expect(used).toEqual([spoken]);
   },
@@ -38,7 +38,7 @@ it.each([
       return answer;
     },
     useApiVersion: () => {},
-  } as unknown as DockerodeClient;
+  } as unknown as Door;
   const reader = new Reader(client);
   await reader.version();
   expect(await reader.pulledFrom(id)).toEqual(from);
@@ -48,7 +48,7 @@ it.each([
 it("a container or network that only has the id of another for its name is not that other", async () => {
   const [asked, other] = ["a", "b"].map((digit) => digit.repeat(64));
   const answer = { Id: other, Name: asked, Scope: "local", Created: "", State: { Status: "exited" } };
-  const reader = new Reader({ call: async () => answer } as unknown as DockerodeClient);
+  const reader = new Reader({ call: async () => answer } as unknown as Door);
   await expect(reader.container(asked as string, true)).rejects.toMatchObject({ kind: "gone" });
   await expect(reader.network(asked as string)).rejects.toMatchObject({ kind: "gone" });
   expect(await reader.container(other as string, true)).toMatchObject({ id: other });
@@ -61,7 +61,7 @@ it("containers are asked for by the first digits of their ids, in request lines 
     asked.push(new URLSearchParams(query as Record<string, string>).toString());
     return [];
   };
-  await new Reader({ call } as unknown as DockerodeClient).containersOf(ids);
+  await new Reader({ call } as unknown as Door).containersOf(ids);
   const filters = asked.map((query) => JSON.parse(new URLSearchParams(query).get("filters") ?? ""));
   expect(filters.flatMap(({ id }) => id)).toEqual(ids.map((id) => id.slice(0, 16)));
   expect(Math.max(...asked.map(({ length }) => length))).toBeLessThan(8000);

@@ -101,6 +101,14 @@ it("a list in an object's place is malformed: it does not tell what is in it", (
     expect(read).toThrow(/unexpected answer/);
 });
 
+it.each([{ LastTagTime: "0001-01-01T00:00:00Z" }, {}, null])(
+  "an image got no name last by %j",
+  (Metadata) => {
+    const image = { Id: "i", RepoTags: [], RepoDigests: [], Created: "" };
+    expect(toImage({ ...image, Metadata }).lastTaggedAt).toBeNull();
+  },
+);
+
 describe("keys that every object of JavaScript inherits", () => {
   /** As JSON: `__proto__` in an object literal would be something else. */
   const record = (value: string) =>

@@ -2,21 +2,22 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { EngineError } from "../../../agent/engine/errors.ts";
-import type { EngineEvent, WatchedImage } from "../../../agent/engine/watcher.ts";
-import { toEvent } from "../../../agent/engine/watcher.ts";
+import type { ImageDetail } from "../../../agent/engine/types.ts";
+import { type EngineEvent, toEvent } from "../../../agent/engine/watcher.ts";
 import { describeImage, Recorder, type RecorderEngine } from "../../../agent/observe/recorder.ts";
 import { LEDGER_FILE } from "../../../agent/state/ledger.ts";
 import { testFolder } from "../folder.ts";
-import { ago, hexId, imageId, NOW } from "../support.ts";
+import { ago, container, image as detailOf, hexId, imageId, NOW } from "../support.ts";
 
-const APP: WatchedImage = {
+const APP: ImageDetail = detailOf({
   id: imageId("app"),
-  names: ["app:1"],
+  tags: ["app:1"],
   digests: ["app@sha256:1"],
   sizeBytes: 260,
-  taggedAt: ago(20),
+  lastTaggedAt: ago(20),
   layers: ["sha256:a", "sha256:b"],
-};
+});
+const step = (sizeBytes: number) => ({ sizeBytes, mark: "" });
 const start = (container: string, labels: Record<string, string> = {}, imageName = "app:1"): EngineEvent => ({
   kind: "start",
   at: ago(60),
@@ -32,7 +33,7 @@ const image = (secondsAgo: number, name: string, pulled = false): EngineEvent =>
 describe("what is written of what was heard", () => {
   let dir: string;
   let asked: string[];
-  let images: Map<string, WatchedImage>;
+  let images: Map<string, ImageDetail>;
   let broken = false;
   beforeEach(() => {
     dir = testFolder();
@@ -42,20 +43,24 @@ describe("what is written of what was heard", () => {
   });
 
   const engine: RecorderEngine = {
-    imagesOfContainers: async () => {
+    containersOf: async (ids) => {
+      if (ids.length === 0) return [];
       asked.push("containers");
       if (broken) throw new EngineError("unreachable", "no engine");
-      return new Map([[hexId("c1"), APP.id]]);
+      return [container({ id: hexId("c1"), imageId: APP.id })];
     },
-    imageNamed: async (name) => {
+    namedImages: async ({ reference: [name = ""] = [] }) => {
       asked.push(`name ${name}`);
-      return [...images.values()].find(({ names }) => names.includes(name))?.id ?? null;
+      return [...images.values()].filter(({ tags }) => tags.includes(name));
     },
     image: async (id) => {
       asked.push("image");
-      return images.get(id) ?? null;
+      const found = images.get(id);
+      if (found === undefined) throw new EngineError("gone", "no such image", 404);
+      return found;
     },
-    stepSizes: async () => [130, 130],
+    // The one in between only changes the config.
+    history: async () => [step(130), step(0), step(130)],
   };
   const recorder = () => new Recorder(engine, dir, ["ci.pipeline"]);
   const lines = () =>
@@ -119,7 +124,7 @@ describe("what is written of what was heard", () => {
     expect(await one.write(NOW)).toBe(true);
     one.hear(image(8, "app:1"));
     expect(await one.write(NOW)).toBe(false);
-    images.set(APP.id, { ...APP, names: ["app:1", "app:latest"] });
+    images.set(APP.id, { ...APP, tags: ["app:1", "app:latest"] });
     one.hear(image(7, APP.id));
     expect(await one.write(NOW)).toBe(true);
     expect(lines().map(({ names }) => names)).toEqual([["app:1"], ["app:1", "app:latest"]]);
@@ -146,10 +151,9 @@ describe("what is written of what was heard", () => {
 
   it.each([
     ["built or loaded by the same name since", ago(8)],
-    ["undated, as where digests tell (classic store)", Date.parse("0001-01-01T00:00:00Z")],
-    ["of no date at all", Number.NaN],
-  ])("no pull of what was %s", async (_, taggedAt) => {
-    images.set(APP.id, { ...APP, taggedAt });
+    ["undated, as where digests tell (classic store)", null],
+  ])("no pull of what was %s", async (_, lastTaggedAt) => {
+    images.set(APP.id, { ...APP, lastTaggedAt });
     const one = recorder();
     one.hear(image(9, "app:1", true));
     await one.write(NOW);
@@ -223,7 +227,7 @@ describe("an event of the engine", () => {
 
 describe("the facts of an image", () => {
   it("have no layers where the steps do not fit them, and no size where nothing tells it", () => {
-    expect(describeImage(APP, [260])).toMatchObject({ bytes: 100, layers: [] });
+    expect(describeImage(APP, [step(260)])).toMatchObject({ bytes: 100, layers: [] });
     expect(describeImage({ ...APP, sizeBytes: 0 }, [])).toMatchObject({ bytes: null, layers: [] });
     expect(describeImage(APP, [])).toMatchObject({ bytes: 100 });
   });
