@@ -100,9 +100,11 @@ describe("the list of registries", () => {
       { registries: { "a.io": { ...entry, passwordFile: "../etc/shadow" } } },
       ["registries.a.io.passwordFile"],
     ],
+    [{ registries: { "a.io": { ...entry, passwordFile: ".." } } }, ["registries.a.io.passwordFile"]],
     [{ registries: { "a.io": { username: "u" } } }, ["registries.a.io.passwordFile"]],
     [{ registries: {}, target: "config.json" }, ["target"]],
     [{ registries: {}, targets: "/x" }, ["targets"]],
+    [{ registries: [] }, ["registries"]],
   ])("%j is refused", (document, paths) => {
     expect(problems(document)).toEqual(paths);
   });

@@ -102,7 +102,7 @@ describe("an entry that is wanted no more", () => {
 });
 
 describe("a file that cannot be understood", () => {
-  it.each(["{", "[]", '{"auths":[]}'])("%s", (text) => {
+  it.each(["{", "[]", "null", '{"auths":[]}'])("%s", (text) => {
     expect(() => merge(text, { [HUB]: ALICE })).toThrow(Unusable);
   });
 
@@ -127,8 +127,10 @@ describe("what shadows an entry", () => {
       { credHelpers: { "index.docker.io": "pass" } },
       [{ registry: "docker.io", by: 'credHelpers["index.docker.io"]', helper: "pass" }],
     ],
+    [{ credHelpers: { "ghcr.io": "gh" } }, []],
     // The client takes an empty name for: this one from the file, whatever credsStore says.
     [{ credsStore: "pass", credHelpers: { [HUB]: "" } }, []],
+    [{ credsStore: "" }, []],
     [{ credsStore: 7, credHelpers: [] }, []],
   ])("%j", (document, expected) => {
     expect(shadows(document)).toEqual(expected);

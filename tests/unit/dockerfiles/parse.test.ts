@@ -107,12 +107,15 @@ describe("any text at all", () => {
       "one instruction with many heredocs",
       `FROM scratch\nRUN ${"<<a ".repeat(15_000)}\n${"a\n".repeat(15_000)}`,
     ],
+    ["quotes", `FROM scratch\nLABEL a=${"\"'".repeat(30_000)}`],
     ["escaped quotes", `FROM scratch\nRUN <<E ${'\\"'.repeat(30_000)}\nE`],
     [
       "blanks",
       `${" ".repeat(65_000)}x\n#a=${" ".repeat(65_000)}x\nFROM scratch\nLABEL a${" ".repeat(65_000)}b`,
     ],
+    ["carriage returns", `FROM scratch\nLABEL a=${"\r".repeat(65_000)}b`],
     ["nested variables", `FROM scratch\nLABEL a=${"${a:-".repeat(13_000)}`],
+    ["nested variables in quotes", `FROM scratch\nLABEL a=${'"${a:-'.repeat(9_000)}`],
     ["variables", `FROM scratch\nLABEL a=${"$a".repeat(32_000)}`],
   ])("is read in good time: %s", (_, text) => {
     const startedAt = performance.now();

@@ -23,6 +23,7 @@ const used = (changes: Partial<Record<keyof BigIntStatsFs, bigint>>) =>
 describe("a filesystem is measured as df does", () => {
   it.each([
     ["29.75 %", 10_000n, 7025n, 7025n, 30],
+    ["exactly 30 %", 10_000n, 7000n, 7000n, 30],
     ["one block above 30 %", 10_000n, 6999n, 6999n, 31],
     ["one block used", 10_000n, 9999n, 9999n, 1],
     ["all but one block used", 10_000n, 1n, 1n, 100],
