@@ -225,10 +225,10 @@ describe("on every host that can be thought of", () => {
         for (const { kind, because } of plan.keep) reasons.add(`${kind} ${because}`);
         expect(violations({ candidates, firstSeen, prune, now, plan })).toEqual([]);
       }),
-      { numRuns: 300, seed: 20260801 },
+      { numRuns: 200, seed: 20260801 },
     );
     // The hosts were worth it: every kind went often, and stayed for every reason there is.
-    expect(Math.min(gone.container, gone.image, gone["build-cache"])).toBeGreaterThan(15);
+    expect(Math.min(gone.container, gone.image, gone["build-cache"])).toBeGreaterThan(10);
     expect([...reasons].sort()).toEqual([
       ...["build-cache in-use", "build-cache parent", "build-cache shared", "build-cache undatable"],
       ...["build-cache young", "container holds-volumes", "container in-use", "container keep-label"],
