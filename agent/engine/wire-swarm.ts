@@ -64,8 +64,6 @@ const MODES = {
   GlobalJob: "global-job",
 } as const;
 
-const numberOr1 = (value: unknown) => (typeof value === "number" ? value : 1);
-
 const mode = v.pipe(
   is.recordOf(v.unknown()),
   v.rawTransform(({ dataset: { value }, addIssue, NEVER }) => {
@@ -74,13 +72,11 @@ const mode = v.pipe(
       addIssue({ message: `unknown mode "${name}"` });
       return NEVER;
     }
-    const { Replicas, TotalCompletions }: Readonly<Record<string, unknown>> = Object(value[name]);
+    const { TotalCompletions }: Readonly<Record<string, unknown>> = Object(value[name]);
     return {
       mode: MODES[name as keyof typeof MODES],
-      /** Replicated services: how many tasks were asked for. */
-      replicas: numberOr1(Replicas),
       /** Replicated jobs: how many completions make it done. */
-      totalCompletions: numberOr1(TotalCompletions),
+      totalCompletions: typeof TotalCompletions === "number" ? TotalCompletions : 1,
     };
   }),
 );

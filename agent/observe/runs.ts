@@ -1,6 +1,6 @@
-import { apiAtLeast, type EngineReader, LIVE_STATES } from "../engine/reader.ts";
+import { type EngineReader, LIVE_STATES } from "../engine/reader.ts";
 import { Inspector, orNull, orUnknown } from "../engine/tolerant.ts";
-import type { ContainerSummary, Service, Task } from "../engine/types.ts";
+import type { ContainerSummary, Service } from "../engine/types.ts";
 import { type Fact, known, unknown } from "../facts.ts";
 import { busyWhy, SETTLED_UPDATES, tasksAreDone } from "../gates/converging.ts";
 import { isRun, runRules } from "../gates/live-run.ts";
@@ -29,7 +29,7 @@ export async function observe(
     ? await orUnknown("the builders", () => readIdleBuilders(reader, settings, live.value))
     : live;
   const services: Fact<readonly Service[]> = manager
-    ? await orUnknown("the services", () => readServices(reader, engine.version.apiVersion))
+    ? await orUnknown("the services", () => readServices(reader))
     : swarm.role === "none" || localTasks
       ? known([])
       : unknown("the services", swarm.role === "worker" ? "this node is a swarm worker" : swarm.why);
@@ -71,8 +71,8 @@ async function readIdleBuilders(
   return idle;
 }
 
-async function readServices(reader: EngineReader, apiVersion: string): Promise<readonly Service[]> {
-  const services = await countedServices(reader, apiVersion);
+async function readServices(reader: EngineReader): Promise<readonly Service[]> {
+  const services = await reader.services();
   // What looks unsettled by its counts may be done by its tasks.
   const short = services.filter((service) => busyWhy(service, false) !== null && isByCounts(service));
   if (short.length === 0) return services;
@@ -90,24 +90,6 @@ const isByCounts = ({ mode, status, updateState }: Service): boolean =>
   status.running < status.desired &&
   ["replicated", "global"].includes(mode) &&
   SETTLED_UPDATES.includes(updateState);
-
-async function countedServices(reader: EngineReader, apiVersion: string): Promise<readonly Service[]> {
-  const services = await reader.services();
-  if (apiAtLeast(apiVersion, "1.41")) return services;
-  // Before API 1.41 there is no ServiceStatus: count the tasks that are meant to run.
-  const tasks = await reader.tasks(services, "running");
-  return services.map((service) => ({ ...service, status: countTasks(service, tasks) }));
-}
-
-/** Pure. What ServiceStatus would say, for the two modes those engines know. */
-export function countTasks(service: Service, tasks: readonly Task[]): Service["status"] {
-  const own = tasks.filter((task) => task.serviceId === service.id && task.desiredState === "running");
-  return {
-    running: own.filter(({ state }) => state === "running").length,
-    desired: service.mode === "replicated" ? service.replicas : own.length,
-    completed: 0,
-  };
-}
 
 /** A global service whose image is bad desires 0 tasks most of the time; its failed ones wait at "ready". */
 async function readFailingGlobals(reader: EngineReader, services: readonly Service[]) {

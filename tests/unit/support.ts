@@ -59,7 +59,6 @@ export function service(changes: Partial<Service> = {}): Service {
     name: "web",
     labels: {},
     mode: "replicated",
-    replicas: 1,
     totalCompletions: 1,
     status: { running: 1, desired: 1, completed: 0 },
     updateState: "none",
