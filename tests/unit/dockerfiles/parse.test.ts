@@ -90,7 +90,7 @@ describe("any text at all", () => {
     );
   });
 
-  // Each is a shape in which a careless reader takes a minute, and this one a tenth of a second.
+  // Each is a shape in which a careless reader takes ten seconds and more, and this one some hundredths of one.
   it.each([
     ["comments and stages", "#\nFROM a\n".repeat(6_000)],
     [
@@ -120,6 +120,6 @@ describe("any text at all", () => {
   ])("is read in good time: %s", (_, text) => {
     const startedAt = performance.now();
     expect(checkDockerfile(text, [{ name: "a", value: "b" }], options)).toHaveLength(1);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });

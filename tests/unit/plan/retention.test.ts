@@ -334,7 +334,7 @@ describe("on every family that can be thought of", () => {
         const last = gone.at(-1);
         expect(sizeWithout(gone.filter((id) => id !== last))).toBeGreaterThan(rule.maxTotalSize);
       }),
-      { numRuns: 100 },
+      { numRuns: 150 },
     );
     expect(exceeded).toBeGreaterThan(10);
   });
