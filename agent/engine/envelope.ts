@@ -98,7 +98,7 @@ export const EVENT_FILTERS =
 
 const LOGIN_KEYS = ["username", "password", "serveraddress"];
 
-export const ALLOWED: readonly Allowed[] = [
+const ALLOWED: readonly Allowed[] = [
   { method: "GET", path: /^\/version$/ },
   { method: "GET", path: /^\/info$/ },
   {
@@ -112,7 +112,7 @@ export const ALLOWED: readonly Allowed[] = [
   {
     method: "GET",
     path: /^\/containers\/json$/,
-    query: { all: equals("true"), filters: filters("status", "health", "id") },
+    query: { filters: filters("status", "health", "id") },
   },
   { method: "GET", path: new RegExp(`^/containers/${HEX64}/json$`), query: { size: equals("true") } },
   {
