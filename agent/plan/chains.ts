@@ -5,43 +5,20 @@ import { oncePer } from "../collections.ts";
  * numbers up to where they first differ. (The same layer on another base is other bytes on disk.)
  */
 export function newChains() {
-  const items = new Map<string, number>();
-  // By number (0: the beginning), the first item that came after it; further ones by number and item.
-  const first: { item: number; next: number }[] = [];
-  const more = new Map<number, number>();
-  let last = 0;
-  const itemOf = (text: string): number => {
-    const known = items.get(text);
-    if (known !== undefined) return known;
-    items.set(text, items.size);
-    return items.size - 1;
-  };
-  const nextOf = (chain: number, item: number): number => {
-    const known = first[chain];
-    if (known === undefined) {
-      first[chain] = { item, next: ++last };
-      return last;
-    }
-    if (known.item === item) return known.next;
-    const key = chain * MOST_ITEMS + item;
-    const found = more.get(key);
-    if (found !== undefined) return found;
-    more.set(key, ++last);
-    return last;
-  };
+  const numbers = new Map<string, number>();
   return {
     of: (list: readonly string[]): number[] => {
+      // 0: the beginning of any list.
       let chain = 0;
       return list.map((text) => {
-        chain = nextOf(chain, itemOf(text));
+        const key = `${chain} ${text}`;
+        chain = numbers.get(key) ?? numbers.size + 1;
+        if (chain > numbers.size) numbers.set(key, chain);
         return chain;
       });
     },
   };
 }
-
-/** No host has 67 million different layers; with as many chains a key of both is still an exact number. */
-const MOST_ITEMS = 2 ** 26;
 
 type LayersById = ReadonlyMap<string, readonly string[]>;
 
