@@ -335,7 +335,7 @@ describe("the text", () => {
         );
         expect(seriesValue(parseExposition(text), `${P}last_pass_freed_bytes`)).toBe(freedBytes + 0);
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     );
   });
 });
