@@ -9,9 +9,15 @@ import { hexId, imageId } from "./support.ts";
 
 /** `watch` as a process, beside an engine that answers as none should; what real ones do is in tests/engine. */
 
-const source =
-  'import { main } from "./agent/watch.ts"; void main({ settings: process.argv[2], stateDir: process.argv[3] });';
-const file = program(source);
+/** Its clock for waiting goes ten times as fast: what it does each second takes a tenth of one. */
+const file = program(`
+  import { main } from "./agent/watch.ts";
+  const timers = require("node:timers/promises");
+  const { setTimeout: wait } = globalThis;
+  const { setTimeout: sleep } = timers;
+  globalThis.setTimeout = (work, ms, ...rest) => wait(work, ms / 10, ...rest);
+  timers.setTimeout = (ms, ...rest) => sleep(ms / 10, ...rest);
+  void main({ settings: process.argv[2], stateDir: process.argv[3] });`);
 const [running, broken] = [imageId("running"), imageId("broken")];
 const start = (name: string, at: number) =>
   `${JSON.stringify({ Type: "container", Action: "start", Actor: { ID: hexId(name), Attributes: {} }, timeNano: at * 1e6 })}\n`;
