@@ -10,6 +10,7 @@ const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 
 /** Top floor first. An import leads to a lower floor, or stays in its own folder. */
 const FLOORS: readonly (readonly string[])[] = [
+  ["start"],
   ["main"],
   ["watch"],
   ["cli"],
@@ -22,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["gates"],
   ["engine"],
   ["settings"],
-  ["host"],
+  ["host", "load"],
   ["units", "json", "facts", "collections", "exit", "text", "colours", "version"],
 ];
 /** Imports nothing of the others, and only the commands import it. */
