@@ -1,6 +1,7 @@
 // Bundles agent/ into dist/: a small front (run, below the watermark), the rest, which it loads when needed, and their
-// bytecode (compile.mjs). docs/development/decisions/0003-files-of-the-bundle.md says why. The flags live in esbuild-flags.json, for the esbuild *command*, since
-// nix/package.nix runs nixpkgs' own esbuild with the very same ones. Another folder than dist/ may be named.
+// bytecode (compile.mjs). docs/development/decisions/0003-files-of-the-bundle.md says why. The flags live in
+// esbuild-flags.json, for the esbuild *command*, since nix/package.nix runs nixpkgs' own esbuild with the very same ones.
+// Another folder than dist/ may be named.
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,6 +1,6 @@
-// node --random-seed=1 scripts/compile.mjs FOLDER: compiles each bundled file there but the one that is started (agent/start.ts), and
-// writes V8's bytecode beside it, as ci-docker-prune.run.code. It serves the version of node that runs this; any other
-// compiles the source. By the seed the same source gives the same bytes each time.
+// node --random-seed=1 scripts/compile.mjs FOLDER: compiles each bundled file there but the one that is started
+// (agent/start.ts), and writes V8's bytecode beside it, as ci-docker-prune.run.code. It serves the version of node that
+// runs this; any other compiles the source. By the seed the same source gives the same bytes each time.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,9 +11,9 @@ const [, , folder = "dist"] = process.argv;
 for (const name of readdirSync(folder)) {
   if (!/^ci-docker-prune\.\w+\.cjs$/.test(name)) continue;
   const path = join(folder, name);
-  const text = readFileSync(path, "latin1");
+  const text = readFileSync(path, "utf8");
   // By this line start.ts knows bytecode of this very source.
-  const digest = createHash("sha256").update(text, "latin1").digest("hex").slice(0, 32);
+  const digest = createHash("sha256").update(text).digest("hex").slice(0, 32);
   const source = `${text}// ${digest}`;
   // All functions, not only those that run when the file is loaded. Without the flag again before it is written: V8
   // refuses bytecode that was written under others than it runs with.
@@ -23,10 +23,12 @@ for (const name of readdirSync(folder)) {
     filename: name,
   });
   setFlagsFromString("--lazy");
-  const head = `${digest} ${process.version} ${process.arch}`.padEnd(128);
-  writeFileSync(path, source, "latin1");
-  writeFileSync(
-    path.replace(/cjs$/, "code"),
-    Buffer.concat([Buffer.from(head, "latin1"), script.createCachedData()]),
-  );
+  const code = script.createCachedData();
+  // To the letter what start.ts expects.
+  let sum = 0;
+  for (const word of new Uint32Array(code.buffer, code.byteOffset, code.length >> 2))
+    sum = (Math.imul(sum, 31) + word) | 0;
+  const head = `${digest} ${process.version} ${process.arch} ${sum}`.padEnd(128);
+  writeFileSync(path, source);
+  writeFileSync(path.replace(/cjs$/, "code"), Buffer.concat([Buffer.from(head), code]));
 }

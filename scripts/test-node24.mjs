@@ -1,5 +1,5 @@
-// The unit tests and those of the bundle and its bytecode on Node 24, which NixOS 26.05 runs. The npm package `node` holds its binary;
-// it is kept in the cache beside the engines, outside the checkout.
+// The unit tests and those of the bundle and its bytecode on Node 24, which NixOS 26.05 runs. The npm package `node`
+// holds its binary; it is kept in the cache beside the engines, outside the checkout.
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";

@@ -13,6 +13,8 @@ import type { Targets } from "./targets.ts";
 export class Confirmation {
   readonly #told: Judged[] = [];
   readonly #held = new Set<Judged>();
+  /** Of those, what was looked for and found. */
+  readonly #found = new Set<Judged>();
   #proved = false;
 
   constructor(
@@ -27,11 +29,24 @@ export class Confirmation {
     if (byWord && !this.#proved) {
       this.#held.add(object);
       const there = await this.targets.stillThere([object]);
-      if (!there.known || there.value.has(object.id)) return;
+      if (!there.known) return;
+      if (there.value.has(object.id)) this.#found.add(object);
+      else this.#prove(object);
+    } else {
+      if (byWord) this.#told.push(object);
+      this.report.tell(object, outcome);
+    }
+  }
+
+  /** All that waits is told, but for what a look has found: nobody could tell of the others. */
+  #prove(missed: Judged): void {
+    this.#proved = true;
+    for (const object of this.#held) {
+      if (this.#found.has(object)) continue;
       this.#held.delete(object);
-      this.#proved = true;
-    } else if (byWord) this.#told.push(object);
-    this.report.tell(object, outcome);
+      this.report.tell(object, REMOVED);
+      if (object !== missed) this.#told.push(object);
+    }
   }
 
   /** At the end of a kind. Where nobody can tell what is there, the engine's word counts. */
@@ -49,12 +64,13 @@ export class Confirmation {
         this.ports.journal.emit(factUnknown("whether what was removed is gone", reason));
       }
     } finally {
-      for (const object of held) this.report.tell(object, isThere(object) ? LEFT : { fate: "removed" });
+      for (const object of held) this.report.tell(object, isThere(object) ? LEFT : REMOVED);
     }
     for (const object of told.filter(isThere)) this.report.takeBack(object, LEFT);
   }
 }
 
+const REMOVED: Outcome = { fate: "removed" };
 const LEFT: Outcome = { fate: "failed", error: STILL_THERE, unknown: false };
 
 /** Nobody has looked since the engine said so. Of names of images, what takes them looks itself. */

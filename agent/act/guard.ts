@@ -18,8 +18,8 @@ export class Ended extends Error {
 }
 
 /**
- * Says, immediately before each request that removes something, whether it may still be sent. By itself it asks no gate:
- * only a signal, or an engine that does not answer, ends the work.
+ * Says, immediately before each request that removes something, whether it may still be sent. By itself it asks no
+ * gate: only a signal, or an engine that does not answer, ends the work.
  */
 export class StopGuard {
   #ending: Ending | null = null;

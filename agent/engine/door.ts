@@ -44,9 +44,9 @@ const LARGEST_ANSWER = 64 * 1024 * 1024;
 export type EngineClient = Pick<Door, "call" | "requests">;
 
 /**
- * The only door to the engine: each request is checked against the envelope where it is handed to node:http; each answer
- * is read here, to its end, or is an EngineError. By itself it only gets, as `watch` does, which must be small: for all
- * the rest dockerode words the requests (client.ts).
+ * The only door to the engine: each request is checked against the envelope where it is handed to node:http; each
+ * answer is read here, to its end, or is an EngineError. By itself it only gets, as `watch` does, which must be small:
+ * for all the rest dockerode words the requests (client.ts).
  */
 export class Door {
   #requests = 0;
@@ -129,7 +129,8 @@ export class Door {
     return apiVersion == null ? path : `/v${apiVersion}${path}`;
   }
 
-  protected open(request: EngineRequest, began: Began): Promise<IncomingMessage> {
+  protected async open(request: EngineRequest, began: Began): Promise<IncomingMessage> {
+    if (request.method !== "GET") throw new ForbiddenRequest(`refused before sending: ${request.method}`);
     const query = new URLSearchParams(request.query).toString();
     const path = `${this.versioned(request)}${query === "" ? "" : `?${query}`}`;
     return this.send({ method: request.method, path }, undefined, began);
@@ -141,11 +142,11 @@ export class Door {
       const { socketPath, permissions } = this.options;
       assertAllowed(method, path, permissions, body);
       this.#requests++;
-      // Without a name for TLS node looks for one in the Host header, with a pattern of IPv6 that takes 9 ms to compile.
+      // Without a name for TLS node looks for one in the Host header, by a pattern of IPv6 that takes 9 ms to compile.
       const target = { method, path, headers, socketPath, servername: "" };
       const request = httpRequest(target, resolve)
         .on("error", reject)
-        // No request of ours asks for another protocol. Unheard, node:http would close the connection without an error.
+        // No request of ours asks for another protocol. Unheard, node:http would close the connection without a word.
         .on("upgrade", (response, socket) => {
           socket.destroy();
           reject(new Error(`${response.statusCode} Upgrade`));

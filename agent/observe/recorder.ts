@@ -64,8 +64,8 @@ export class Recorder {
 
   async #linesOf(events: readonly EngineEvent[]): Promise<LedgerLine[]> {
     const started = events.flatMap((event) => (event.kind === "start" ? [event.container] : []));
-    const found = await this.engine.containersOf(started);
-    const containers = new Map(found.map(({ id, imageId }) => [id, imageId]));
+    const found = await ifShown(this.engine.containersOf(started));
+    const containers = new Map(found?.map(({ id, imageId }) => [id, imageId]));
     const byName = new Map<string, string | null>();
     const named = async (name: string) => {
       if (!byName.has(name)) byName.set(name, isId(name) ? name : await this.#imageNamed(name));

@@ -59,7 +59,7 @@ export function sizesOf(image: Pick<ImageDetail, "id" | "layers" | "sizeBytes">,
   const { layers, sizeBytes } = image;
   const steps = measured.histories.get(image.id);
   if (steps === undefined || layers.length === 0) return [];
-  const known = sharedPrefixes(image, steps, measured).flatMap((end, index, all) => {
+  const known = sharedPrefixes(image, measured).flatMap((end, index, all) => {
     const start = all[index - 1] ?? { layers: 0, steps: 0 };
     return layerSizes(
       { layers: layers.slice(start.layers, end.layers) },

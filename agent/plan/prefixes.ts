@@ -23,31 +23,23 @@ export interface Part {
  * Where other images part from this one, and its end. Up to there two images have the layers in common, and the steps
  * that made them: this alone tells which steps made the shared layers where layers of 0 bytes are among them.
  */
-export function sharedPrefixes(
-  image: Pick<ImageDetail, "id" | "layers">,
-  steps: readonly Step[],
-  measured: Measured,
-): readonly Part[] {
-  const { layers } = image;
-  const { stepsOf, partings } = prefixesIn(measured);
-  const chains = layerChains(measured.layers).of(image);
-  const mine = stepsOf(image.id, steps);
-  const layered = [0];
-  for (const { sizeBytes } of steps) layered.push((layered.at(-1) ?? 0) + (sizeBytes > 0 ? 1 : 0));
+export function sharedPrefixes({ id, layers }: Pick<ImageDetail, "id" | "layers">, measured: Measured) {
+  const { byImage, partings } = prefixesIn(measured);
+  const { chains = [], steps = [], layered = [] } = byImage.get(id) ?? {};
   const ends: Part[] = [];
-  for (let depth = 1; depth < layers.length; depth++) {
+  for (let depth = 1; depth < chains.length; depth++) {
     const others = partings.get(chains[depth - 1] as number);
     if (others === undefined) continue;
     // None fits where others tell another history of the same layers: built anew, or imported.
-    for (const same of possibleSteps(layered, layers.length, depth)) {
-      const way = others.get(mine[same - 1] as number);
+    for (const same of possibleSteps(layered, chains.length, depth)) {
+      const way = others.get(steps[same - 1] as number);
       if (way === undefined || way === chains[depth]) continue;
       const before = ends.at(-1) ?? { layers: 0, steps: 0 };
       ends.push({ layers: depth, steps: Math.max(same, before.steps + depth - before.layers) });
       break;
     }
   }
-  return [...ends, { layers: layers.length, steps: steps.length }];
+  return [...ends, { layers: layers.length, steps: measured.histories.get(id)?.length ?? 0 }];
 }
 
 /**
@@ -71,35 +63,39 @@ const SEVERAL = -2;
 const END = -1;
 
 /**
- * `partings`: by the last layer that images have in common, and by the last of a run of steps, the layer with which the
- * images go on that have those steps; `SEVERAL` where they go on differently. Layers and steps by their chains.
+ * `byImage`: the layers and the steps of each as chains, and `layered` as {@link possibleSteps} takes it. `partings`: by
+ * the last layer that images have in common, and by the last of the steps that can have made these, the layer with which
+ * the images go on that have those steps; `SEVERAL` where they go on differently.
  */
 const prefixesIn = oncePer((measured: Measured) => {
-  const chains = newChains();
-  const number = (steps: readonly Step[]) => chains.of(steps.map(({ mark }) => mark));
-  const stepsById = new Map([...measured.histories].map(([id, steps]) => [id, number(steps)]));
-  const measurable = [...layerChains(measured.layers).byImage].flatMap(([id, layers]) => {
-    const history = measured.histories.get(id);
-    return history === undefined ? [] : [{ layers, history, steps: stepsById.get(id) ?? [] }];
-  });
+  const { of } = newChains();
+  const byImage = new Map(
+    [...layerChains(measured.layers).byImage].flatMap(([id, chains]) => {
+      const history = measured.histories.get(id);
+      if (history === undefined) return [];
+      const layered = [0];
+      history.forEach(({ sizeBytes }, at) => {
+        layered.push((layered[at] ?? 0) + (sizeBytes > 0 ? 1 : 0));
+      });
+      return [[id, { chains, steps: of(history.map(({ mark }) => mark)), layered }] as const];
+    }),
+  );
+  const images = [...byImage.values()];
   const partings = new Map<number, Map<number, number>>();
-  for (const chain of forks(measurable.map(({ layers }) => layers))) partings.set(chain, new Map());
-  for (const { layers, history, steps } of measurable) {
-    const empty = history.filter(({ sizeBytes }) => sizeBytes === 0).length;
-    layers.forEach((chain, index) => {
+  for (const chain of forks(images.map(({ chains }) => chains))) partings.set(chain, new Map());
+  for (const { chains, steps, layered } of images) {
+    chains.forEach((chain, index) => {
       const ways = partings.get(chain);
-      const way = layers[index + 1] ?? END;
-      // Of the steps up to a layer each is a layer, or of 0 bytes.
-      const last = Math.min(steps.length, index + 1 + empty);
-      for (let count = index + 1; ways !== undefined && count <= last; count++) {
+      if (ways === undefined) return;
+      const way = chains[index + 1] ?? END;
+      for (const count of possibleSteps(layered, chains.length, index + 1)) {
         const step = steps[count - 1] as number;
         const before = ways.get(step);
         ways.set(step, before === undefined || before === way ? way : SEVERAL);
       }
     });
   }
-  const stepsOf = (id: string, steps: readonly Step[]) => stepsById.get(id) ?? number(steps);
-  return { partings, stepsOf };
+  return { byImage, partings };
 });
 
 /** Chains after which not all lists go on alike. */

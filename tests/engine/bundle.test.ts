@@ -541,8 +541,9 @@ describe("the bundle in an empty folder", () => {
     });
   });
 
-  it("speaks HTTP with what it has in it", async () => {
-    const server = createServer((_, response) => response.writeHead(500).end('{"message":"from the test"}'));
+  /** Runs it beside an engine that answers everything with this, and 500. */
+  async function beside(message: string, args: readonly string[]) {
+    const server = createServer((_, response) => response.writeHead(500).end(JSON.stringify({ message })));
     const socketPath = join(cwd, "engine.sock");
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));
     mkdirSync(join(cwd, "state"));
@@ -550,7 +551,7 @@ describe("the bundle in an empty folder", () => {
     // Not spawnSync: the server is in this process.
     const child = spawn(
       process.execPath,
-      [join(home, START), "status", "--json", "--settings", settings, "--state-dir", join(cwd, "state")],
+      [join(home, START), ...args, "--json", "--settings", settings, "--state-dir", join(cwd, "state")],
       { cwd, env: { PATH: process.env.PATH ?? "" }, timeout: 20_000, killSignal: "SIGKILL" },
     );
     let stdout = "";
@@ -560,7 +561,23 @@ describe("the bundle in an empty folder", () => {
     const code = await new Promise((resolve) => child.once("close", resolve));
     server.closeAllConnections();
     server.close();
+    return { code, stdout };
+  }
+
+  it("speaks HTTP with what it has in it", async () => {
+    const { code, stdout } = await beside("from the test", ["status"]);
     expect(JSON.parse(stdout).engine).toEqual({ unknown: "GET /version: 500 from the test" });
     expect(code).toBe(69);
+  });
+
+  it("knows a secret that was cut off by one character that is not ASCII, which its files hold as it is", async () => {
+    const target = join(cwd, "config.json");
+    const auth = Buffer.from("ci:hunter2-secretpassword-123").toString("base64");
+    writeFileSync(target, JSON.stringify({ auths: { "registry.example": { auth } } }));
+    const { stdout } = await beside("denied for hunter2-secretpassword-…", [
+      ...["auth", "check", "--target", target],
+    ]);
+    expect(stdout).toContain("denied for [");
+    expect(stdout).not.toContain("hunter2");
   });
 });

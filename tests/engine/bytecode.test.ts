@@ -15,7 +15,8 @@ describe("bytecode", () => {
     cwd = scratchDir();
     // By the node that runs this test: dist/ may be another one's.
     const compile = fileURLToPath(new URL("../../scripts/compile.mjs", import.meta.url));
-    expect(spawnSync(process.execPath, [compile, home], { encoding: "utf8" })).toMatchObject({ stderr: "" });
+    const made = spawnSync(process.execPath, ["--random-seed=1", compile, home], { encoding: "utf8" });
+    expect(made).toMatchObject({ status: 0, stderr: "" });
   });
 
   /** What was made of the bytecode of each file that was loaded: `undefined`, it was not taken; `true`, V8 refused it. */
@@ -37,15 +38,22 @@ describe("bytecode", () => {
     const { status, stderr } = spawnSync(
       process.execPath,
       ["--require", probe, join(home, "ci-docker-prune.cjs"), ...args],
-      { cwd, env: { PATH: process.env.PATH ?? "" }, encoding: "utf8" },
+      {
+        cwd,
+        env: { PATH: process.env.PATH ?? "" },
+        encoding: "utf8",
+        timeout: 20_000,
+        killSignal: "SIGKILL",
+      },
     );
     return { code: status, stderr, refused: JSON.parse(readFileSync(told, "utf8")) };
   }
 
   /** Far from any pressure, with settings that nobody has read before. */
-  function quietRun(): readonly string[] {
+  function quietRun(more: object = {}): [string, ...string[]] {
     const file = join(cwd, "settings.json");
-    writeFileSync(file, JSON.stringify({ disk: { paths: [cwd], highWatermark: "1B free", inodes: false } }));
+    const disk = { paths: [cwd], highWatermark: "1B free", inodes: false };
+    writeFileSync(file, JSON.stringify({ disk, ...more }));
     return ["run", "--settings", file, "--state-dir", join(cwd, "state")];
   }
   const code = (part: string) => join(home, `ci-docker-prune.${part}.code`);
@@ -54,19 +62,32 @@ describe("bytecode", () => {
     const [taken, sound] = ["false", { code: 0, stderr: "" }];
     expect(loaded(quietRun())).toEqual({ ...sound, refused: { main: taken, run: taken } });
     expect(loaded(["--version"])).toEqual({ ...sound, refused: { main: taken, full: taken } });
-    expect(loaded(["watch", "--settings"])).toMatchObject({ refused: { main: taken, full: taken } });
+    // There are no settings for the one, and no folder for the other: each is loaded and says so.
+    expect(loaded(["watch", "--settings", join(cwd, "none.json")])).toMatchObject({
+      refused: { main: taken, watch: taken },
+    });
+    const [command, ...options] = quietRun({ metrics: { textfile: join(cwd, "none", "ci.prom") } });
+    expect(loaded([command, ...options])).toMatchObject({
+      refused: { main: taken, run: taken, metrics: taken },
+    });
   });
 
   it.each<readonly [string, (file: string) => void, string]>([
     ["is not there", (file) => rmSync(file), "undefined"],
     ["is empty", (file) => writeFileSync(file, ""), "undefined"],
     ["is of another source, as long as this one", (file) => spoilHead(file), "undefined"],
-    ["is cut off", (file) => truncateSync(file, 60_000), "true"],
+    ["is cut off", (file) => truncateSync(file, 60_000), "undefined"],
+    ["has a block of zeros", (file) => writeZeros(file), "undefined"],
   ])("that %s costs time and nothing else", (_, spoil, refused) => {
     spoil(code("main"));
     spoil(code("run"));
     expect(loaded(quietRun())).toEqual({ code: 0, stderr: "", refused: { main: refused, run: refused } });
   });
+
+  function writeZeros(file: string): void {
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill(0, 65_536, 69_632));
+  }
 
   function spoilHead(file: string): void {
     const bytes = readFileSync(file);

@@ -18,7 +18,17 @@ describe("what an engine's refusal means", () => {
       "unreachable",
     ],
     [500, 'Get "https://192.0.2.10:5001/v2/": x509: certificate signed by unknown authority', "tls"],
+    [
+      500,
+      'Get "https://192.0.2.10:5001/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority',
+      "tls",
+    ],
     [500, 'Get "https://192.0.2.10:5002/v2/": http: server gave HTTP response to HTTPS client', "tls"],
+    [
+      500,
+      'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 192.0.2.53:53: dial udp 192.0.2.53:53: connect: network is unreachable',
+      "unreachable",
+    ],
     // As others report them: a registry with tokens, GitHub's, a slow one, one that closes.
     [
       401,

@@ -213,10 +213,12 @@ describe("what cannot be done leaves everything as it was", () => {
 
   it.each([
     ["an empty secret", "", /b\.example \(other\): the file is empty/],
+    ["nothing but newlines", "\n\n", /the file is empty/],
     ["blanks", "  \n", /the file is empty/],
     ["two lines", "a\nb\n", /more than one line/],
     ["a NUL", "a\0b", /cannot be seen/],
     ["what a page adds to a pasted token", "tok\u200b", /cannot be seen/],
+    ["a line end of other systems", "tok\u0085", /cannot be seen/],
     ["bytes that are no text", Buffer.from([0xff, 0xfe]), /not UTF-8/],
     ["a whole disk image", Buffer.alloc(65 * 1024, "a"), /larger than 64.0 KiB/],
   ])("%s", (_, content, why) => {

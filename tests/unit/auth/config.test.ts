@@ -102,7 +102,7 @@ describe("an entry that is wanted no more", () => {
 });
 
 describe("a file that cannot be understood", () => {
-  it.each(["{", "[]", "null", '{"auths":[]}'])("%s", (text) => {
+  it.each(["{", '{"auths":', "[]", "null", "7", '{"auths":[]}', '{"auths":"x"}', "{} {}"])("%s", (text) => {
     expect(() => merge(text, { [HUB]: ALICE })).toThrow(Unusable);
   });
 

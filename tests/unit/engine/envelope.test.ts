@@ -98,6 +98,8 @@ describe("what only some settings or commands allow", () => {
     ["a repository that no rule names", ...remove("redis:7")],
     ["a name without a tag", ...remove("ci/app")],
     ["a tag with force", ...remove("ci/app:1", "?noprune=true&force=true")],
+    ["a tag and its parents", ...remove("ci/app:1", "")],
+    ["a tag and its parents, said aloud", ...remove("ci/app:1", "?noprune=false")],
     ["a digest", ...remove(`ci/app@${IMAGE}`)],
     ["a tag with a digest", ...remove(`ci/app:1@${IMAGE}`)],
     ["an escaped name", ...remove("ci%2Fapp:1")],
@@ -111,6 +113,7 @@ describe("what only some settings or commands allow", () => {
     ["a network with force", "DELETE", `/v1.41/networks/${ID}?force=true`],
     ["somebody off a network", "POST", `/v1.41/networks/${ID}/disconnect`],
     ["a kill", "POST", `/v1.41/containers/${ID}/kill`],
+    ["a restart", "POST", `/v1.41/containers/${ID}/restart?t=10`],
   ])("but never %s", (_, method, target) => {
     const everything = { ...untag, mayStop: true, mayCommit: true, mayRemoveNetworks: true };
     expect(() => assertAllowed(method, target, everything)).toThrow(ForbiddenRequest);
@@ -139,6 +142,7 @@ describe("a request with a body that every pass may send", () => {
   it.each([
     ["with a version", "/v1.41/auth", LOGIN],
     ["without", "/auth", LOGIN],
+    ["in whatever order", "/auth", '{"serveraddress":"r","username":"u","password":"p"}'],
     ["with empty texts", "/auth", '{"username":"","password":"","serveraddress":""}'],
   ])("is the check of a login: %s", (_, target, body) => {
     expect(() => assertAllowed("POST", target, BARE, body)).not.toThrow();
@@ -167,6 +171,7 @@ describe("a request with a body that every pass may send", () => {
 
   it.each([
     ["GET", "/auth"],
+    ["PUT", "/auth"],
     ["POST", "/auth/"],
     ["POST", "/v1.41/auth?"],
     ["POST", "/auth?x=1"],
@@ -195,15 +200,22 @@ describe("a request with a body that every pass may send", () => {
 
 describe("what never leaves", () => {
   const FORBIDDEN: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-    "anything about volumes": [["DELETE", "/v1.41/volumes/data"]],
+    "anything about volumes": [
+      ["GET", "/v1.41/volumes"],
+      ["DELETE", "/v1.41/volumes/data"],
+    ],
     "the engine's own prunes, with and without an age": [
       ["POST", "/v1.41/system/prune"],
       ["POST", "/v1.41/images/prune"],
+      ["POST", `/v1.41/images/prune?filters=${json({ dangling: ["true"], until: ["24h"] })}`],
       ["POST", `/v1.41/containers/prune?filters=${json({ until: ["86400s"] })}`],
+      ["POST", "/v1.41/networks/prune"],
     ],
     "a container deletion with an option": [
       ["DELETE", `/v1.41/containers/${ID}?force=true`],
+      ["DELETE", `/v1.41/containers/${ID}?force=false`],
       ["DELETE", `/v1.41/containers/${ID}?v=1`],
+      ["DELETE", `/v1.41/containers/${ID}?FORCE=true`],
       ["DELETE", `/v1.41/containers/${ID}?%66orce=true`],
     ],
     "a container deletion by anything but a whole id": [
@@ -211,43 +223,58 @@ describe("what never leaves", () => {
       ["DELETE", `/v1.41/containers/${ID.slice(0, 12)}`],
       ["DELETE", `/v1.41/containers/${ID}0`],
       ["DELETE", `/v1.41/containers/${ID.toUpperCase()}`],
+      ["DELETE", `/v1.41/containers/${ID}/json`],
     ],
     "an image deletion that may take parents or force": [
       ["DELETE", image("")],
       ["DELETE", image("?noprune=false")],
+      ["DELETE", image("?noprune=")],
       ["DELETE", image("?noprune")],
       ["DELETE", image("?force=true&noprune=true")],
+      ["DELETE", image("?noprune=true&force=false")],
       ["DELETE", image("?noprune=true&noprune=false")],
+      ["DELETE", image("?noprune=false&noprune=true")],
       ["DELETE", image("?noprune=true;force=1")],
       ["DELETE", image("?Noprune=true")],
     ],
     "an image deletion by tag, by digest reference or by part of an id": [
       ["DELETE", "/v1.41/images/redis:7-alpine?noprune=true"],
       ["DELETE", `/v1.41/images/redis@${IMAGE}?noprune=true`],
+      ["DELETE", `/v1.41/images/redis%40${IMAGE}?noprune=true`],
       ["DELETE", `/v1.41/images/${ID}?noprune=true`],
+      ["DELETE", `/v1.41/images/${IMAGE.slice(0, 19)}?noprune=true`],
       ["DELETE", `/v1.41/images/sha256%3A${ID}?noprune=true`],
     ],
     "a build cache prune without exactly one age limit": [
       ["POST", "/v1.41/build/prune"],
       ["POST", "/v1.41/build/prune?filters="],
+      ["POST", "/v1.41/build/prune?filters=undefined"],
       ["POST", prune("{}")],
+      ["POST", prune("[]")],
       ["POST", prune('{"until":[]}')],
       ["POST", prune('{"until":[""]}')],
       ["POST", prune('{"until":"86400s"}')],
       ["POST", prune('{"until":["86400s","1s"]}')],
       ["POST", prune('{"until":["86400s"],"until":["1s"]}')],
       ["POST", prune('{"until":["86400s"]} {"until":["1s"]}')],
+      ["POST", prune('{"Until":["86400s"]}')],
     ],
     "a build cache prune with anything beside the age": [
       ["POST", prune('{"until":["86400s"],"label":["a"]}')],
+      ["POST", prune('{"label":["a"]}')],
+      ["POST", prune('{"until":["86400s"],"unused-for":["1s"]}')],
       ["POST", `${prune('{"until":["86400s"]}')}&all=true`],
+      ["POST", `${prune('{"until":["86400s"]}')}&all=false`],
+      ["POST", `${prune('{"until":["86400s"]}')}&reserved-space=0`],
       ["POST", `${prune('{"until":["86400s"]}')}&${prune('{"until":["1s"]}').split("?")[1]}`],
       ["POST", `${prune('{"until":["86400s"]}')}&filters={}`],
     ],
     "a build cache prune that is younger than the limit, or says its age in a way we never write": [
       ["POST", prune('{"until":["86399s"]}')],
+      ["POST", prune('{"until":["1s"]}')],
       ["POST", prune('{"until":["86400.5s"]}')],
       ["POST", prune('{"until":["24h"]}')],
+      ["POST", prune('{"until":["86400"]}')],
       ["POST", prune('{"until":["999999999999s"]}')],
       ["POST", prune('{ "until": ["86400s"] }')],
       ["POST", prune('{"until":["86400s"]}\n')],
@@ -256,6 +283,7 @@ describe("what never leaves", () => {
       ["GET", `/v1.41/images/json?filters=${json({ dangling: [] })}`],
       ["GET", `/v1.41/images/json?filters=${json({ dangling: [""] })}`],
       ["GET", `/v1.41/images/json?filters=${json({ dangling: ["true"], label: ["a"] })}`],
+      ["GET", `/v1.41/containers/json?filters=${json({ status: [] })}`],
       [
         "GET",
         `/v1.41/images/json?filters=${encodeURIComponent('{"dangling":["false"],"dangling":["true"]}')}`,
@@ -264,10 +292,14 @@ describe("what never leaves", () => {
     "a path that is read differently here and there": [
       ["DELETE", `/v1.41/containers/%2e%2e/volumes/data`],
       ["GET", "/v1.41/containers/../volumes"],
+      ["GET", "/v1.41/%2e%2e/volumes"],
       ["GET", "/v1.41//info"],
+      ["DELETE", `/v1.41//containers/${ID}`],
       ["DELETE", `/v1.41/containers/${ID}%3fforce=true`],
+      ["DELETE", `/v1.41/containers/${ID}%2f..%2f..%2fvolumes`],
       ["DELETE", `/v1.41/containers/${ID}#x`],
       ["DELETE", `/v1.41/containers/${ID}\n`],
+      ["DELETE", `/v1.41/containers/${ID} HTTP/1.1`],
       ["DELETE", `/v1.41/images/${IMAGE}?noprune=true?force=true`],
       ["POST", "/v1.41/Build/Prune?filters=%7B%22until%22%3A%5B%2286400s%22%5D%7D"],
       ["POST", "/v1.41/build/prune/?filters=%7B%22until%22%3A%5B%2286400s%22%5D%7D"],
@@ -275,26 +307,35 @@ describe("what never leaves", () => {
     "a method that is not the one on the list": [
       ["get", "/v1.41/info"],
       ["POST", `/v1.41/containers/${ID}`],
+      ["PUT", `/v1.41/containers/${ID}`],
       ["HEAD", "/v1.41/info"],
       ["GET", prune('{"until":["86400s"]}')],
+      ["", "/v1.41/info"],
     ],
     "another API prefix, host or scheme": [
       ["GET", "/v1/info"],
       ["GET", "/V1.41/info"],
       ["GET", "/v1.41/v1.41/info"],
       ["GET", "/v5.0.0/libpod/info"],
+      ["POST", "/v4.0/libpod/system/prune"],
       ["GET", "http://example.org/v1.41/info"],
+      ["GET", "//example.org/info"],
       ["GET", "info"],
     ],
     "what other parts of Docker's API can do": [
       ["POST", `/v1.41/containers/${ID}/stop`],
+      ["POST", `/v1.41/containers/${ID}/kill`],
       ["POST", "/v1.41/containers/create"],
+      ["POST", "/v1.41/images/create?fromImage=redis"],
       ["POST", "/v1.41/build"],
       ["POST", "/v1.41/swarm/leave?force=true"],
       ["DELETE", "/v1.41/services/web"],
       ["DELETE", `/v1.41/networks/${ID}`],
+      ["POST", "/v1.41/services/web/update?version=1"],
+      ["GET", `/v1.41/containers/${ID}/archive?path=/etc`],
       ["GET", "/v1.41/events"],
       ["GET", "/v1.41/services?status=false"],
+      ["GET", "/v1.41/containers/json?all=true"],
       ["GET", "/v1.41/system/df?type=volume"],
     ],
   };

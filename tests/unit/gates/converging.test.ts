@@ -30,6 +30,8 @@ describe("what converging means, row by row", () => {
 
   const BUSY: readonly (readonly [string, Row, string])[] = [
     ["a bad image, for ever", { mode: "replicated", counts: [0, 1, 0] }, "0 of 1 tasks run"],
+    ["a one-shot service that has exited 0", { mode: "replicated", counts: [0, 1, 0] }, "0 of 1 tasks run"],
+    ["a crash loop, seen while it is down", { mode: "replicated", counts: [0, 1, 0] }, "0 of 1 tasks run"],
     [
       "a global service with a bad image, seen at 0/1",
       { mode: "global", counts: [0, 1, 0] },
@@ -45,11 +47,22 @@ describe("what converging means, row by row", () => {
       { mode: "replicated-job", counts: [1, 1, 1], more: { totalCompletions: 2 } },
       "1 of 2 completions",
     ],
+    [
+      "a replicated job that has not begun",
+      { mode: "replicated-job", counts: [0, 1, 0] },
+      "0 of 1 completions",
+    ],
     ["a global job that runs", { mode: "global-job", counts: [1, 1, 0] }, "1 tasks to complete"],
+    ["a global job that waits", { mode: "global-job", counts: [0, 1, 0] }, "1 tasks to complete"],
     [
       "an update in a state that this program does not know",
       { mode: "replicated", counts: [2, 2, 0], more: { updateState: "draining" } },
       "update draining",
+    ],
+    [
+      "a stop-first update",
+      { mode: "replicated", counts: [1, 2, 0], more: { updateState: "updating" } },
+      "update updating",
     ],
     [
       "a start-first update",
@@ -72,8 +85,18 @@ describe("what converging means, row by row", () => {
       "update paused",
     ],
     [
+      "a failed update, paused at 1/2",
+      { mode: "replicated", counts: [1, 2, 0], more: { updateState: "paused" } },
+      "update paused",
+    ],
+    [
       "a rollback at 2/2",
       { mode: "replicated", counts: [2, 2, 0], more: { updateState: "rollback_started" } },
+      "update rollback started",
+    ],
+    [
+      "a rollback at 3/2",
+      { mode: "replicated", counts: [3, 2, 0], more: { updateState: "rollback_started" } },
       "update rollback started",
     ],
     [
@@ -81,6 +104,8 @@ describe("what converging means, row by row", () => {
       { mode: "replicated", counts: [2, 2, 0], more: { updateState: "rollback_paused" } },
       "update rollback paused",
     ],
+    ["a drained node's replicated service", { mode: "replicated", counts: [0, 2, 0] }, "0 of 2 tasks run"],
+    ["a global service on all nodes but one", { mode: "global", counts: [2, 3, 0] }, "2 of 3 tasks run"],
     [
       "a job under update though complete",
       { mode: "replicated-job", counts: [0, 1, 1], more: { updateState: "updating" } },
@@ -92,6 +117,7 @@ describe("what converging means, row by row", () => {
     ["all replicas run", { mode: "replicated", counts: [2, 2, 0] }],
     ["scaled to 0", { mode: "replicated", counts: [0, 0, 0] }],
     ["scaled to 0, and its old tasks failed", { mode: "replicated", counts: [0, 0, 0], failingGlobal: true }],
+    ["a crash loop, seen while it is up", { mode: "replicated", counts: [1, 1, 0] }],
     [
       "an update that is completed",
       { mode: "replicated", counts: [2, 2, 0], more: { updateState: "completed" } },

@@ -28,7 +28,7 @@ const compiled = new Map(
 );
 
 function hits(sources: readonly string[], value: string): boolean {
-  return sources.some((source) => compiled.get(source)?.test(value));
+  return sources.some((source) => compiled.get(source)!.test(value));
 }
 
 function marks(preset: RunnerPreset, seen: Seen): Marks {

@@ -26,7 +26,9 @@ describe("a filesystem is measured as df does", () => {
     ["exactly 30 %", 10_000n, 7000n, 7000n, 30],
     ["one block above 30 %", 10_000n, 6999n, 6999n, 31],
     ["one block used", 10_000n, 9999n, 9999n, 1],
+    ["nothing used", 10_000n, 10_000n, 10_000n, 0],
     ["all but one block used", 10_000n, 1n, 1n, 100],
+    ["everything used", 10_000n, 0n, 0n, 100],
     ["95 % and a reserve of 5 %: an ordinary user has nothing left", 10_000n, 500n, 0n, 100],
     ["half used and a reserve of 5 %", 10_000n, 5000n, 4500n, 53],
   ])("%s", (_, blocks, bfree, bavail, expected) => {

@@ -287,8 +287,10 @@ describe("a watched filesystem", () => {
 describe("the text", () => {
   it.each([
     ["a quote", 'a"b', 'a"b'],
+    ["a backslash", "a\\b", "a\\b"],
     ["braces and commas", 'a",b="c"} 1', 'a",b="c"} 1'],
     ["a line end", "a\nb 1", "a\\u000ab 1"],
+    ["a colour", "a\u001b[31m", "a\\u001b[31m"],
     ["half a pair", "a\ud800", "a\\ud800"],
   ])("cannot be broken by a path with %s", async (_, path, shown) => {
     const text = await renderMetrics(measured({ pass: { filesystems: [filesystem({ paths: [path] })] } }));

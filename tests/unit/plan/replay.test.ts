@@ -189,10 +189,14 @@ describe("the benchmark", () => {
     const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
     process.argv = [...argv.slice(0, 2), "--trace", file, "--disks", "1GB,50GB"];
     process.argv.push("--policies", "lru,own", "--json");
-    await import("../../../bench/replay/replay.ts");
-    const out = write.mock.calls.join("");
-    write.mockRestore();
-    process.argv = argv;
+    let out = "";
+    try {
+      await import("../../../bench/replay/replay.ts");
+      out = write.mock.calls.join("");
+    } finally {
+      write.mockRestore();
+      process.argv = argv;
+    }
     const found = JSON.parse(out);
     expect(Object.keys(found)).toEqual(["floorBytes", "floorPulls", "rows"]);
     expect(found.floorPulls).toBe(3);

@@ -147,12 +147,15 @@ describe("what is refused, and why", () => {
   const WATERMARK = 'used space such as "80%", or available space such as "20GiB free"';
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
     ["engine.socketPath", "tcp://h:2375", 'an absolute path such as "/var/lib/docker"'],
+    ["engine.socketPath", null, 'an absolute path such as "/var/lib/docker"'],
     ["engine.timeout", "0s", 'a time from "100ms" to "1h"'],
     ["engine.timeout", "61m", 'a time from "100ms" to "1h"'],
+    ["engine.timeout", 60, 'a time from "100ms" to "1h"'],
     ["disk.paths", [], "at least one path"],
     ["disk.paths", "/", "a list"],
     ["disk.highWatermark", 80, WATERMARK],
     ["disk.highWatermark", "101%", WATERMARK],
+    ["disk.highWatermark", null, WATERMARK],
     ["disk.inodes", "yes", INODES],
     ["disk.inodes", "0 free", INODES],
     ["disk.inodes", 250_000, INODES],
@@ -166,10 +169,13 @@ describe("what is refused, and why", () => {
     ["prune.until", null, 'a time from "1s" such as "24h"'],
     ["prune.containers", { until: "999ms" }, FLAG_OR_AGE],
     ["prune.containers", {}, FLAG_OR_AGE],
+    ["prune.containers", "48h", FLAG_OR_AGE],
     ["prune.images", { until: "48h", unused: "1d" }, FLAG_OR_AGE],
+    ["prune.images", [], FLAG_OR_AGE],
     ["prune.images", null, FLAG_OR_AGE],
     ["prune.buildCache", { until: "48h" }, "true or false"],
     ["prune.emergency", true, EMERGENCY],
+    ["prune.emergency", "95%", EMERGENCY],
     ["prune.networksAbove", -1, "a whole number from 0"],
     ["deferrals.warnAfterPasses", 0, "a whole number from 1"],
     ["deferrals.warnAfterPasses", 1.5, "a whole number from 1"],
@@ -309,6 +315,7 @@ describe("a rule of retention", () => {
     ["name", { name: "a".repeat(64) }, `"${"a".repeat(64)}"`, NAME],
     ["name", { name: "snapshots" }, '"snapshots"', 'a name other than "snapshots"'],
     ["match", { match: undefined }, "nothing", "an object with repositories, labels or both"],
+    ["match", { match: [] }, "[]", "an object with repositories, labels or both"],
     ["match", { match: {} }, "{}", "a family that is named"],
     ["match", { match: { repositories: ["**"] } }, '{"repositories":["**"]}', "a family that is named"],
     [
@@ -317,6 +324,7 @@ describe("a rule of retention", () => {
       '{"repositories":["acme/*","*:lat*"]}',
       "a family that is named",
     ],
+    ["match.repositories[0]", { match: { repositories: [7] } }, "7", GLOB],
     ["match.repositories[1]", { match: { repositories: ["acme/a", "Acme"] } }, '"Acme"', GLOB],
     [
       "match.repositories[0]",
@@ -331,6 +339,7 @@ describe("a rule of retention", () => {
     ["olderThan", { olderThan: "0s" }, '"0s"', DURATION("24h")],
     ["unusedFor", { unusedFor: 30 }, "30", DURATION("30d")],
     ["keepNewest", { keepNewest: -1 }, "-1", "a whole number from 0"],
+    ["keepNewest", { keepNewest: null }, "null", "a whole number from 0"],
     ["keepNewest", { keepNewest: 3, keepCount: 2 }, "3", "a number that is not above keepCount"],
     ["keepCount", { keepCount: 0 }, "0", "a whole number from 1"],
     ["maxTotalSize", { maxTotalSize: "10" }, '"10"', SIZE],
@@ -370,6 +379,7 @@ describe("a rule of retention", () => {
   it.each<readonly [string, unknown]>([
     ["a text", "workers"],
     ["null", null],
+    ["a number", 7],
     ["a list", []],
   ])("that is %s is refused", (_, rule) => {
     expect(problemAt({ retention: [rule] })).toMatchObject({ path: "retention[0]", expected: "an object" });

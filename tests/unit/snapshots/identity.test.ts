@@ -27,10 +27,13 @@ describe("the name of a snapshot", () => {
 
   it.each([
     ["proj_1 and proj.1", of("proj_1"), of("proj.1")],
+    ["small and capital letters", of("web"), of("Web")],
     ["a hyphen that could be on either side", of("a", "b-c"), of("a-b", "c")],
     ["project and work item swapped", of("a", "b"), of("b", "a")],
     ["what looks like the encoding itself", of('a","b', "c"), of("a", 'b","c')],
+    ["a space at the end", of("a", "b "), of("a", "b")],
     ["two spellings of one letter", of("\u00e9"), of("e\u0301")],
+    ["letters outside of ASCII", of("ü"), of("ö")],
     ["half of a surrogate pair", of("\ud800"), of("\ud801")],
     ["long names with the same start", of("x".repeat(500)), of("x".repeat(501))],
   ])("keeps apart %s", (_, one, other) => {
