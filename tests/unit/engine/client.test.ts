@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createNetServer, type Server as NetSe
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DockerodeClient } from "../../../agent/engine/client.ts";
-import type { EngineRequest } from "../../../agent/engine/door.ts";
+import { Door, type EngineRequest } from "../../../agent/engine/door.ts";
 import { BASE_PERMISSIONS, ForbiddenRequest } from "../../../agent/engine/envelope.ts";
 import { EngineError } from "../../../agent/engine/errors.ts";
 import { testFolder } from "../folder.ts";
@@ -169,6 +169,15 @@ describe("the one door to the engine", () => {
       }
     },
   );
+
+  it("by itself only gets", async () => {
+    const options = { socketPath, timeout: 5, permissions: { ...BASE_PERMISSIONS, ageLimit: 86_400 } };
+    const door = new Door(options);
+    const allowed = { method: "DELETE", path: `/containers/${ID}` } as const;
+    expect(await failure(door.call(allowed))).toBeInstanceOf(ForbiddenRequest);
+    expect(await door.call(INFO)).toBeDefined();
+    expect(seen).toEqual(["GET /info"]);
+  });
 
   it.each([302, 307])("follows no redirect (%i), neither to another host nor here", async (status) => {
     const elsewhere: string[] = [];

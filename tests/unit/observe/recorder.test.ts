@@ -35,10 +35,12 @@ describe("what is written of what was heard", () => {
   let asked: string[];
   let images: Map<string, ImageDetail>;
   let broken = false;
+  let odd = false;
   beforeEach(() => {
     dir = testFolder();
     asked = [];
     broken = false;
+    odd = false;
     images = new Map([[APP.id, APP]]);
   });
 
@@ -47,6 +49,7 @@ describe("what is written of what was heard", () => {
       if (ids.length === 0) return [];
       asked.push("containers");
       if (broken) throw new EngineError("unreachable", "no engine");
+      if (odd) throw new EngineError("malformed", "unexpected answer at 0.Names");
       return [container({ id: hexId("c1"), imageId: APP.id })];
     },
     namedImages: async ({ reference: [name = ""] = [] }) => {
@@ -101,7 +104,7 @@ describe("what is written of what was heard", () => {
     expect(lines().filter((line) => "image" in line)).toHaveLength(1);
   });
 
-  it("2,000 starts at once cost one list of containers", async () => {
+  it("2,000 starts at once are asked for together", async () => {
     const one = recorder();
     for (let at = 0; at < 2_000; at++) one.hear(start(`c${at}`));
     await one.write(NOW);
@@ -116,6 +119,15 @@ describe("what is written of what was heard", () => {
     await one.write(NOW);
     expect(lines().at(-1)).toMatchObject({ use: APP.id, group: "ci.pipeline=7" });
     expect(lines()).toHaveLength(2);
+  });
+
+  it("a list in which one container is odd costs no other its line: told by the names of the images", async () => {
+    odd = true;
+    const one = recorder();
+    one.hear(start("c1"));
+    one.hear(start("c2"));
+    expect(await one.write(NOW)).toBe(true);
+    expect(lines().filter((line) => "use" in line)).toHaveLength(2);
   });
 
   it("an image that came, and one whose names changed", async () => {
