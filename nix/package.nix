@@ -75,7 +75,6 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     makeBinaryWrapper
     nodejs-slim
   ];
-  dontConfigure = true;
 
   buildPhase = ''
     runHook preBuild
@@ -83,10 +82,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     cp -r ${nodeModules} node_modules
     esbuild ${lib.escapeShellArgs esbuildFlags} \
       ${lib.escapeShellArg "--define:__VERSION__=${builtins.toJSON version}"} --outdir=dist
-    ${lib.optionalString (stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform)
-      # Bytecode is that of the node that runs here.
-      "node --random-seed=1 scripts/compile.mjs dist"
-    }
+    ${lib.optionalString finalAttrs.doInstallCheck "node --random-seed=1 scripts/compile.mjs dist"}
     runHook postBuild
   '';
 
@@ -104,7 +100,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     runHook postInstall
   '';
 
-  # The first line comes from the front, the metrics and the last line from the files that it loads.
+  # Bytecode is made where this can run. Its lines come from the front, from metrics and from the rest.
   doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
   installCheckPhase = ''
     runHook preInstallCheck
@@ -128,7 +124,6 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     license = lib.licenses.mit;
     homepage = "https://git.example.org/ci/ci-docker-prune";
     changelog = "${finalAttrs.meta.homepage}/src/tag/v${version}/CHANGELOG.md";
-    maintainers = [ ];
     mainProgram = "ci-docker-prune";
     platforms = lib.platforms.linux;
   };
