@@ -12,6 +12,8 @@ import { type Published, pull, Registry } from "../support/registry.ts";
 
 const LONG = process.env.CDP_LONG === "1";
 const REPETITIONS = LONG ? 15 : 1;
+// The containerd store lists slowly: beside other work a kind of builds took over five minutes there.
+if (LONG) vi.setConfig({ testTimeout: 1_200_000 });
 /** Seconds: longer than a step of a build takes on a slow machine, whose leftovers are in use before they are old. */
 const UNTIL = 3;
 /** The layer that what is in flight shares with the dangling images. */
