@@ -19,7 +19,7 @@ import { inWaves, type Made } from "./waves.ts";
 const ALONE = 2;
 
 /** Seconds between the removal of images and that of the images they were made on. */
-const CHILD_GONE_PAUSE = 1;
+const CHILD_GONE_PAUSE = 3;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;

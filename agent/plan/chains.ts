@@ -5,15 +5,27 @@ import { oncePer } from "../collections.ts";
  * numbers up to where they first differ. (The same layer on another base is other bytes on disk.)
  */
 export function newChains() {
-  const numbers = new Map<string, number>();
+  // By number (0: the beginning), the first item that came after it, and the others. Most have one: no text is hashed.
+  const first: { readonly text: string; readonly next: number }[] = [];
+  const others = new Map<number, Map<string, number>>();
+  let last = 0;
+  const nextOf = (chain: number, text: string): number => {
+    const known = first[chain];
+    if (known?.text === text) return known.next;
+    if (known === undefined) {
+      first[chain] = { text, next: ++last };
+      return last;
+    }
+    const more = others.get(chain) ?? new Map<string, number>();
+    const next = more.get(text) ?? ++last;
+    others.set(chain, more.set(text, next));
+    return next;
+  };
   return {
     of: (list: readonly string[]): number[] => {
-      // 0: the beginning of any list.
       let chain = 0;
       return list.map((text) => {
-        const key = `${chain} ${text}`;
-        chain = numbers.get(key) ?? numbers.size + 1;
-        if (chain > numbers.size) numbers.set(key, chain);
+        chain = nextOf(chain, text);
         return chain;
       });
     },

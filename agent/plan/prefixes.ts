@@ -48,10 +48,11 @@ export function sharedPrefixes({ id, layers }: Pick<ImageDetail, "id" | "layers"
  */
 function possibleSteps(layered: readonly number[], layers: number, depth: number): number[] {
   const steps = layered.length - 1;
+  const all = layered[steps] ?? 0;
   const above = layers - depth;
   const counts: number[] = [];
   for (let count = steps - above; count >= depth; count--) {
-    const [below = 0, all = 0] = [layered[count], layered[steps]];
+    const below = layered[count] ?? 0;
     if (all - below > above) break;
     if (below <= depth) counts.push(count);
   }
@@ -91,7 +92,8 @@ const prefixesIn = oncePer((measured: Measured) => {
       for (const count of possibleSteps(layered, chains.length, index + 1)) {
         const step = steps[count - 1] as number;
         const before = ways.get(step);
-        ways.set(step, before === undefined || before === way ? way : SEVERAL);
+        if (before === undefined) ways.set(step, way);
+        else if (before !== way && before !== SEVERAL) ways.set(step, SEVERAL);
       }
     });
   }
