@@ -100,7 +100,7 @@ stdenvNoCC.mkDerivation (finalAttrs: {
     runHook postInstall
   '';
 
-  # Bytecode is made where this can run. Its lines come from the front, from metrics and from the rest.
+  # Also whether bytecode is made. The front, the metrics and the rest of the program each have a line in the check.
   doInstallCheck = stdenvNoCC.buildPlatform.canExecute stdenvNoCC.hostPlatform;
   installCheckPhase = ''
     runHook preInstallCheck

@@ -17,9 +17,9 @@ export function newChains() {
       return last;
     }
     const more = others.get(chain) ?? new Map<string, number>();
-    const next = more.get(text) ?? ++last;
-    others.set(chain, more.set(text, next));
-    return next;
+    const found = more.get(text);
+    if (found === undefined) others.set(chain, more.set(text, ++last));
+    return found ?? last;
   };
   return {
     of: (list: readonly string[]): number[] => {
