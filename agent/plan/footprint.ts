@@ -11,30 +11,24 @@ export type Footprint = ReturnType<typeof footprint>;
  * @param gone members that are not there any more, and hold nothing
  */
 export function footprint(group: readonly Member[], measured: Measured, gone: readonly Member[] = []) {
-  const { of, byImage, holders } = layerChains(measured.layers);
+  const { of, byImage, holders, holdersIn, each } = layerChains(measured.layers);
   const own = new Map(
     group.filter(losesAllTags).map(({ image }) => [image.id, { image, chains: of(image) }]),
   );
   // How many of the group hold each, and its bytes; what others hold as well is none of the group's.
-  const inGroup = new Map<number, number>();
-  const counted = new Map<number, number>();
-  const bytes = new Map<number, Bytes>();
-  const add = (map: Map<number, number>, chain: number) => map.set(chain, (map.get(chain) ?? 0) + 1);
+  const inGroup = holdersIn([...own.values()].map(({ chains }) => chains));
+  const bytes = each(Number.POSITIVE_INFINITY);
   for (const { image, chains } of own.values()) {
     const sizes = sizesOf(image, measured);
     chains.forEach((chain, index) => {
-      add(inGroup, chain);
-      const size = sizes[index] ?? 0;
-      bytes.set(chain, Math.min(size, bytes.get(chain) ?? size));
+      bytes[chain] = Math.min(sizes[index] ?? 0, bytes[chain] as number);
     });
   }
   const notOutside = new Set([...own.keys(), ...gone.filter(losesAllTags).map(({ image }) => image.id)]);
-  for (const id of notOutside) for (const chain of byImage.get(id) ?? []) add(counted, chain);
-  const isOutside = (chain: number) => (holders.get(chain) ?? 0) > (counted.get(chain) ?? 0);
-  let total = [...inGroup.keys()].reduce(
-    (sum, chain) => sum + (isOutside(chain) ? 0 : (bytes.get(chain) ?? 0)),
-    0,
-  );
+  const counted = holdersIn([...notOutside].map((id) => byImage.get(id) ?? []));
+  const bytesOf = (chain: number) =>
+    (holders[chain] ?? 0) > (counted[chain] as number) ? 0 : (bytes[chain] as number);
+  let total = inGroup.reduce((sum, members, chain) => sum + (members > 0 ? bytesOf(chain) : 0), 0);
   return {
     /** Bytes that only the members still counted hold. */
     total: () => total,
@@ -42,9 +36,9 @@ export function footprint(group: readonly Member[], measured: Measured, gone: re
       const chains = own.get(image.id)?.chains ?? [];
       own.delete(image.id);
       for (const chain of chains) {
-        const left = (inGroup.get(chain) ?? 0) - 1;
-        inGroup.set(chain, left);
-        if (left === 0 && !isOutside(chain)) total -= bytes.get(chain) ?? 0;
+        const left = (inGroup[chain] as number) - 1;
+        inGroup[chain] = left;
+        if (left === 0) total -= bytesOf(chain);
       }
     },
   };

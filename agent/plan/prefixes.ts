@@ -25,13 +25,15 @@ export interface Part {
  */
 export function sharedPrefixes({ id, layers }: Pick<ImageDetail, "id" | "layers">, measured: Measured) {
   const { byImage, partings } = prefixesIn(measured);
-  const { chains = [], steps = [], layered = [] } = byImage.get(id) ?? {};
+  const own = byImage.get(id) ?? { chains: [], steps: [], layered: [0] };
+  const { chains, steps } = own;
   const ends: Part[] = [];
   for (let depth = 1; depth < chains.length; depth++) {
     const others = partings.get(chains[depth - 1] as number);
     if (others === undefined) continue;
+    const { least, most } = possibleSteps(own, depth);
     // None fits where others tell another history of the same layers: built anew, or imported.
-    for (const same of possibleSteps(layered, chains.length, depth)) {
+    for (let same = most; same >= least; same--) {
       const way = others.get(steps[same - 1] as number);
       if (way === undefined || way === chains[depth]) continue;
       const before = ends.at(-1) ?? { layers: 0, steps: 0 };
@@ -43,25 +45,30 @@ export function sharedPrefixes({ id, layers }: Pick<ImageDetail, "id" | "layers"
 }
 
 /**
- * Of how many steps the lowest layers can be, the most first: each layer has one, and each step with bytes is a layer.
- * @param layered by number of steps, how many of them have bytes
+ * Of how many steps the lowest layers can be: each layer has one, and each step with bytes is a layer. Of those that
+ * other images have as well: `most` is below `least` where there are none.
+ * @param image.layered by number of steps, how many of them have bytes
  */
-function possibleSteps(layered: readonly number[], layers: number, depth: number): number[] {
-  const steps = layered.length - 1;
-  const all = layered[steps] ?? 0;
-  const above = layers - depth;
-  const counts: number[] = [];
-  for (let count = steps - above; count >= depth; count--) {
-    const below = layered[count] ?? 0;
-    if (all - below > above) break;
-    if (below <= depth) counts.push(count);
-  }
-  return counts;
+function possibleSteps({ chains, steps, layered }: OfImage, depth: number) {
+  const all = layered.length - 1;
+  const above = chains.length - depth;
+  let most = Math.min(all - above, steps.length);
+  while ((layered[most] ?? 0) > depth) most--;
+  let least = most + 1;
+  while (least > depth && (layered[all] ?? 0) - (layered[least - 1] ?? 0) <= above) least--;
+  return { least, most };
 }
 
 const SEVERAL = -2;
 /** The way of an image that ends there. */
 const END = -1;
+
+interface OfImage {
+  readonly chains: readonly number[];
+  /** As far as another image has them too. */
+  readonly steps: readonly number[];
+  readonly layered: readonly number[];
+}
 
 /**
  * `byImage`: the layers and the steps of each as chains, and `layered` as {@link possibleSteps} takes it. `partings`:
@@ -69,28 +76,31 @@ const END = -1;
  * which the images go on that have those steps; `SEVERAL` where they go on differently.
  */
 const prefixesIn = oncePer((measured: Measured) => {
-  const { of } = newChains();
-  const byImage = new Map(
-    [...layerChains(measured.layers).byImage].flatMap(([id, chains]) => {
-      const history = measured.histories.get(id);
-      if (history === undefined) return [];
-      const layered = [0];
-      history.forEach(({ sizeBytes }, at) => {
-        layered.push((layered[at] ?? 0) + (sizeBytes > 0 ? 1 : 0));
-      });
-      return [[id, { chains, steps: of(history.map(({ mark }) => mark)), layered }] as const];
-    }),
+  const stepChains = newChains();
+  const images = [...layerChains(measured.layers).byImage].flatMap(([id, chains]) => {
+    const history = measured.histories.get(id);
+    if (history === undefined) return [];
+    const layered = [0];
+    for (const { sizeBytes } of history) layered.push((layered.at(-1) ?? 0) + (sizeBytes > 0 ? 1 : 0));
+    return [{ id, chains, steps: stepChains.of(history.map(({ mark }) => mark)), layered }];
+  });
+  const haveStep = stepChains.holders(images.map(({ steps }) => steps));
+  const byImage = new Map<string, OfImage>(
+    images.map((image) => [
+      image.id,
+      { ...image, steps: image.steps.filter((step) => (haveStep[step] as number) > 1) },
+    ]),
   );
-  const images = [...byImage.values()];
   const partings = new Map<number, Map<number, number>>();
   for (const chain of forks(images.map(({ chains }) => chains))) partings.set(chain, new Map());
-  for (const { chains, steps, layered } of images) {
-    chains.forEach((chain, index) => {
+  for (const image of byImage.values()) {
+    image.chains.forEach((chain, index) => {
       const ways = partings.get(chain);
       if (ways === undefined) return;
-      const way = chains[index + 1] ?? END;
-      for (const count of possibleSteps(layered, chains.length, index + 1)) {
-        const step = steps[count - 1] as number;
+      const way = image.chains[index + 1] ?? END;
+      const { least, most } = possibleSteps(image, index + 1);
+      for (let count = most; count >= least; count--) {
+        const step = image.steps[count - 1] as number;
         const before = ways.get(step);
         if (before === undefined) ways.set(step, way);
         else if (before !== way && before !== SEVERAL) ways.set(step, SEVERAL);
