@@ -40,6 +40,9 @@ export type Began = (request: ClientRequest) => void;
 /** Bytes of one answer: a list of 10,000 images takes some 10 MiB. What is longer would fill the memory. */
 const LARGEST_ANSWER = 64 * 1024 * 1024;
 
+/** Made once: each request ends with its connection's close, most of them answered before, and a stack takes time. */
+const CLOSED = new Error("the connection was closed");
+
 /** For who only asks. */
 export type EngineClient = Pick<Door, "call" | "requests">;
 
@@ -51,8 +54,14 @@ export type EngineClient = Pick<Door, "call" | "requests">;
 export class Door {
   #requests = 0;
   #apiVersion: string | undefined;
+  /** What ends each request that is under way, where we give up. A listener of its own for each would cost a tenth. */
+  readonly #underWay = new Set<() => void>();
 
-  constructor(private readonly options: ClientOptions) {}
+  constructor(private readonly options: ClientOptions) {
+    options.giveUp?.addEventListener("abort", () => {
+      for (const end of this.#underWay) end();
+    });
+  }
 
   get requests(): number {
     return this.#requests;
@@ -88,7 +97,6 @@ export class Door {
     const { deadline: seconds = this.options.timeout, redact } = request;
     const { giveUp } = this.options;
     let late = false;
-    // One AbortSignal a request would be a tenth of what the request costs us.
     let open: ClientRequest | IncomingMessage | undefined;
     const isOver = () => late || giveUp?.aborted === true;
     const endIfOver = () => {
@@ -99,7 +107,7 @@ export class Door {
       endIfOver();
     };
     const timer = seconds === null ? undefined : setTimeout(beLate, Math.ceil(seconds * 1000));
-    giveUp?.addEventListener("abort", endIfOver, { once: true });
+    this.#underWay.add(endIfOver);
     const what = `${request.method} ${request.path}`;
     try {
       const response = await this.open(request, (began) => {
@@ -120,7 +128,7 @@ export class Door {
       throw new EngineError("cut-off", `${what}: the answer broke off (${code || (error as Error).message})`);
     } finally {
       clearTimeout(timer);
-      giveUp?.removeEventListener("abort", endIfOver);
+      this.#underWay.delete(endIfOver);
     }
   }
 
@@ -151,7 +159,7 @@ export class Door {
           socket.destroy();
           reject(new Error(`${response.statusCode} Upgrade`));
         })
-        .on("close", () => reject(new Error("the connection was closed")));
+        .on("close", () => reject(CLOSED));
       began(request);
       // Text or nothing: the envelope lets no other body through.
       request.end(body as string | undefined);
@@ -172,7 +180,7 @@ function readBody(response: IncomingMessage): Promise<string> {
       })
       .on("end", () => resolve(Buffer.concat(chunks).toString("utf8").trim()))
       .on("error", reject)
-      .on("close", () => reject(new Error("the connection was closed")));
+      .on("close", () => reject(CLOSED));
   });
 }
 

@@ -195,7 +195,7 @@ export function assertAllowed(method: string, target: string, permissions: Permi
     return match !== null && (rule.permitted?.(permissions, ...match.slice(1)) ?? true);
   });
   if (rules.length === 0) refuse("no such request is allowed");
-  const query = [...new URLSearchParams(rawQuery ?? "")];
+  const query = rawQuery === undefined ? [] : [...new URLSearchParams(rawQuery)];
   const keys = query.map(([key]) => key);
   if (new Set(keys).size !== keys.length) refuse("a query key stands twice");
   const fits = rules.some(
