@@ -90,8 +90,10 @@ export class Reader {
     return { version, apiVersion: this.#apiVersion };
   }
 
-  async info(): Promise<EngineInfo> {
-    return swarm.toInfo(await this.#get("/info"));
+  /** @param first asked while the version is: of the newest API that there is */
+  async info(first = false): Promise<EngineInfo> {
+    const apiVersion = first ? { apiVersion: null } : {};
+    return swarm.toInfo(await this.client.call({ method: "GET", path: "/info", ...apiVersion }));
   }
 
   async services(): Promise<readonly Service[]> {

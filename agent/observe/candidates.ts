@@ -65,31 +65,26 @@ export async function observeCandidates(
   const unreadLists: { what: string; reason: string }[] = [];
   return orUnknown("the objects to judge", async () => {
     const needed = prune?.containers || prune?.images || ruled || networks;
-    const stopped = needed
-      ? await list("the stopped containers", () => reader.containers(STOPPED_STATES))
-      : [];
+    const [stopped, dangling, onNetworks] = await Promise.all([
+      needed ? list("the stopped containers", () => reader.containers(STOPPED_STATES)) : [],
+      prune?.images ? list("the dangling images", () => reader.danglingImages()) : [],
+      networks ? orUnread("the networks", () => reader.networks()) : known([]),
+    ]);
     const all = [...new Map([...(stopped ?? []), ...live.value].map((one) => [one.id, one])).values()];
     const named = stopped === null ? null : await observeByRules(all);
     const containers = prune?.containers ? await inspectContainers(stopped ?? []) : [];
     // An image that a rule names is that rule's alone.
-    const images =
-      prune?.images && named !== null
-        ? await list("the dangling images", async () =>
-            inParallel(await reader.danglingImages(), inspectImage),
-          )
-        : [];
+    const images = named === null ? [] : await inParallel(dangling ?? [], inspectImage);
     const lineage = await list("the parents of images", () =>
-      observeLineage(reader, images ?? [], classic, (below) => inspectImage(below)),
+      observeLineage(reader, images, classic, (below) => inspectImage(below)),
     );
-    // A container that nobody could list may be on any of them.
-    const onNetworks =
-      networks && stopped !== null ? await orUnread("the networks", () => reader.networks()) : known([]);
     return {
       containers,
       images: lineage?.images ?? [],
       everyContainer: all,
       parents: lineage?.parents ?? new Set<string>(),
-      networks: onNetworks.known ? onNetworks.value : [],
+      // A container that nobody could list may be on any of them.
+      networks: onNetworks.known && stopped !== null ? onNetworks.value : [],
       unreadNetworks: onNetworks.known ? null : onNetworks.reason,
       buildCache:
         prune?.buildCache && forecastCache

@@ -10,10 +10,10 @@ export interface Engine {
   readonly bootedAt?: number | null;
 }
 
-/** Who answers at the socket: the first thing asked. */
+/** Who answers at the socket: the first thing asked, both at once, since each takes 20 ms (20.10 starts runc for it). */
 export function observeEngine(reader: EngineReader): Promise<Fact<Engine>> {
   return orUnknown("the engine", async () => {
-    const version = await reader.version();
-    return { version, info: await reader.info() };
+    const [version, info] = await Promise.all([reader.version(), reader.info(true)]);
+    return { version, info };
   });
 }
