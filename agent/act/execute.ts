@@ -18,8 +18,10 @@ import { inWaves, type Made } from "./waves.ts";
 /** So many of a step go one by one before several at once do: what goes wrong from the start goes wrong once. */
 const ALONE = 2;
 
-/** Seconds between the removal of images and that of the images they were made on. */
-const CHILD_GONE_PAUSE = 3;
+/** Seconds between the removal of images and that of the images they were made on: more where the engine is slow. */
+const CHILD_GONE_PAUSE = { least: 3, most: 30 };
+/** So many times as long as the slowest of those removals took. */
+const TIMES_SLOWEST = 10;
 
 /**
  * The rules and networks first, since the prune may end early with room enough; containers before the images they hold;
@@ -71,6 +73,8 @@ class Execution {
   #bug: { readonly error: unknown } | null = null;
   #done = 0;
   #changed = false;
+  /** Milliseconds, of those removed since the last pause. */
+  #slowest = 0;
 
   constructor(
     private readonly ports: ActPorts,
@@ -210,7 +214,9 @@ class Execution {
     const { clock, stop } = this.ports;
     try {
       await this.#guard.check();
-      await clock.sleep(CHILD_GONE_PAUSE, stop);
+      const { least, most } = CHILD_GONE_PAUSE;
+      await clock.sleep(Math.min(most, Math.max(least, (TIMES_SLOWEST * this.#slowest) / 1000)), stop);
+      this.#slowest = 0;
       await this.#guard.check();
       await this.#targets.readParents();
       return true;
@@ -246,7 +252,9 @@ class Execution {
       await this.#confirmation.tell(object, { fate: "not-reached", ending });
       return;
     }
+    const startedAt = this.ports.clock.elapsed();
     const outcome = await remove(this.#targets.of(object), this.#guard);
+    this.#slowest = Math.max(this.#slowest, this.ports.clock.elapsed() - startedAt);
     this.ports.progress(++this.#done, this.work.plan.remove.length);
     this.#changed ||= outcome.fate === "gone" || (outcome.fate === "kept" && outcome.error !== undefined);
     if (object.kind === "container" && !["removed", "gone"].includes(outcome.fate))
