@@ -1,5 +1,6 @@
 import type { EngineWriter } from "../engine/writer.ts";
 import { type Verdict, verdictsOf } from "../gates/verdict.ts";
+import { type Clock, systemClock } from "../host/clock.ts";
 import { say } from "../log/events.ts";
 import type { ActPorts, Ending } from "./ports.ts";
 
@@ -24,7 +25,10 @@ export class Ended extends Error {
 export class StopGuard {
   #ending: Ending | null = null;
 
-  constructor(private readonly stop: AbortSignal) {}
+  constructor(
+    private readonly stop: AbortSignal,
+    readonly clock: Pick<Clock, "elapsed"> = systemClock,
+  ) {}
 
   /** Why nothing more is sent; `null`: it goes on. */
   get ending(): Ending | null {
@@ -37,12 +41,9 @@ export class StopGuard {
     this.#ending ??= ending;
   }
 
-  /**
-   * Throws {@link Ended}. Returns whether the gates had to be asked, which takes time: what was looked at is older now.
-   */
-  async check(): Promise<boolean> {
+  /** Throws {@link Ended}. */
+  async check(): Promise<void> {
     if (this.ending !== null) throw new Ended(this.ending);
-    return false;
   }
 }
 
@@ -55,7 +56,7 @@ export class GatesGuard extends StopGuard {
   #round = 0;
 
   constructor(private readonly ports: ActPorts) {
-    super(ports.stop);
+    super(ports.stop, ports.clock);
     this.#askedAt = ports.gatesAskedAt;
   }
 
@@ -64,12 +65,10 @@ export class GatesGuard extends StopGuard {
     return this.#round;
   }
 
-  override async check(): Promise<boolean> {
+  override async check(): Promise<void> {
     await this.ports.journal.taken?.();
     await super.check();
-    if (this.ports.clock.elapsed() - this.#askedAt < GATES_HOLD * 1000) return false;
-    await this.ask();
-    return true;
+    if (this.clock.elapsed() - this.#askedAt >= GATES_HOLD * 1000) await this.ask();
   }
 
   /** Asks the gates now; who asks meanwhile gets the same answer. Throws {@link Ended}. */
@@ -83,7 +82,8 @@ export class GatesGuard extends StopGuard {
 
   /** An answer is as old as the question: a run may have begun behind a look that took long. */
   async #askOnce(): Promise<void> {
-    const { askGates, clock, journal } = this.ports;
+    const { clock } = this;
+    const { askGates, journal } = this.ports;
     for (let tries = 1; this.ending === null; tries++) {
       const askedAt = clock.elapsed();
       const verdict = await askGates();

@@ -9,9 +9,6 @@ import type { Judged } from "../plan/plan.ts";
 import type { ActPorts, Judgement } from "./ports.ts";
 import { type Kept, keptBy, type Target, UNREADABLE } from "./remove.ts";
 
-/** Milliseconds: what was seen longer ago is looked at again. */
-const LOOK_HOLDS = 500;
-
 /**
  * The containers and dangling images that no rule names. The look right before its deletion is for most the first one:
  * until then they are candidates by what the list tells. What it finds is what the log says.
@@ -45,21 +42,17 @@ export class Leftovers {
     const { clock } = this.ports;
     const facts = this.#containers.get(id);
     let size: Pick<ContainerDetail, "sizeBytes"> | null = facts?.byList ? null : (facts?.detail ?? null);
-    let took = 0;
     return {
       look: async () => {
         if (facts === undefined) return UNREADABLE;
         const { summary } = facts;
         const { volumeKeepers, images } = this.by.context;
-        const askedAt = clock.elapsed();
         const detail = found(await this.#inspector.container(id, size === null));
-        took = clock.elapsed() - askedAt;
         size ??= detail;
         const seen = detail && { ...detail, sizeBytes: size?.sizeBytes ?? null };
         const now = { summary, detail: seen, firstSeen: images.firstSeen[id] };
         return this.#saw(id, now, judgeContainer(now, volumeKeepers, this.#prune(object), clock.now()));
       },
-      tookLong: () => took > LOOK_HOLDS,
       send: async () => void (await this.writer.removeContainer(id)),
     };
   }

@@ -13,8 +13,6 @@ export type Kept = Pick<Judged, "because" | "reason"> & Partial<Judged>;
 export interface Target {
   /** Looks at it once more. Returns why it stays; `null`: it goes. */
   look(): Promise<Kept | null>;
-  /** The last look took so long that it is none immediately before; absent: it never does. */
-  tookLong?(): boolean;
   /** Sends what removes it. Returns `"only-names"` where it lost its names and is still there. */
   send(): Promise<"only-names" | undefined>;
   /** Looks whether it is there, after an answer that was lost; absent: as `look` does. */
@@ -32,6 +30,9 @@ export type Outcome =
   /** The work ended before its turn was over: nothing was sent, or not all of it. */
   | { readonly fate: "not-reached"; readonly ending: Ending };
 
+/** Milliseconds: a look that began longer ago, or gates asked since that took as long, is none immediately before. */
+const LOOK_HOLDS = 500;
+
 /**
  * Removes one thing: looks at it immediately before, sends, and tells outcomes apart by status. Engine errors are
  * returned; only bugs throw. An engine that does not answer ends the work of everybody who shares the guard.
@@ -40,9 +41,12 @@ export async function remove(target: Target, guard: StopGuard): Promise<Outcome>
   let sent = false;
   try {
     await guard.check();
+    const lookedAt = guard.clock.elapsed();
     let kept = await target.look();
-    // The look took long, or so long that the gates were asked again, and that took time in turn.
-    if (kept === null && ((await guard.check()) || target.tookLong?.())) kept = await target.look();
+    if (kept === null) {
+      await guard.check();
+      if (guard.clock.elapsed() - lookedAt > LOOK_HOLDS) kept = await target.look();
+    }
     if (kept !== null) return { fate: "kept", kept };
     sent = true;
     return (await target.send()) === "only-names" ? { fate: "untagged" } : { fate: "removed" };

@@ -54,6 +54,29 @@ describe("the look before a deletion", () => {
     expect(inspections(fake.log)).toHaveLength(5);
   });
 
+  it.each([
+    ["is taken again behind gates that took long", 200, 2],
+    ["holds behind gates that answered at once", 50, 1],
+  ])("%s", async (_, took, looks) => {
+    let asked = Number.POSITIVE_INFINITY;
+    const { fake } = await play({
+      hook: all(
+        relief,
+        at("remove c1", (_request, _nth, _world, now) => now.pass(1700)),
+        // Two seconds since the gates: they are asked, behind this look.
+        at("inspect c2", (_request, _nth, _world, now) => {
+          now.pass(400);
+          asked = now.log.length;
+        }),
+        (_request, _nth, _world, now) => {
+          if (now.log.length === asked + 1) now.pass(took);
+        },
+      ),
+    });
+    expect(fake.log.filter((line) => line === "inspect c2")).toHaveLength(looks);
+    expect(fake.writes).toContain("remove c2");
+  });
+
   it("says of what the pass does not come to only what the list told", async () => {
     const { fake } = await play({
       hook: at("inspect c2", (_request, _nth, _world, { stop }) => stop.abort()),
