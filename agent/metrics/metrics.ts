@@ -62,16 +62,13 @@ type Samples = Family["samples"];
 const gauge = (help: string, samples: Samples): Family => ({ type: "gauge", help, samples });
 const counter = (help: string, samples: Samples): Family => ({ type: "counter", help, samples });
 
-type OfFilesystem = "totalBytes" | "usedBytes" | "availableBytes" | "totalInodes" | "freeInodes";
-
 /** One series a watched filesystem; none where it is `null`. */
 const filesystems =
-  (value: OfFilesystem | ((filesystem: Filesystem, disk: Settings["disk"]) => number | null)): Samples =>
+  (value: (filesystem: Filesystem, disk: Settings["disk"]) => number | null): Samples =>
   ({ finished, settings, mountPoint }) =>
     finished.filesystems.flatMap((filesystem) => {
       const [path = "?"] = filesystem.paths;
-      const told = typeof value === "string" ? filesystem[value] : value(filesystem, settings.disk);
-      return one(told, { mountpoint: visible(mountPoint(path)) });
+      return one(value(filesystem, settings.disk), { mountpoint: visible(mountPoint(path)) });
     });
 
 const lastPass =
@@ -144,11 +141,17 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     "Since when passes are deferred under pressure; absent while they are not.",
     ({ state }) => seconds(state.deferrals.since),
   ),
-  filesystem_size_bytes: gauge("Size of a watched filesystem.", filesystems("totalBytes")),
-  filesystem_used_bytes: gauge("Used space of a watched filesystem.", filesystems("usedBytes")),
+  filesystem_size_bytes: gauge(
+    "Size of a watched filesystem.",
+    filesystems(({ totalBytes }) => totalBytes),
+  ),
+  filesystem_used_bytes: gauge(
+    "Used space of a watched filesystem.",
+    filesystems(({ usedBytes }) => usedBytes),
+  ),
   filesystem_available_bytes: gauge(
     "What ordinary users may still write to a watched filesystem.",
-    filesystems("availableBytes"),
+    filesystems(({ availableBytes }) => availableBytes),
   ),
   filesystem_used_ratio: gauge(
     "Used share of a watched filesystem, rounded up to percent as df does.",
@@ -164,9 +167,12 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   ),
   filesystem_inodes: gauge(
     "Inodes of a watched filesystem; absent where it counts none.",
-    filesystems("totalInodes"),
+    filesystems(({ totalInodes }) => totalInodes),
   ),
-  filesystem_free_inodes: gauge("Free inodes of a watched filesystem.", filesystems("freeInodes")),
+  filesystem_free_inodes: gauge(
+    "Free inodes of a watched filesystem.",
+    filesystems(({ freeInodes }) => freeInodes),
+  ),
   filesystem_high_watermark_inodes: gauge(
     "Used inodes at which a watched filesystem is under pressure; absent where they are not judged.",
     filesystems(markInodes),
