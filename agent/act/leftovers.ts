@@ -7,7 +7,7 @@ import { type ContainerFacts, judgeContainer } from "../plan/containers.ts";
 import { type ImageFacts, judgeImage } from "../plan/images.ts";
 import type { Judged } from "../plan/plan.ts";
 import type { ActPorts, Judgement } from "./ports.ts";
-import { type Kept, keptBy, type Target, UNREADABLE } from "./remove.ts";
+import { type Kept, keptBy, LOOK_HOLDS, type Target, UNREADABLE } from "./remove.ts";
 
 /**
  * The containers and dangling images that no rule names. The look right before its deletion is for most the first one:
@@ -36,7 +36,7 @@ export class Leftovers {
     this.#used = new Set(by.context.images.used);
   }
 
-  /** What a container wrote is measured by the first look, which walks it and may take long. */
+  /** What a container wrote is measured by the first look. Where walking it took long, it is seen once more without. */
   container(object: Judged): Target {
     const { id } = object;
     const { clock } = this.ports;
@@ -47,8 +47,12 @@ export class Leftovers {
         if (facts === undefined) return UNREADABLE;
         const { summary } = facts;
         const { volumeKeepers, images } = this.by.context;
-        const detail = found(await this.#inspector.container(id, size === null));
+        const askedAt = clock.elapsed();
+        const measures = size === null;
+        let detail = found(await this.#inspector.container(id, measures));
         size ??= detail;
+        if (measures && clock.elapsed() - askedAt > LOOK_HOLDS)
+          detail = found(await this.#inspector.container(id, false));
         const seen = detail && { ...detail, sizeBytes: size?.sizeBytes ?? null };
         const now = { summary, detail: seen, firstSeen: images.firstSeen[id] };
         return this.#saw(id, now, judgeContainer(now, volumeKeepers, this.#prune(object), clock.now()));

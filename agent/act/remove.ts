@@ -3,7 +3,7 @@ import type { EngineReader } from "../engine/reader.ts";
 import type { EngineWriter } from "../engine/writer.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Judged } from "../plan/plan.ts";
-import { Ended, type StopGuard } from "./guard.ts";
+import { Ended, GATES_HOLD, type StopGuard } from "./guard.ts";
 import { type Ending, endingOf } from "./ports.ts";
 
 /** Why something stays, with what the look saw of it. */
@@ -30,8 +30,8 @@ export type Outcome =
   /** The work ended before its turn was over: nothing was sent, or not all of it. */
   | { readonly fate: "not-reached"; readonly ending: Ending };
 
-/** Milliseconds: a look that began longer ago, or gates asked since that took as long, is none immediately before. */
-const LOOK_HOLDS = 500;
+/** Milliseconds: what was seen longer ago is looked at again; so is what took longer to see than gates hold. */
+export const LOOK_HOLDS = 500;
 
 /**
  * Removes one thing: looks at it immediately before, sends, and tells outcomes apart by status. Engine errors are
@@ -41,11 +41,14 @@ export async function remove(target: Target, guard: StopGuard): Promise<Outcome>
   let sent = false;
   try {
     await guard.check();
-    const lookedAt = guard.clock.elapsed();
+    const { clock } = guard;
+    const askedAt = clock.elapsed();
     let kept = await target.look();
     if (kept === null) {
+      const seenAt = clock.elapsed();
       await guard.check();
-      if (guard.clock.elapsed() - lookedAt > LOOK_HOLDS) kept = await target.look();
+      const isOld = clock.elapsed() - seenAt > LOOK_HOLDS || seenAt - askedAt > GATES_HOLD * 1000;
+      if (isOld) kept = await target.look();
     }
     if (kept !== null) return { fate: "kept", kept };
     sent = true;

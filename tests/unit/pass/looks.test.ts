@@ -55,8 +55,8 @@ describe("the look before a deletion", () => {
   });
 
   it.each([
-    ["is taken again behind gates that took long", 200, 2],
-    ["holds behind gates that answered at once", 50, 1],
+    ["is taken again behind gates that took long", 600, 2],
+    ["holds behind gates that answered at once", 200, 1],
   ])("%s", async (_, took, looks) => {
     let asked = Number.POSITIVE_INFINITY;
     const { fake } = await play({
