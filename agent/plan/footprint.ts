@@ -11,34 +11,51 @@ export type Footprint = ReturnType<typeof footprint>;
  * @param gone members that are not there any more, and hold nothing
  */
 export function footprint(group: readonly Member[], measured: Measured, gone: readonly Member[] = []) {
-  const { of, byImage, holders, holdersIn, each } = layerChains(measured.layers);
+  const { of, byImage, holders } = layerChains(measured.layers);
+  // The group's own chains, numbered anew: a family of many groups has as many lists, each as long as its group's.
+  const places = new Map<number, number>();
+  const placeOf = (chain: number) => {
+    const place = places.get(chain) ?? places.size;
+    places.set(chain, place);
+    return place;
+  };
   const own = new Map(
-    group.filter(losesAllTags).map(({ image }) => [image.id, { image, chains: of(image) }]),
+    group.filter(losesAllTags).map(({ image }) => [image.id, { image, held: of(image).map(placeOf) }]),
   );
-  // How many of the group hold each, and its bytes; what others hold as well is none of the group's.
-  const inGroup = holdersIn([...own.values()].map(({ chains }) => chains));
+  const each = (value: number) => new Array<number>(places.size).fill(value);
+  const add = (counts: number[], place: number) => {
+    counts[place] = (counts[place] as number) + 1;
+  };
+  const inGroup = each(0);
   const bytes = each(Number.POSITIVE_INFINITY);
-  for (const { image, chains } of own.values()) {
+  for (const { image, held } of own.values()) {
     const sizes = sizesOf(image, measured);
-    chains.forEach((chain, index) => {
-      bytes[chain] = Math.min(sizes[index] ?? 0, bytes[chain] as number);
+    held.forEach((place, index) => {
+      add(inGroup, place);
+      bytes[place] = Math.min(sizes[index] ?? 0, bytes[place] as number);
     });
   }
-  const notOutside = new Set([...own.keys(), ...gone.filter(losesAllTags).map(({ image }) => image.id)]);
-  const counted = holdersIn([...notOutside].map((id) => byImage.get(id) ?? []));
-  const bytesOf = (chain: number) =>
-    (holders[chain] ?? 0) > (counted[chain] as number) ? 0 : (bytes[chain] as number);
-  let total = inGroup.reduce((sum, members, chain) => sum + (members > 0 ? bytesOf(chain) : 0), 0);
+  const counted = each(0);
+  for (const id of new Set([...own.keys(), ...gone.filter(losesAllTags).map(({ image }) => image.id)])) {
+    for (const chain of byImage.get(id) ?? []) {
+      const place = places.get(chain);
+      if (place !== undefined) add(counted, place);
+    }
+  }
+  // What others hold as well is none of the group's.
+  for (const [chain, place] of places)
+    if ((holders[chain] ?? 0) > (counted[place] as number)) bytes[place] = 0;
+  let total = bytes.reduce((sum, of) => sum + of, 0);
   return {
     /** Bytes that only the members still counted hold. */
     total: () => total,
     remove: ({ image }: Member) => {
-      const chains = own.get(image.id)?.chains ?? [];
+      const held = own.get(image.id)?.held ?? [];
       own.delete(image.id);
-      for (const chain of chains) {
-        const left = (inGroup[chain] as number) - 1;
-        inGroup[chain] = left;
-        if (left === 0) total -= bytesOf(chain);
+      for (const place of held) {
+        const left = (inGroup[place] as number) - 1;
+        inGroup[place] = left;
+        if (left === 0) total -= bytes[place] as number;
       }
     },
   };

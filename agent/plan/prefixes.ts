@@ -47,7 +47,6 @@ export function sharedPrefixes({ id, layers }: Pick<ImageDetail, "id" | "layers"
 /**
  * Of how many steps the lowest layers can be: each layer has one, and each step with bytes is a layer. Of those that
  * other images have as well: `most` is below `least` where there are none.
- * @param image.layered by number of steps, how many of them have bytes
  */
 function possibleSteps({ chains, steps, layered }: OfImage, depth: number) {
   const all = layered.length - 1;
@@ -67,13 +66,14 @@ interface OfImage {
   readonly chains: readonly number[];
   /** As far as another image has them too. */
   readonly steps: readonly number[];
+  /** By number of steps, from 0 to all of the image's: how many of them have bytes. */
   readonly layered: readonly number[];
 }
 
 /**
- * `byImage`: the layers and the steps of each as chains, and `layered` as {@link possibleSteps} takes it. `partings`:
- * by the last layer that images have in common, and by the last of the steps that can have made these, the layer with
- * which the images go on that have those steps; `SEVERAL` where they go on differently.
+ * `byImage`: the layers and the steps of each as chains. `partings`: by the last layer that images have in common, and by
+ * the last of the steps that can have made these, the layer with which the images go on that have those steps; `SEVERAL`
+ * where they go on differently.
  */
 const prefixesIn = oncePer((measured: Measured) => {
   const stepChains = newChains();

@@ -114,6 +114,12 @@ describe("what a family alone holds", () => {
     expect(footprint(members, { ...measured, histories: restamped }).total()).toBe(200 + 50 + 2 * 5);
   });
 
+  it("takes the least of what several images tell of a layer, in whatever order they come", () => {
+    const told = (name: string, bytes: number) => build(name, [layer("base", bytes), layer(`app ${name}`, 5)]);
+    const builds = [told("a", 200), told("b", 50), told("c", 70)];
+    expect([totalOf(builds), totalOf([...builds].reverse())]).toEqual([65, 65]);
+  });
+
   it("is exactly the bytes of its layers, on every tree of builds", () => {
     const addition = fc.array(
       fc.record({ layer: fc.boolean(), bytes: fc.oneof(fc.constant(0), fc.nat(99)) }),

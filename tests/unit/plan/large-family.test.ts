@@ -39,3 +39,19 @@ it("deciding grows as n log n with a family, its layers and its services: ten ti
   expect(large.count / small.count).toBeLessThan(15);
   expect([small.reads, large.reads]).toEqual([5, 50]);
 });
+
+it("each group of a family takes lists as long as its own images ask for, not as long as all do", () => {
+  const filled = (groups: number) => {
+    const { candidates, remembered, settings } = largeHost({ images: 500, layers: 30, services: 1, groups });
+    let sum = 0;
+    const { fill } = Array.prototype;
+    vi.spyOn(Array.prototype, "fill").mockImplementation(function (this: unknown[], value) {
+      sum += this.length;
+      return fill.call(this, value);
+    });
+    expect(decide(candidates, remembered, settings, NOW).plan.remove.length).toBeGreaterThan(0);
+    vi.restoreAllMocks();
+    return sum;
+  };
+  expect(filled(100)).toBeLessThan(4 * filled(1));
+});

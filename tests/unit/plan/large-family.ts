@@ -10,6 +10,8 @@ export interface Size {
   readonly images: number;
   readonly layers: number;
   readonly services: number;
+  /** Groups of the family, each with its own size limit; absent: one. */
+  readonly groups?: number;
 }
 
 export interface LargeHost {
@@ -21,14 +23,15 @@ export interface LargeHost {
 }
 
 /** One family with a size limit: builds on a common base, in groups that share more of it, each with layers of its own. */
-export function largeHost({ images, layers, services }: Size): LargeHost {
+export function largeHost({ images, layers, services, groups = 1 }: Size): LargeHost {
   const settings = settingsOf({
     retention: [
       {
         name: "builds",
         match: { repositories: ["registry.example/team/app"] },
         olderThan: "30d",
-        maxTotalSize: "1GiB",
+        maxTotalSize: groups === 1 ? "1GiB" : "1MiB",
+        ...(groups === 1 ? {} : { perGroup: "group" }),
         keepNewest: 3,
       },
     ],
@@ -40,6 +43,7 @@ export function largeHost({ images, layers, services }: Size): LargeHost {
       createdAt: ago(HOUR * (2 + n / images)),
       lastTaggedAt: ago(HOUR * (2 + n / images)),
       sizeBytes: 10 * layers * 2 ** 20,
+      labels: { group: `${n % groups}` },
       // Each level is shared by fewer: the lowest by all, the topmost by none.
       layers: Array.from({ length: layers }, (_, depth) => {
         const shared = Math.max(1, Math.ceil(images / 2 ** Math.max(0, depth - layers / 2)));
