@@ -73,7 +73,7 @@ class Execution {
   #bug: { readonly error: unknown } | null = null;
   #done = 0;
   #changed = false;
-  /** Milliseconds, of those removed since the last pause. */
+  /** Milliseconds that the engine took for one removal of this step, at most, since the last pause. */
   #slowest = 0;
 
   constructor(
@@ -179,6 +179,7 @@ class Execution {
    */
   async #removeAll(step: Step, objects: readonly Judged[]): Promise<void> {
     const [first = [], ...later] = inWaves(objects, this.#images);
+    this.#slowest = 0;
     const untilRoom =
       isOfPrune(step.by) && this.work.pressed && this.work.settings.disk.lowWatermark !== null;
     const concurrency = step.by === "orphans" || untilRoom ? 1 : CONCURRENCY;
@@ -252,9 +253,17 @@ class Execution {
       await this.#confirmation.tell(object, { fate: "not-reached", ending });
       return;
     }
-    const startedAt = this.ports.clock.elapsed();
-    const outcome = await remove(this.#targets.of(object), this.#guard);
-    this.#slowest = Math.max(this.#slowest, this.ports.clock.elapsed() - startedAt);
+    const target = this.#targets.of(object);
+    const send = () => {
+      const sentAt = this.ports.clock.elapsed();
+      const sent = target.send();
+      const note = () => {
+        this.#slowest = Math.max(this.#slowest, this.ports.clock.elapsed() - sentAt);
+      };
+      sent.then(note, () => {});
+      return sent;
+    };
+    const outcome = await remove({ ...target, send }, this.#guard);
     this.ports.progress(++this.#done, this.work.plan.remove.length);
     this.#changed ||= outcome.fate === "gone" || (outcome.fate === "kept" && outcome.error !== undefined);
     if (object.kind === "container" && !["removed", "gone"].includes(outcome.fate))

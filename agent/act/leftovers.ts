@@ -36,12 +36,13 @@ export class Leftovers {
     this.#used = new Set(by.context.images.used);
   }
 
-  /** What a container wrote is measured by the first look. Where walking it took long, it is seen once more without. */
+  /** What a container wrote is measured by the first look. Where walking it took long, another one is taken without. */
   container(object: Judged): Target {
     const { id } = object;
     const { clock } = this.ports;
     const facts = this.#containers.get(id);
     let size: Pick<ContainerDetail, "sizeBytes"> | null = facts?.byList ? null : (facts?.detail ?? null);
+    let walkedLong = false;
     return {
       look: async () => {
         if (facts === undefined) return UNREADABLE;
@@ -49,14 +50,14 @@ export class Leftovers {
         const { volumeKeepers, images } = this.by.context;
         const askedAt = clock.elapsed();
         const measures = size === null;
-        let detail = found(await this.#inspector.container(id, measures));
+        const detail = found(await this.#inspector.container(id, measures));
+        walkedLong = measures && clock.elapsed() - askedAt > LOOK_HOLDS;
         size ??= detail;
-        if (measures && clock.elapsed() - askedAt > LOOK_HOLDS)
-          detail = found(await this.#inspector.container(id, false));
         const seen = detail && { ...detail, sizeBytes: size?.sizeBytes ?? null };
         const now = { summary, detail: seen, firstSeen: images.firstSeen[id] };
         return this.#saw(id, now, judgeContainer(now, volumeKeepers, this.#prune(object), clock.now()));
       },
+      isStale: () => walkedLong,
       send: async () => void (await this.writer.removeContainer(id)),
     };
   }

@@ -13,6 +13,8 @@ export type Kept = Pick<Judged, "because" | "reason"> & Partial<Judged>;
 export interface Target {
   /** Looks at it once more. Returns why it stays; `null`: it goes. */
   look(): Promise<Kept | null>;
+  /** What the last look went by is not what is there now; absent: it is, if the look is young. */
+  isStale?(): boolean;
   /** Sends what removes it. Returns `"only-names"` where it lost its names and is still there. */
   send(): Promise<"only-names" | undefined>;
   /** Looks whether it is there, after an answer that was lost; absent: as `look` does. */
@@ -30,7 +32,7 @@ export type Outcome =
   /** The work ended before its turn was over: nothing was sent, or not all of it. */
   | { readonly fate: "not-reached"; readonly ending: Ending };
 
-/** Milliseconds: what was seen longer ago is looked at again; so is what took longer to see than gates hold. */
+/** Milliseconds: what was seen longer ago is looked at again. */
 export const LOOK_HOLDS = 500;
 
 /**
@@ -48,7 +50,7 @@ export async function remove(target: Target, guard: StopGuard): Promise<Outcome>
       const seenAt = clock.elapsed();
       await guard.check();
       const isOld = clock.elapsed() - seenAt > LOOK_HOLDS || seenAt - askedAt > GATES_HOLD * 1000;
-      if (isOld) kept = await target.look();
+      if (isOld || target.isStale?.()) kept = await target.look();
     }
     if (kept !== null) return { fate: "kept", kept };
     sent = true;

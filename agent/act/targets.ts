@@ -140,9 +140,11 @@ export class Targets {
     const { id, rule: named = "", references = [] } = object;
     const rule = this.#families.get(named)?.rule;
     const rank = this.by.context.ranks.get(named)?.get(id);
+    let round = 0;
     return {
       look: async () => {
         if (rule === undefined || rank === undefined) return UNREADABLE;
+        round = this.guard.round;
         const seen = await reader.image(id);
         // Labels that only the list told (an inspection may be without a config) count on.
         const image = { ...seen, labels: { ...this.#members.get(id)?.labels, ...seen.labels } };
@@ -155,6 +157,8 @@ export class Targets {
         const context = { ...memory, users: await this.#usersOf(image) };
         return keptBy(judgeMember(rule, { image, references, rank }, context, clock.now()));
       },
+      // Its users are read anew for each round of the gates.
+      isStale: () => round !== this.guard.round,
       send: async () => {
         const taken: string[] = [];
         try {

@@ -84,3 +84,15 @@ it("a list of networks that fails is told, and a pass that is about the disk is 
   expect(fake.said("fact.unknown")).toEqual([{ what: "the networks", reason: "the engine: refused" }]);
   expect(fake.writes).not.toContain("remove n2");
 });
+
+it("where the stopped containers could not be listed none is planned: one of them may be on it", async () => {
+  const { fake } = await play({
+    world: { ...nothing, networks: three() },
+    settings,
+    hook: (request) => {
+      if (request === "stopped") fails("refused");
+    },
+  });
+  expect(fake.log.filter((line) => line.startsWith("inspect n"))).toEqual([]);
+  expect(fake.writes).toEqual([]);
+});

@@ -138,6 +138,29 @@ describe("a rule of the settings", () => {
     });
   });
 
+  it("keeps an image that somebody uses since the gates were asked again, behind the look", async () => {
+    const both = (nth: number) =>
+      image({
+        id: imageId(`i${nth}`),
+        tags: [`app:${nth}`, `mine:${nth}`],
+        lastTaggedAt: ago((1 + nth) * DAY),
+      });
+    await check({
+      world: { disk: below, images: [both(1), both(2)], containers: [] },
+      settings: { retention: [rule] },
+      // The first time it is inspected for the plan.
+      hook: at(
+        "inspect i1",
+        (_request, _nth, host, fake) => {
+          fake.pass(1990);
+          host.containers = [exited("c1", { imageName: "app:1", imageId: imageId("i1") })];
+        },
+        2,
+      ),
+      ...ends("pruned", 0, ["untag app:2"]),
+    });
+  });
+
   it("tells the name that went, of an image with two names that goes half-way", async () => {
     const both = image({ id: imageId("i1"), tags: ["app:1", "app:2"], lastTaggedAt: ago(2 * DAY) });
     const fake = await check({

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { image, imageId } from "../support.ts";
 import { all, at, play, relief } from "./play.ts";
 import { check, ends, failing, PLAN, type Row } from "./rows.ts";
-import { dangling, exited, type Hook, ROOT, world } from "./world.ts";
+import { dangling, exited, fails, type Hook, ROOT, world } from "./world.ts";
 
 const silent: Hook = (request, ...rest) => {
   if (request === "inspect c1") failing("timeout")(request, ...rest);
@@ -100,6 +100,21 @@ describe("what could not be read", () => {
     const asked = new Set(fake.log.filter((line) => line.startsWith("inspect")));
     expect(asked.size).toBeLessThanOrEqual(6);
     expect(fake.said("object.kept").filter(({ rule }) => rule === "unreadable")).toHaveLength(9);
+  });
+
+  it("is told once of each, however long its answer took, and the others are asked", async () => {
+    const containers = [1, 2, 3, 4].map((nth) => exited(`c${nth}`));
+    const { fake } = await play({
+      world: { containers, images: [], cache: [] },
+      hook: all(relief, (request, _nth, _world, now) => {
+        if (!/^inspect c[12]/.test(request)) return;
+        now.pass(30_000);
+        fails("timeout");
+      }),
+    });
+    expect(fake.writes.slice(0, 2)).toEqual(["remove c3", "remove c4"]);
+    expect(fake.said("object.kept").filter(({ rule }) => rule === "unreadable")).toHaveLength(2);
+    expect(fake.finished.reason).toContain("2 of the objects could not be inspected");
   });
 
   it("of the build cache makes a dry run no green one", async () => {
