@@ -87,13 +87,11 @@ export class Reader {
     this.#apiVersion = apiAtLeast(wanted, oldestApi) ? wanted : oldestApi;
     this.client.useApiVersion(this.#apiVersion);
     this.#tellsIdentity = apiAtLeast(newestApi, IDENTITY_API);
-    return { version, apiVersion: this.#apiVersion };
+    return { version, apiVersion: this.#apiVersion, isNewer: !apiAtLeast(NEWEST_API, newestApi) };
   }
 
-  /** @param first asked while the version is: of the newest API that there is */
-  async info(first = false): Promise<EngineInfo> {
-    const apiVersion = first ? { apiVersion: null } : {};
-    return swarm.toInfo(await this.client.call({ method: "GET", path: "/info", ...apiVersion }));
+  async info(): Promise<EngineInfo> {
+    return swarm.toInfo(await this.#get("/info"));
   }
 
   async services(): Promise<readonly Service[]> {

@@ -16,6 +16,8 @@ export interface EngineVersion {
   readonly version: string;
   /** The API version in use: the engine's, or the newest this program was tested with. */
   readonly apiVersion: string;
+  /** It speaks API versions that this program was not tested with. */
+  readonly isNewer?: boolean;
 }
 
 export type EngineInfo = Untold<Answer<typeof swarm.toInfo>, "id" | "containerdSocket" | "systemTime">;

@@ -363,6 +363,18 @@ describe("an engine that hangs", () => {
     expect(performance.now() - startedAt).toBeLessThan(2000);
   });
 
+  it("is left by all requests that are under way, and by none that is asked after", async () => {
+    answer = () => {};
+    const giveUp = new AbortController();
+    setTimeout(() => giveUp.abort(), 30);
+    const client = connect({ timeout: 30, giveUp: giveUp.signal });
+    const startedAt = performance.now();
+    const errors = await Promise.all([1, 2, 3].map(() => engineError(client.call(INFO))));
+    errors.push(await engineError(client.call(INFO)));
+    expect(errors.map(({ kind }) => kind)).toEqual(Array(4).fill("stopped"));
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
   it("is given as long as one call asks for, beyond the deadline of the others", async () => {
     answer = (_, response) => setTimeout(() => response.end("{}"), 150);
     expect(await connect({ timeout: 0.05 }).call({ ...INFO, deadline: 5 })).toEqual({});

@@ -3,13 +3,13 @@ import type { Door, EngineRequest } from "../../../agent/engine/door.ts";
 import { Reader } from "../../../agent/engine/reader.ts";
 
 it.each([
-  ["older than the newest tested", "1.41", "1.12", "1.41"],
-  ["newer than the newest tested", "1.55", "1.40", "1.51"],
-  ["whose operator raised its minimum above the newest tested", "1.55", "1.52", "1.52"],
-  ["that names no minimum", "1.51", undefined, "1.51"],
+  ["older than the newest tested", "1.41", "1.12", "1.41", false],
+  ["newer than the newest tested", "1.55", "1.40", "1.51", true],
+  ["whose operator raised its minimum above the newest tested", "1.55", "1.52", "1.52", true],
+  ["that names no minimum", "1.51", undefined, "1.51", false],
 ])(
   "to an engine %s it speaks its newest tested version, within what that engine takes",
-  async (_, ApiVersion, MinAPIVersion, spoken) => {
+  async (_, ApiVersion, MinAPIVersion, spoken, isNewer) => {
     const used: string[] = [];
     const client = {
       call: async ({ apiVersion }: EngineRequest) => {
@@ -18,7 +18,7 @@ it.each([
       },
       useApiVersion: (version: string) => used.push(version),
     } as unknown as Door;
-    expect(await new Reader(client).version()).toEqual({ version: "x", apiVersion: spoken });
+    expect(await new Reader(client).version()).toEqual({ version: "x", apiVersion: spoken, isNewer });
     expect(used).toEqual([spoken]);
   },
 );
