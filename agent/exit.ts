@@ -10,7 +10,7 @@ const CODES = {
   usage: [64, "wrong usage"],
   refused: [
     65,
-    "dockerfiles check: a label is missing or a file unreadable; snapshots commit: no container, or it ended badly",
+    "dockerfiles check: no such label, or a file not read; snapshots commit: no such container, or it did not end well",
   ],
   unavailable: [69, "engine or registry unreachable, or a fact could not be read"],
   bug: [70, "a bug in this program"],
