@@ -115,7 +115,8 @@ describe("what a family alone holds", () => {
   });
 
   it("takes the least of what several images tell of a layer, in whatever order they come", () => {
-    const told = (name: string, bytes: number) => build(name, [layer("base", bytes), layer(`app ${name}`, 5)]);
+    const told = (name: string, bytes: number) =>
+      build(name, [layer("base", bytes), layer(`app ${name}`, 5)]);
     const builds = [told("a", 200), told("b", 50), told("c", 70)];
     expect([totalOf(builds), totalOf([...builds].reverse())]).toEqual([65, 65]);
   });
