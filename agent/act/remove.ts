@@ -49,6 +49,7 @@ export async function remove(target: Target, guard: StopGuard): Promise<Outcome>
     if (kept === null) {
       const seenAt = clock.elapsed();
       await guard.check();
+      // Nobody knows when an answer that took long was true: then it is as old as its question.
       const isOld = clock.elapsed() - seenAt > LOOK_HOLDS || seenAt - askedAt > GATES_HOLD * 1000;
       if (isOld || target.isStale?.()) kept = await target.look();
     }

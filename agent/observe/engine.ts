@@ -10,7 +10,7 @@ export interface Engine {
   readonly bootedAt?: number | null;
 }
 
-/** Who answers at the socket: the first thing asked, both at once, since each takes 20 ms (20.10 starts runc for it). */
+/** Who answers at the socket: asked first. Both at once: each takes 20 ms, for which 20.10 starts runc. */
 export function observeEngine(reader: EngineReader): Promise<Fact<Engine>> {
   return orUnknown("the engine", async () => {
     const [version, info] = await Promise.all([reader.version(), reader.info()]);

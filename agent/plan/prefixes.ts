@@ -71,9 +71,9 @@ interface OfImage {
 }
 
 /**
- * `byImage`: the layers and the steps of each as chains. `partings`: by the last layer that images have in common, and by
- * the last of the steps that can have made these, the layer with which the images go on that have those steps; `SEVERAL`
- * where they go on differently.
+ * `byImage`: the layers and the steps of each as chains. `partings`: by the last layer that images have in common, and
+ * by the last of the steps that can have made these, the layer with which the images go on that have those steps;
+ * `SEVERAL` where they go on differently.
  */
 const prefixesIn = oncePer((measured: Measured) => {
   const stepChains = newChains();
