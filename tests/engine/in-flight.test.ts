@@ -7,7 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type AgentResult, idsOf, runAgent, scratchDir } from "../support/agent.ts";
 import { CiHost } from "../support/ci-host.ts";
-import { onEngine } from "../support/engine-under-test.ts";
+import { containerd, onEngine } from "../support/engine-under-test.ts";
+import type { BuildSpec } from "../support/images.ts";
 import { type Published, pull, Registry } from "../support/registry.ts";
 
 const LONG = process.env.CDP_LONG === "1";
@@ -24,6 +25,7 @@ onEngine("work in flight during passes", () => {
   let registry: Registry;
   const passes: { startedAt: number; endedAt: number; result: AgentResult }[] = [];
   let over = false;
+  const classic = { builds: 0, failed: 0 };
   let broken: unknown;
   let loops: Promise<unknown> = Promise.resolve();
 
@@ -99,6 +101,23 @@ onEngine("work in flight during passes", () => {
     ).length;
   }
 
+  /**
+   * On the containerd store the classic builder lists what was made on its last step, reads one after the other, and
+   * fails where one is gone by then, whoever removed it (docs/development/engine-notes.md). It is counted.
+   */
+  async function build(spec: BuildSpec): Promise<string> {
+    if (spec.buildkit) return host.buildImage(spec);
+    classic.builds++;
+    try {
+      return await host.buildImage(spec);
+    } catch (error) {
+      if (!containerd || !/^unable to find image "sha256:[0-9a-f]{64}"$/.test((error as Error).message))
+        throw error;
+      classic.failed++;
+      return host.buildImage(spec);
+    }
+  }
+
   /** The image is complete: all of its layers can be read, and a container of it runs. */
   async function expectUsable(image: string, file?: string): Promise<void> {
     const script = `cat /data-* >/dev/null${file === undefined ? "" : ` && test -e ${file}`}`;
@@ -128,7 +147,7 @@ onEngine("work in flight during passes", () => {
       const from = Date.now();
       for (let run = 0; run < REPETITIONS || removedSince(from, "image") === 0; run++) {
         const tag = `${buildkit ? "kit" : "classic"}:${run}`;
-        const id = await host.buildImage({
+        const id = await build({
           tag,
           dockerfile: steps(run),
           files: { file: `content ${run} ${buildkit}` },
@@ -143,9 +162,9 @@ onEngine("work in flight during passes", () => {
   it("builds that reuse dangling results of earlier builds succeed while those go", async () => {
     for (let run = 0; run < REPETITIONS; run++) {
       // Dangling, and old enough to go by the time the second build takes it for its cache.
-      await host.buildImage({ dockerfile: `FROM base:1\nRUN touch /reused-${run}\n` });
+      await build({ dockerfile: `FROM base:1\nRUN touch /reused-${run}\n` });
       await sleep(UNTIL * 1000);
-      const id = await host.buildImage({
+      const id = await build({
         tag: `reuse:${run}`,
         dockerfile: `FROM base:1\nRUN touch /reused-${run}\nRUN sleep 0.5\nRUN touch /more\n`,
       });
@@ -158,19 +177,19 @@ onEngine("work in flight during passes", () => {
     const from = Date.now();
     for (let run = 0; run < REPETITIONS || removedSince(from, "image") === 0; run++) {
       const chain = Array.from({ length: 6 }, (_, step) => `RUN touch /chain-${run}-${step}`).join("\n");
-      const build = (last: string, tag?: string) =>
-        host.buildImage({
+      const buildTo = (last: string, tag?: string) =>
+        build({
           dockerfile: `FROM base:1\n${chain}\nRUN touch /${last}\n`,
           ...(tag === undefined ? {} : { tag }),
         });
-      await build("nameless");
+      await buildTo("nameless");
       await sleep(UNTIL * 1000);
       // Each finds as much of the chain as the passes have left, and makes the rest anew.
       for (let again = 0; again < 8; again++) {
-        await build(`nameless-${again}`);
+        await buildTo(`nameless-${again}`);
         await sleep(300);
       }
-      const id = await build("named", `chain:${run}`);
+      const id = await buildTo("named", `chain:${run}`);
       expect((await host.docker.getImage(`chain:${run}`).inspect()).Id).toBe(id);
       await expectUsable(`chain:${run}`, `/chain-${run}-5 && test -e /named`);
     }
@@ -246,6 +265,7 @@ onEngine("work in flight during passes", () => {
   it("every one of those passes was in order, and together they removed images, containers and build cache", async () => {
     over = true;
     await loops;
+    console.log({ passes: passes.length, classic });
     expect(passes.length).toBeGreaterThan(LONG ? 100 : 10);
     const wrong = passes
       .filter(({ result }) => result.code !== 0 || result.stderr !== "")
@@ -255,6 +275,7 @@ onEngine("work in flight during passes", () => {
         trouble: result.events.filter(({ level }) => level !== "info"),
       }));
     expect(wrong).toEqual([]);
+    expect(classic.failed).toBeLessThanOrEqual(1 + classic.builds / 50);
     for (const kind of ["image", "container", "build-cache"] as const) {
       expect(removedSince(0, kind)).toBeGreaterThan(0);
     }
