@@ -122,7 +122,6 @@ class Execution {
       if (this.#bug !== null) throw this.#bug.error;
     }
     const { ending } = this.#guard;
-    await this.#guard.settle();
     if (ending !== null) this.#report.ended(ending, stepsLeft, this.ports.stop);
     const { looked } = this.#targets.leftovers;
     return { ending, below: this.#below, looked, changed: this.#changed };

@@ -7,9 +7,6 @@ import type { ActPorts, Ending } from "./ports.ts";
 /** Seconds: nothing that removes an object is sent later than this after the gates were found open. */
 export const GATES_HOLD = 2;
 
-/** Seconds: gates as old as this are asked again while the work goes on, which waits only for an answer that is late. */
-const RENEWED_AFTER = 1.7;
-
 /** An engine that is slow for a moment is asked again; one that stays so is unknown. */
 const TRIES = 3;
 
@@ -50,7 +47,9 @@ export class StopGuard {
   }
 }
 
-/** The guard of a pass: nothing goes by gates that are older than {@link GATES_HOLD}, by the monotonic clock. */
+/**
+ * The guard of a pass: the gates are asked again once they are older than {@link GATES_HOLD}, by the monotonic clock.
+ */
 export class GatesGuard extends StopGuard {
   #askedAt: number;
   #asking: Promise<void> | null = null;
@@ -69,15 +68,7 @@ export class GatesGuard extends StopGuard {
   override async check(): Promise<void> {
     await this.ports.journal.taken?.();
     await super.check();
-    const age = this.clock.elapsed() - this.#askedAt;
-    if (age >= GATES_HOLD * 1000) await this.ask();
-    // A gate that closed ends the work for all; a bug shows where this is asked again, and waited for.
-    else if (age >= RENEWED_AFTER * 1000) this.ask().catch(() => {});
-  }
-
-  /** Waits for what was asked and nobody waits for. */
-  async settle(): Promise<void> {
-    await this.#asking?.catch(() => {});
+    if (this.clock.elapsed() - this.#askedAt >= GATES_HOLD * 1000) await this.ask();
   }
 
   /** Asks the gates now; who asks meanwhile gets the same answer. Throws {@link Ended}. */

@@ -13,8 +13,8 @@ import type { Sightings } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
 import { observe } from "./runs.ts";
 
-/** Milliseconds: `GET /info` takes 30 ms of the engine's time, and steps may follow each other at once. */
-const INFO_HOLDS = 1500;
+/** Milliseconds: `GET /info` takes 30 ms of the engine's time. */
+const INFO_HOLDS = 2000;
 
 /** Between the passes of a daily timer; with a longer gap nobody knows what a service did meanwhile. */
 const MAX_GAP = 25 * 3_600_000;
@@ -81,7 +81,7 @@ export class Gatekeeper {
     return askGates({ settings, runRules: this.#rules, observation, busySince, now });
   }
 
-  /** One look in mid-pass, with a new `/info` unless there was one just now: the engine may have joined a swarm, or left it. */
+  /** One look in mid-pass, with a new `/info` every two seconds: the engine may have joined a swarm, or left it. */
   async lookAgain(): Promise<readonly Verdict[]> {
     if (this.#ports.clock.elapsed() - this.#infoAt < INFO_HOLDS) return this.look();
     const info = await orUnknown("the engine", () => this.#ports.reader.info());

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { CacheRecord, ContainerDetail, ImageDetail } from "../../../agent/engine/types.ts";
 import type { AuditEvent } from "../../../agent/log/events.ts";
@@ -160,52 +159,6 @@ describe("the gates are asked again", () => {
       expect(Math.max(...sent.map(({ gatesAge }) => gatesAge))).toBeLessThan(2000 + 3 * pace);
     },
   );
-
-  /** The answer comes once so many have been deleted. */
-  function answeredAfter(count: number) {
-    let tell = () => {};
-    const answer = new Promise<void>((resolve) => {
-      tell = resolve;
-    });
-    const meanwhile = (calls: readonly string[]) => {
-      if (calls.filter((call) => call.startsWith("delete")).length >= count) tell();
-    };
-    return { answer, meanwhile };
-  }
-
-  it("while the work goes on, which an answer in time does not hold up", async () => {
-    const { answer, meanwhile } = answeredAfter(11);
-    const { calls, deleted } = await play({ containers: 14, pace: 170, answer, meanwhile });
-    expect(deleted).toHaveLength(14);
-    const before = calls.slice(0, calls.indexOf("gates")).filter((call) => call.startsWith("delete"));
-    expect(before.length).toBeLessThan(12);
-  });
-
-  it("and where it is no, nothing more goes", async () => {
-    const late = { ...answeredAfter(10), gates: () => CLOSED };
-    const { deleted, acted, tally } = await play({ containers: 30, pace: 180, ...late });
-    expect(deleted.length).toBeLessThan(14);
-    expect([acted.ending, tally.count("kept")]).toEqual([
-      { by: "gate", verdict: CLOSED },
-      30 - deleted.length,
-    ]);
-  });
-
-  it("and a pass does not end before that answer", async () => {
-    let answered = false;
-    const answer = sleep(30).then(() => {
-      answered = true;
-    });
-    await play({ containers: 12, pace: 170, answer });
-    expect(answered).toBe(true);
-  });
-
-  it("and a bug in that question is not lost", async () => {
-    const gates = () => {
-      throw new TypeError("a bug");
-    };
-    await expect(play({ containers: 30, pace: 180, gates })).rejects.toThrow("a bug");
-  });
 
   it("by their age alone: among many fast deletions they are not asked", async () => {
     const { calls, deleted } = await play({ containers: 200 });

@@ -64,8 +64,6 @@ interface Story {
   readonly slow?: Readonly<Record<string, number>>;
   /** Milliseconds that it takes to ask the gates, each time. */
   readonly gatesTake?: number;
-  /** Their answer comes only when this does. */
-  readonly answer?: Promise<void>;
   readonly roomAfter?: number;
 }
 
@@ -200,7 +198,6 @@ export async function play(story: Story) {
       now += story.gatesTake ?? 0;
       if (!calls.includes("gates")) now += story.slow?.gates ?? 0;
       calls.push("gates");
-      await story.answer;
       const verdict = story.gates?.(++asked) ?? null;
       return verdict;
     },

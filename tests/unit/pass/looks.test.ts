@@ -62,7 +62,7 @@ describe("the look before a deletion", () => {
     const { fake } = await play({
       hook: all(
         relief,
-        at("remove c1", (_request, _nth, _world, now) => now.pass(1600)),
+        at("remove c1", (_request, _nth, _world, now) => now.pass(1700)),
         // Two seconds since the gates: they are asked, behind this look.
         at("inspect c2", (_request, _nth, _world, now) => {
           now.pass(400);
