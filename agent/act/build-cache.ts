@@ -24,13 +24,13 @@ export async function pruneBuildCache(
   const report = new Report(ports);
   try {
     const records = await listBuildCache(reader);
-    // Before the limit is chosen: while the gates are asked, an emergency may end.
+    // While the gates are asked, an emergency may end: so the limit is chosen after that, and sent at once.
     await guard.check();
     const shorter = turn === "second" ? ports.emergency() : usual;
     const prune = shorter ?? usual;
     const listed = judgeBuildCache(records, prune, clock.now());
     const limit = limitOf(prune, "buildCache");
-    const pruned = shorter === null ? NOTHING : await guard.writer().pruneBuildCache(limit.seconds);
+    const pruned = shorter === null ? NOTHING : await ports.writer.pruneBuildCache(limit.seconds);
     const forecast = new Map(listed.map((object) => [object.id, object]));
     for (const id of pruned.ids) {
       const object = { ...cacheRecordByEngine(id, limit.key), ...told(forecast.get(id)) };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { emergencyOf } from "../../../agent/pass/emergency.ts";
+import { runPass } from "../../../agent/pass/pass.ts";
 import { readPressure } from "../../../agent/pass/pressure.ts";
 import { previewGates, previewPlan } from "../../../agent/pass/preview.ts";
 import { ago, DAY, filesystem, GiB, HOUR, settingsOf } from "../support.ts";
@@ -141,6 +142,22 @@ describe("prune.emergency", () => {
     await play({ world: youngHost(), settings: EMERGENCY, hook });
     expect(seen).toContain("dangling: usual");
     expect(seen).toContain("prune cache 3600: emergency");
+  });
+
+  it("ends while the journal's reader is late: the limit and the envelope are of one moment all the same", async () => {
+    const seen: string[] = [];
+    const fake = new Fake(world(youngHost()), (request, _nth, _host, { ageLimit }) => {
+      if (request.startsWith("prune cache")) seen.push(`${request}: ${ageLimit}`);
+    });
+    let left = 2;
+    const taken = async () => {
+      if (!fake.log.includes("prune cache 86400") || fake.log.at(-1) !== "list cache" || --left > 0) return;
+      diskOf(94)("", 1, fake.world, fake);
+      fake.pass(2000);
+    };
+    const ports = { ...portsOf(fake), journal: { ...fake.journal, taken } };
+    await runPass(ports, settingsOf(EMERGENCY), { dryRun: false, withoutPressure: false });
+    expect(seen).toEqual(["prune cache 86400: emergency", "prune cache 3600: emergency"]);
   });
 
   it("an old image below a young one goes after it, and only with it", async () => {
