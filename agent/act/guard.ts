@@ -67,6 +67,10 @@ export class GatesGuard extends StopGuard {
 
   override async check(): Promise<void> {
     await this.ports.journal.taken?.();
+    await this.#checkGates();
+  }
+
+  async #checkGates(): Promise<void> {
     await super.check();
     if (this.clock.elapsed() - this.#askedAt >= GATES_HOLD * 1000) await this.ask();
   }
@@ -101,13 +105,13 @@ export class GatesGuard extends StopGuard {
     }
   }
 
-  /** The writer of a pass: none of its requests leaves without a check. */
+  /** The writer of a pass: none of its requests leaves by old gates. Who calls it has checked just before. */
   writer(): EngineWriter {
     const { writer } = this.ports;
     const checked =
       <Args extends unknown[], T>(send: (...args: Args) => Promise<T>) =>
       async (...args: Args): Promise<T> => {
-        await this.check();
+        await this.#checkGates();
         return send(...args);
       };
     return {

@@ -38,8 +38,9 @@ export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 /** RFC 3339 -> ms. The zero time of Go (year 1) and an empty text mean "never"; so does anything before 1970. */
 export const time = v.pipe(
   text,
-  v.check((written) => written === "" || !Number.isNaN(Date.parse(written)), "not a time"),
-  v.transform((written) => (Date.parse(written) > 0 ? Date.parse(written) : null)),
+  v.transform((written) => (written === "" ? 0 : Date.parse(written))),
+  v.check((at) => !Number.isNaN(at), "not a time"),
+  v.transform((at) => (at > 0 ? at : null)),
 );
 
 /** Seconds since the epoch -> ms. Absent is 0, or -62135596800 on 20.10: the zero time. */

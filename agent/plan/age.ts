@@ -25,12 +25,12 @@ export type Moments = Readonly<Partial<Record<AgeBasis, number | null | undefine
 
 /** The age by the youngest moment that is known. One in the future gives a negative age: younger than any limit. */
 export function youngest(moments: Moments, now: number): Age {
-  const known = (Object.keys(moments) as AgeBasis[]).flatMap((basis) => {
+  let last: { readonly at: number; readonly basis: AgeBasis } | null = null;
+  for (const basis of Object.keys(moments) as AgeBasis[]) {
     const at = moments[basis] ?? null;
-    return at === null ? [] : [{ at, basis }];
-  });
-  const [first] = known.sort((a, b) => b.at - a.at);
-  return first === undefined ? UNDATED : { seconds: Math.floor((now - first.at) / 1000), basis: first.basis };
+    if (at !== null && (last === null || at > last.at)) last = { at, basis };
+  }
+  return last === null ? UNDATED : { seconds: Math.floor((now - last.at) / 1000), basis: last.basis };
 }
 
 /** So many seconds after now a date may lie and still count: clocks differ a little. */

@@ -23,7 +23,7 @@ describe("a name cannot", () => {
     ["hold halves in the wrong order", "\ude00\ud83d", "\\ude00\\ud83d"],
     ["hide half a letter beside a whole one", "\ud83d\ud83d\ude00\ude00", "\\ud83d\ud83d\ude00\\ude00"],
   ])("%s", (_, text, shown) => {
-    expect(visible(text)).toBe(shown);
+    expect([visible(text), ...visibleDeep([text])]).toEqual([shown, shown]);
   });
 
   it.each(["", "ab12-1f2e3d_ci_commoninternet_net_app", "Ünïcödé ✓ 漢字", "😀 \u{1f468}", "a b", "\\n"])(
@@ -47,6 +47,7 @@ describe("a name cannot", () => {
         const shown = visible(text);
         const active = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029\u200b\ufeff]/u.test(shown);
         encodeURIComponent(shown); // throws on an unpaired surrogate
+        expect(visibleDeep([{ [text]: text }])).toEqual([{ [shown]: shown }]);
         return !active && visible(shown) === shown;
       }),
       { numRuns: 500 },
