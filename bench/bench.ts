@@ -64,6 +64,7 @@ const { values: OPTIONS } = parseArgs({
     quick: { type: "boolean", default: false },
     deletions: { type: "boolean", default: false },
     of: { type: "string", multiple: true },
+    rounds: { type: "string", default: "1" },
     engine: { type: "string", default: "20.10" },
   },
 });
@@ -573,7 +574,7 @@ async function small({ pairs }: Scale): Promise<void> {
  * the same things on the same host, which is filled anew before.
  */
 async function deletions(scale: Scale): Promise<void> {
-  const asked = OPTIONS.of?.map((of) => ({ images: +of, containers: +of, services: 50, rounds: 1 }));
+  const asked = OPTIONS.of?.map((of) => ({ images: +of, containers: +of, services: 50, rounds: +OPTIONS.rounds }));
   for (const { rounds, ...size } of asked ?? scale.deletions) {
     progress(`whole passes with their deletions: ${describe(size)}`);
     await using host = await startHost();
