@@ -19,7 +19,7 @@ export function visible(text: string): string {
 
 /** The same for every text inside a value of JSON, keys included. */
 export function visibleDeep<T>(value: T): T {
-  // Nearly always, and twenty times as fast.
+  // Nearly always it is, which one look tells faster than a copy.
   const isVisible = !ACTIVE_IN_JSON.test(JSON.stringify(value) ?? "");
   return isVisible ? value : (withVisible(value) as T);
 }

@@ -574,7 +574,12 @@ async function small({ pairs }: Scale): Promise<void> {
  * the same things on the same host, which is filled anew before.
  */
 async function deletions(scale: Scale): Promise<void> {
-  const asked = OPTIONS.of?.map((of) => ({ images: +of, containers: +of, services: 50, rounds: +OPTIONS.rounds }));
+  const asked = OPTIONS.of?.map((of) => ({
+    images: +of,
+    containers: +of,
+    services: 50,
+    rounds: +OPTIONS.rounds,
+  }));
   for (const { rounds, ...size } of asked ?? scale.deletions) {
     progress(`whole passes with their deletions: ${describe(size)}`);
     await using host = await startHost();
